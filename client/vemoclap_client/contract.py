@@ -1,0 +1,49 @@
+"""The public contract of the served ensemble: names, shapes and constants.
+
+The one place for every fact that the client and the server share. It imports nothing, so
+that each of the server's processes can afford it.
+
+Sources: the pipeline of VEMOCLAP (Sulun, Viana, Davies; arXiv 2410.21303).
+"""
+
+ENSEMBLE = "vemoclap"
+"""Name of the Triton ensemble that turns frames and sound into emotions."""
+
+EMOTIONS = ("anger", "disgust", "fear", "joy", "sadness", "surprise")
+"""Ekman's six emotions, in the order of PROBABILITIES."""
+
+MODALITIES = ("image", "audio", "face", "speech", "text")
+"""In the order of LENGTHS and of the rows of CONTRIBUTIONS."""
+
+EXPRESSIONS = ("angry", "disgusted", "fearful", "happy", "neutral", "sad", "surprised")
+"""Facial expressions, in the order of the face_expression slot's PROBABILITIES."""
+
+SENTIMENTS = ("negative", "neutral", "positive")
+"""In the order of the text_encoder slot's SENTIMENT."""
+
+FRAME_COUNT = 16
+"""Frames taken from a clip, and rows of a padded sequence of features."""
+
+FRAME_SHORTER_SIDE_PX = 360
+"""The frames' shorter side after scaling."""
+
+FRAME_LONGER_SIDE_MAX_PX = 1280
+"""Cap on the longer side, so that a 64 x 2000 clip cannot ask for 180 MB of frames."""
+
+SAMPLE_RATE_HZ = 16_000
+"""Rate of the mono sound."""
+
+AUDIO_MAX_S = 1800
+"""Longest sound sent in one request: 30 minutes are 115 MB of float32."""
+
+FRAMES = "FRAMES"
+AUDIO = "AUDIO"
+PROBABILITIES = "PROBABILITIES"
+CONTRIBUTIONS = "CONTRIBUTIONS"
+ANALYSIS = "ANALYSIS"
+LENGTHS = "LENGTHS"
+FEATURES = {modality: f"{modality.upper()}_FEATURES" for modality in MODALITIES}
+"""Modality -> name of the tensor that carries its features."""
+
+ANALYSIS_SCHEMA_VERSION = "1.0"
+RESULT_SCHEMA_VERSION = "1.0"
