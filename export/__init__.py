@@ -1,0 +1,1 @@
+"""Puts pretrained networks into the model repository, each checked against where it came from."""

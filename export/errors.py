@@ -1,0 +1,54 @@
+"""What can go wrong in `python -m export`, as types. Each has the exit code that it ends with.
+
+ExportError
+├── UnknownNameError         no such profile, slot, or artifact
+├── WeightsError             an artifact cannot be had
+│   ├── FetchError           no source could deliver it
+│   └── ChecksumError        what was delivered is not the pinned file
+├── SpecMismatchError        graph, specification and config.pbtxt do not name the same tensors
+└── ParityError              the exported network's answers differ from the eager network's
+"""
+
+from vemoclap_client.errors import VemoclapError
+
+
+class ExportError(VemoclapError):
+    """Base of every error the export raises on purpose."""
+
+    exit_code = 30
+
+
+class UnknownNameError(ExportError):
+    """There is no profile, slot or artifact of this name."""
+
+    exit_code = 31
+
+
+class WeightsError(ExportError):
+    """An artifact cannot be had."""
+
+    exit_code = 32
+
+
+class FetchError(WeightsError):
+    """No source could deliver the artifact."""
+
+    exit_code = 33
+
+
+class ChecksumError(WeightsError):
+    """What was delivered is not the file that the manifest pins."""
+
+    exit_code = 34
+
+
+class SpecMismatchError(ExportError):
+    """Graph, specification and config.pbtxt do not agree on names, types or dimensions."""
+
+    exit_code = 35
+
+
+class ParityError(ExportError):
+    """The exported network's answers differ from the eager network's by more than allowed."""
+
+    exit_code = 36

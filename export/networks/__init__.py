@@ -1,0 +1,1 @@
+"""Networks rebuilt in torch, to load pretrained weights into."""
