@@ -1,0 +1,44 @@
+"""Client of VEMOCLAP on Triton: which emotion a video conveys, and why.
+
+The names below load on first use, so that the server's processes, which need only
+`vemoclap_client.contract`, do not pay for video decoding and gRPC.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from vemoclap_client.client import AsyncEmotionClient, EmotionClient
+    from vemoclap_client.clip import Clip, decode
+    from vemoclap_client.errors import ServerError, VemoclapError, VideoError
+    from vemoclap_client.results import EmotionResult
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "AsyncEmotionClient": "client",
+    "Clip": "clip",
+    "EmotionClient": "client",
+    "EmotionResult": "results",
+    "ServerError": "errors",
+    "VemoclapError": "errors",
+    "VideoError": "errors",
+    "decode": "clip",
+}
+
+__all__ = [
+    "AsyncEmotionClient",
+    "Clip",
+    "EmotionClient",
+    "EmotionResult",
+    "ServerError",
+    "VemoclapError",
+    "VideoError",
+    "decode",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)

@@ -1,0 +1,4 @@
+from server.steps.report import AnalysisWriter
+from server.steps.triton import triton_model
+
+TritonPythonModel = triton_model(AnalysisWriter)

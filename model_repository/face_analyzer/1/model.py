@@ -1,0 +1,4 @@
+from server.steps.face import FaceAnalyzer
+from server.steps.triton import triton_model
+
+TritonPythonModel = triton_model(FaceAnalyzer)

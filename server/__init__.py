@@ -1,0 +1,1 @@
+"""Finds and starts a Triton Inference Server, and holds what its Python slots run."""

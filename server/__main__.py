@@ -1,0 +1,104 @@
+"""`python -m server`: a Triton on the model repository, until Ctrl-C or for one command."""
+
+import argparse
+import json
+import os
+import signal
+import subprocess
+import sys
+from contextlib import contextmanager
+from collections.abc import Iterator
+from pathlib import Path
+
+from server.errors import ServerStartError
+from server.installation import PROJECT
+from server.process import Address, RunningServer, running_server, wait
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Runs the command line; returns its exit code."""
+    options = _parser().parse_args(arguments)
+    signal.signal(signal.SIGTERM, _interrupt)
+    print(f"server: loading {options.model_repository} ...", flush=True)
+    try:
+        with running_server(
+            options.model_repository.resolve(),
+            Address(options.host, options.grpc_port, options.http_port, options.metrics_port),
+            options.startup_timeout_s,
+            options.verbose,
+        ) as server:
+            return _serve(server, options.ready_file, options.command)
+    except ServerStartError as error:
+        print(f"server: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("server: stopped", flush=True)
+        return 0
+
+
+def _serve(server: RunningServer, ready_file: Path | None, command: list[str]) -> int:
+    ports = ", ".join(f"{name} {port}" for name, port in server.address.ports.items())
+    print(
+        f"server: ready in {server.startup_s:.1f} s on {server.address.host} ({ports})", flush=True
+    )
+    with _announced(server, ready_file):
+        if command:
+            return subprocess.call(command, env={**os.environ, "VEMOCLAP_URL": server.grpc_url})
+        wait(server)
+    return 0
+
+
+@contextmanager
+def _announced(server: RunningServer, ready_file: Path | None) -> Iterator[None]:
+    """Keeps a JSON file with pid, host and ports for as long as the server runs."""
+    if ready_file is None:
+        yield
+        return
+    document = {
+        "pid": server.process.pid,
+        "host": server.address.host,
+        "startup_s": server.startup_s,
+        **{f"{name}_port": port for name, port in server.address.ports.items()},
+    }
+    partial = ready_file.with_suffix(".partial")
+    partial.write_text(json.dumps(document))
+    partial.replace(ready_file)
+    try:
+        yield
+    finally:
+        ready_file.unlink(missing_ok=True)
+
+
+def _interrupt(signal_number: int, frame: object) -> None:
+    raise KeyboardInterrupt
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m server",
+        description="Serve the model repository with Triton: NVIDIA's if `tritonserver` is on "
+        "PATH, else the one in the nvidia-pytriton wheel.",
+    )
+    default = Address()
+    parser.add_argument("--model-repository", type=Path, default=PROJECT / "model_repository")
+    parser.add_argument("--host", default=default.host, help="address to bind (%(default)s)")
+    for name, port in default.ports.items():
+        parser.add_argument(
+            f"--{name}-port", type=int, default=port, help="%(default)s; 0 takes a free port"
+        )
+    parser.add_argument("--startup-timeout-s", type=float, default=180.0)
+    parser.add_argument(
+        "--ready-file", type=Path, help="JSON with pid and ports, kept while the server is ready"
+    )
+    parser.add_argument("--verbose", action="store_true", help="show Triton's own log")
+    parser.add_argument(
+        "command",
+        nargs="*",
+        metavar="-- COMMAND",
+        help="run this with VEMOCLAP_URL set, then stop; the exit code is the command's",
+    )
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,43 @@
+"""Why the server did not start or did not stay up. Each has its own exit code."""
+
+
+class ServerStartError(Exception):
+    """Base: the server could not be started, or ended by itself."""
+
+    exit_code = 30
+
+
+class TritonNotFoundError(ServerStartError):
+    """Neither `tritonserver` on PATH nor the nvidia-pytriton wheel is there."""
+
+    exit_code = 31
+
+
+class LibraryNotFoundError(ServerStartError):
+    """A shared library that Triton needs cannot be loaded."""
+
+    exit_code = 32
+
+
+class PortInUseError(ServerStartError):
+    """Another program listens on a port that was asked for."""
+
+    exit_code = 33
+
+
+class WeightsMissingError(ServerStartError):
+    """A slot of the model repository has no weights yet."""
+
+    exit_code = 34
+
+
+class ModelLoadError(ServerStartError):
+    """Triton started but could not load every model."""
+
+    exit_code = 35
+
+
+class ServerDiedError(ServerStartError):
+    """Triton ended by itself."""
+
+    exit_code = 36

@@ -1,0 +1,146 @@
+"""Finds a Triton to run: NVIDIA's own, else the one inside the nvidia-pytriton wheel."""
+
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from find_libpython import find_libpython
+
+from server.errors import LibraryNotFoundError, TritonNotFoundError
+
+PROJECT = Path(__file__).resolve().parent.parent
+PYTHON_BASED_BACKENDS = PROJECT / "server" / "backends"
+PYTHON_VERSION = f"{sys.version_info.major}.{sys.version_info.minor}"
+
+
+@dataclass(frozen=True)
+class Installation:
+    """How to start one Triton.
+
+    Attributes:
+        executable: the `tritonserver` program.
+        environment: variables its processes need.
+        arguments: command-line arguments its layout needs.
+    """
+
+    executable: Path
+    environment: dict[str, str]
+    arguments: list[str] = field(default_factory=list)
+
+
+@contextmanager
+def find_installation() -> Iterator[Installation]:
+    """Yields the Triton to run; what had to be laid out for it is removed afterwards.
+
+    Raises:
+        TritonNotFoundError: there is none.
+        LibraryNotFoundError: the wheel's Triton is there, but no shared libpython.
+    """
+    on_path = shutil.which("tritonserver")
+    if on_path:
+        yield Installation(Path(on_path), _environment())
+        return
+    wheel = _find_wheel()
+    with TemporaryDirectory(prefix="vemoclap-backends-") as directory:
+        _lay_out_backends(wheel, Path(directory))
+        libraries = [wheel.parent.parent / "nvidia_pytriton.libs", _libpython_directory()]
+        yield Installation(
+            wheel / "bin" / "tritonserver",
+            _environment(libraries),
+            [f"--backend-directory={directory}"],
+        )
+
+
+def _find_wheel() -> Path:
+    # Found without importing it: pytriton's import starts threads and takes a second.
+    spec = importlib.util.find_spec("pytriton")
+    if spec is None or spec.origin is None:
+        raise TritonNotFoundError(
+            "no Triton found: `tritonserver` is not on PATH and the package nvidia-pytriton is "
+            f"not installed for {sys.executable}. Run `make setup`, or start the server with "
+            ".venv-server/bin/python -m server."
+        )
+    return Path(spec.origin).parent / "tritonserver"
+
+
+def _lay_out_backends(wheel: Path, directory: Path) -> None:
+    """Links the wheel's Python backend and our Python-based backends side by side."""
+    python_backend = directory / "python"
+    python_backend.mkdir()
+    stub = wheel / "python_backend_stubs" / PYTHON_VERSION / "triton_python_backend_stub"
+    if not stub.exists():
+        raise TritonNotFoundError(
+            f"the nvidia-pytriton wheel has no stub for Python {PYTHON_VERSION}; "
+            "make .venv-server with Python 3.11 (`make setup PYTHON=python3.11`)."
+        )
+    for source in (stub, *(wheel / "backends" / "python").glob("*triton_python*")):
+        (python_backend / source.name).symlink_to(source)
+    for backend in PYTHON_BASED_BACKENDS.iterdir():
+        if (backend / "model.py").exists():
+            (directory / backend.name).symlink_to(backend)
+
+
+def _environment(libraries: list[Path] | None = None) -> dict[str, str]:
+    environment = dict(os.environ)
+    # The stub embeds Python and finds its prefix, and so this environment's packages, as the
+    # first python3 on PATH.
+    _prepend(environment, "PATH", [Path(sys.executable).parent])
+    _prepend(environment, "PYTHONPATH", [PROJECT, PROJECT / "client"])
+    _prepend(environment, "LD_LIBRARY_PATH", libraries or [])
+    # Every slot brings its own thread pool; those of numpy would only compete with them.
+    environment.setdefault("OPENBLAS_NUM_THREADS", "1")
+    environment.setdefault("OMP_NUM_THREADS", str(os.cpu_count() or 1))
+    return environment
+
+
+def _prepend(environment: dict[str, str], name: str, paths: list[Path]) -> None:
+    parts = [str(path) for path in paths]
+    if environment.get(name):
+        parts.append(environment[name])
+    if parts:
+        environment[name] = os.pathsep.join(parts)
+
+
+def _libpython_directory() -> Path:
+    """Folder of the shared libpython that the wheel's stub is linked against."""
+    found = find_libpython()
+    if found:
+        return Path(found).parent
+    cache = _cache_directory() / f"libpython{PYTHON_VERSION}"
+    library = f"libpython{PYTHON_VERSION}.so.1.0"
+    if not any(cache.rglob(library)):
+        _download_libpython(cache)
+    return next(cache.rglob(library)).parent
+
+
+def _cache_directory() -> Path:
+    default = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "vemoclap"
+    return Path(os.environ.get("VEMOCLAP_CACHE") or default)
+
+
+def _download_libpython(cache: Path) -> None:
+    """Unpacks the distribution's libpython into the cache, which needs no root."""
+    package = f"libpython{PYTHON_VERSION}"
+    cache.mkdir(parents=True, exist_ok=True)
+    try:
+        with TemporaryDirectory() as directory:
+            # Debian splits the library in two: the second package holds the file itself.
+            subprocess.run(
+                ["apt-get", "download", package], cwd=directory, check=True, capture_output=True
+            )
+            for archive in Path(directory).glob("*.deb"):
+                subprocess.run(["dpkg-deb", "-x", archive, cache], check=True, capture_output=True)
+        if not any(cache.rglob(f"{package}.so.1.0")):
+            raise FileNotFoundError(package)
+    except (OSError, subprocess.CalledProcessError) as error:
+        raise LibraryNotFoundError(
+            f"Triton's Python backend needs the shared library {package}.so.1.0, which this "
+            f"Python does not bring. Install it: sudo apt-get install {package}"
+        ) from error

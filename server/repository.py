@@ -1,0 +1,44 @@
+"""Reads a model repository's configurations and says what it lacks."""
+
+from pathlib import Path
+
+from google.protobuf import text_format
+from tritonclient.grpc.model_config_pb2 import ModelConfig
+
+from server.errors import WeightsMissingError
+
+
+def read_config(path: Path) -> ModelConfig:
+    """Parses one config.pbtxt.
+
+    Raises:
+        google.protobuf.text_format.ParseError: it is not a Triton model configuration.
+    """
+    return text_format.Parse(path.read_text(), ModelConfig())
+
+
+def read_configs(repository: Path) -> dict[str, ModelConfig]:
+    """Every slot's configuration by name, in alphabetical order."""
+    paths = sorted(repository.glob("*/config.pbtxt"))
+    return {path.parent.name: read_config(path) for path in paths}
+
+
+def check_weights(repository: Path) -> None:
+    """Fails early, and in one message, for every slot whose model file is not there.
+
+    Raises:
+        WeightsMissingError: names the slots and how to fill them.
+    """
+    configs = read_configs(repository)
+    if not configs:
+        raise WeightsMissingError(f"{repository} holds no model: no */config.pbtxt in it.")
+    missing = [
+        name
+        for name, config in configs.items()
+        if config.backend == "onnxruntime"
+        and not any((repository / name).glob(f"*/{config.default_model_filename or 'model.onnx'}"))
+    ]
+    if missing:
+        raise WeightsMissingError(
+            f"no weights yet for {', '.join(missing)} in {repository}. Run `make export`."
+        )

@@ -1,0 +1,75 @@
+"""Slot audio_analyzer: sound -> windows -> features and events.
+
+Source: VEMOCLAP's windowing (3 s every 1.5 s, at most 16 equidistant ones).
+"""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from vemoclap_client.contract import FRAME_COUNT, SAMPLE_RATE_HZ
+
+from server.steps.step import FeatureWidth, Infer, Tensors, analyzer_outputs, timed
+
+WINDOW_SAMPLES = 3 * SAMPLE_RATE_HZ
+HOP_SAMPLES = WINDOW_SAMPLES // 2
+EVENTS_SHOWN = 5
+EVENT_THRESHOLD = 0.1
+"""Events less probable than this are not shown."""
+SILENCE = 1e-4
+"""Sound that never exceeds this amplitude (-80 dB) is silence."""
+
+
+class AudioAnalyzer:
+    """AUDIO float32 [samples] -> FEATURES [16, width], LENGTH, EVIDENCE (absent, events)."""
+
+    def __init__(self, version_directory: Path) -> None:
+        """Reads the names of the encoder's events, written beside it by export."""
+        repository = version_directory.parent.parent
+        self._events = (repository / "audio_encoder" / "labels.txt").read_text().splitlines()
+        blank = np.zeros((1, WINDOW_SAMPLES), np.float32)
+        self._width = FeatureWidth("audio_encoder", {"WINDOW": blank})
+
+    async def run(self, inputs: Tensors, infer: Infer) -> Tensors:
+        """Encodes the windows of one clip's sound; without any, asks nobody."""
+        evidence: dict[str, Any] = {"absent": absence(inputs["AUDIO"]), "events": []}
+        rows = await self._width.no_rows(infer)
+        with timed(evidence):
+            if evidence["absent"] is None:
+                batch = {"WINDOW": windows(inputs["AUDIO"])}
+                answer = await infer("audio_encoder", batch, ["FEATURES", "EVENTS"])
+                rows = answer["FEATURES"]
+                evidence["events"] = self._strongest(answer["EVENTS"].mean(axis=0))
+        return analyzer_outputs(rows, FRAME_COUNT, evidence)
+
+    def _strongest(self, probabilities: NDArray[np.float32]) -> list[dict[str, Any]]:
+        order = np.argsort(-probabilities)[:EVENTS_SHOWN]
+        return [
+            {"name": self._events[index], "probability": round(float(probabilities[index]), 4)}
+            for index in order
+            if probabilities[index] >= EVENT_THRESHOLD
+        ]
+
+
+def absence(audio: NDArray[np.float32]) -> str | None:
+    """Why there is no audio feature; None if there is one."""
+    if len(audio) == 0:
+        return "the clip has no sound"
+    if len(audio) <= WINDOW_SAMPLES:
+        return "the sound is not longer than 3 s"
+    if np.abs(audio).max() < SILENCE:
+        return "the sound track is silent"
+    return None
+
+
+def windows(audio: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Sound of more than 3 s, float32 [samples] -> float32 [n, 48000], 1 <= n <= 16.
+
+    Windows start every 1.5 s while `start < samples - 48000`; of more than 16, those at
+    round(linspace(0, n - 1, 16)) are kept.
+    """
+    starts = np.arange(0, len(audio) - WINDOW_SAMPLES, HOP_SAMPLES)
+    if len(starts) > FRAME_COUNT:
+        starts = starts[np.round(np.linspace(0, len(starts) - 1, FRAME_COUNT)).astype(int)]
+    return np.stack([audio[start : start + WINDOW_SAMPLES] for start in starts])

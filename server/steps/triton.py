@@ -1,0 +1,82 @@
+"""Serves a Step as a Triton Python model. The one module of this package that needs Triton."""
+
+import asyncio
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import triton_python_backend_utils as pb_utils
+from numpy.typing import NDArray
+
+from server.steps.step import Step, Tensors
+
+
+def triton_model(step_class: type[Step]) -> type:
+    """The class that a slot's model.py must call `TritonPythonModel`."""
+
+    class TritonPythonModel:
+        """One instance of the slot."""
+
+        def initialize(self, args: dict[str, str]) -> None:
+            """Makes the step; types come from the slot's configuration."""
+            config = json.loads(args["model_config"])
+            self._inputs = [tensor["name"] for tensor in config["input"]]
+            self._types = {
+                tensor["name"]: pb_utils.triton_string_to_numpy(tensor["data_type"])
+                for tensor in config["output"]
+            }
+            self._step = step_class(Path(args["model_repository"]) / args["model_version"])
+
+        async def execute(self, requests: list[Any]) -> list[Any]:
+            """One response per request. While one clip waits for another slot, the next runs."""
+            return await asyncio.gather(*(self._respond(request) for request in requests))
+
+        async def _respond(self, request: Any) -> Any:
+            try:
+                clips = _split(request, self._inputs)
+                answers = await asyncio.gather(*(self._step.run(clip, infer) for clip in clips))
+            except Exception as error:
+                message = f"{type(error).__name__}: {error}"
+                return pb_utils.InferenceResponse(error=pb_utils.TritonError(message))
+            return pb_utils.InferenceResponse(_join(answers, self._types))
+
+    return TritonPythonModel
+
+
+def _split(request: Any, names: list[str]) -> list[Tensors]:
+    """A request's clips, each without the batch dimension."""
+    tensors = {
+        name: pb_utils.get_input_tensor_by_name(request, name).as_numpy() for name in names
+    }
+    count = len(tensors[names[0]])
+    return [{name: array[index] for name, array in tensors.items()} for index in range(count)]
+
+
+def _join(answers: Sequence[Tensors], types: Mapping[str, Any]) -> list[Any]:
+    return [
+        pb_utils.Tensor(name, np.stack([answer[name] for answer in answers]).astype(dtype, copy=False))
+        for name, dtype in types.items()
+    ]
+
+
+async def infer(
+    slot: str, inputs: Mapping[str, NDArray[Any]], outputs: Sequence[str]
+) -> Tensors:
+    """Asks another slot of this server; see step.Infer.
+
+    Raises:
+        pb_utils.TritonModelException: the slot answered with an error.
+    """
+    request = pb_utils.InferenceRequest(
+        model_name=slot,
+        requested_output_names=list(outputs),
+        inputs=[pb_utils.Tensor(name, np.ascontiguousarray(array)) for name, array in inputs.items()],
+    )
+    response = await request.async_exec()
+    if response.has_error():
+        raise pb_utils.TritonModelException(f"slot {slot}: {response.error().message()}")
+    return {
+        name: pb_utils.get_output_tensor_by_name(response, name).as_numpy() for name in outputs
+    }
