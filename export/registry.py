@@ -1,10 +1,23 @@
 """Profile -> slot's name -> what fills it. The only list of slots."""
 
 from export.errors import UnknownNameError
+from export.slots import (
+    face_detector,
+    face_expression,
+    image_encoder,
+    screen_reader,
+    speech_recognizer,
+)
 from export.spec import Slot
 
 PROFILES: dict[str, dict[str, Slot]] = {
-    "embedded": {},
+    "embedded": {
+        "image_encoder": image_encoder.SLOT,
+        "face_detector": face_detector.SLOT,
+        "face_expression": face_expression.SLOT,
+        "speech_recognizer": speech_recognizer.SLOT,
+        "screen_reader": screen_reader.SLOT,
+    },
 }
 
 

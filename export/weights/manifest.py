@@ -1,11 +1,10 @@
 """Reads manifest.toml, the list of everything that is fetched."""
 
+import tomllib
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
-
-import tomllib
 
 from export.errors import UnknownNameError
 

@@ -1,0 +1,91 @@
+"""The command line: export slots, list the weights, bring the sample clips."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from export.exporting import REPOSITORY, Report, export_slot
+from export.registry import PROFILES, select
+from export.spec import Slot
+from export.weights import artifacts, fetch_all
+from vemoclap_client.errors import VemoclapError
+
+DESCRIPTION = """\
+Puts pretrained networks into the model repository, each checked against its eager original.
+Other commands:  python -m export weights   list and fetch what the networks are made of
+                 python -m export samples   fetch and render three sample clips"""
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run a command and return its exit code: 0, or that of the error that it printed."""
+    commands = {"weights": _weights, "samples": _samples}
+    try:
+        if arguments and arguments[0] in commands:
+            commands[arguments[0]](arguments[1:])
+        else:
+            _export(arguments)
+    except VemoclapError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return error.exit_code
+    return 0
+
+
+def _export(arguments: Sequence[str]) -> None:
+    parser = argparse.ArgumentParser(
+        "python -m export",
+        description=DESCRIPTION,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("slots", nargs="*", metavar="SLOT", help="slots to fill (default: all)")
+    parser.add_argument("--profile", default="embedded", help=f"one of: {', '.join(PROFILES)}")
+    parser.add_argument("--out", type=Path, default=REPOSITORY, help="model repository to fill")
+    parser.add_argument("--force", action="store_true", help="even where nothing has changed")
+    options = parser.parse_args(arguments)
+    for slot in select(options.profile, options.slots):
+        print(_line(slot, export_slot(slot, options.out, options.force)), flush=True)
+
+
+def _line(slot: Slot, report: Report) -> str:
+    if report.skipped:
+        return f"{report.slot:18} unchanged"
+    figures = ", ".join(f"{name} {value:.1e}" for name, value in report.differences.items())
+    allowed = (
+        f"largest difference {figures} (allowed {slot.network.tolerance:.0e})"
+        if slot.network
+        else "files in place"
+    )
+    return f"{report.slot:18} {report.seconds:5.1f} s  {allowed}"
+
+
+def _weights(arguments: Sequence[str]) -> None:
+    parser = argparse.ArgumentParser("python -m export weights")
+    parser.add_argument("--verify", action="store_true", help="compute every checksum again")
+    options = parser.parse_args(arguments)
+    fetch_all(artifacts(), options.verify)
+    rows = [("name", "slot", "source", "licence", "MB", "sha256")]
+    rows += [
+        (
+            item.name,
+            item.slot,
+            f"{item.registry}: {', '.join(item.packages)}",
+            item.licence,
+            f"{item.size_bytes / 1e6:.1f}",
+            item.sha256[:12],
+        )
+        for item in artifacts().values()
+    ]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        print(
+            "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        )
+
+
+def _samples(arguments: Sequence[str]) -> None:
+    from export.samples import bring
+
+    parser = argparse.ArgumentParser("python -m export samples")
+    parser.add_argument("--out", type=Path, help="folder for the clips (default: the cache)")
+    for path in bring(parser.parse_args(arguments).out):
+        print(path)

@@ -1,0 +1,18 @@
+"""Slot `screen_reader`: PP-OCR's three networks, for RapidOCR.
+
+It is given them as Det.model_path, Rec.model_path and Cls.model_path.
+"""
+
+from export.spec import Slot
+
+FOLDER = "1/ocr"
+
+SLOT = Slot(
+    name="screen_reader",
+    module=__name__,
+    files={
+        f"{FOLDER}/detector.onnx": "ocr_detector",
+        f"{FOLDER}/recognizer.onnx": "ocr_recognizer",
+        f"{FOLDER}/direction.onnx": "ocr_direction",
+    },
+)

@@ -1,0 +1,16 @@
+"""Slot `speech_recognizer`: Whisper base in CTranslate2's format, for faster-whisper."""
+
+from export.spec import Slot
+
+FOLDER = "1/whisper"
+
+SLOT = Slot(
+    name="speech_recognizer",
+    module=__name__,
+    files={
+        f"{FOLDER}/model.bin": "whisper_weights",
+        f"{FOLDER}/config.json": "whisper_config",
+        f"{FOLDER}/tokenizer.json": "whisper_tokenizer",
+        f"{FOLDER}/vocabulary.txt": "whisper_vocabulary",
+    },
+)

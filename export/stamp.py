@@ -1,0 +1,98 @@
+"""Whether an earlier export is still good: what it was made from, written beside the model."""
+
+import ast
+import hashlib
+import json
+from collections.abc import Iterable, Iterator
+from importlib.metadata import version
+from pathlib import Path
+
+from export.spec import Slot
+from export.weights.manifest import artifact
+
+PROJECT = Path(__file__).parents[1]
+ROOTS = {"export": PROJECT, "vemoclap_client": PROJECT / "client"}
+LIBRARIES = ("numpy", "onnx", "onnxruntime", "onnxscript", "torch", "transformers")
+STAMP = "1/export.json"
+
+Stamp = dict[str, object]
+
+
+def stamp_of(slot: Slot, configuration: Path) -> Stamp:
+    """Return everything that decides what the slot's export looks like."""
+    names = sorted({*slot.artifacts, *slot.files.values()})
+    sources = [*_sources([slot.module, "export.exporting"]), *slot.data, configuration]
+    return {
+        "module": slot.module,
+        "artifacts": {name: artifact(name).sha256 for name in names},
+        "sources": _checksum(sources),
+        "texts": dict(slot.texts),
+        "libraries": {name: version(name) for name in LIBRARIES} if slot.network else {},
+    }
+
+
+def is_current(folder: Path, stamp: Stamp) -> bool:
+    """Whether the slot's folder holds, unharmed, what an export with this stamp has put there."""
+    try:
+        earlier = json.loads((folder / STAMP).read_text(encoding="utf-8"))
+        return bool(earlier["stamp"] == stamp) and all(
+            (folder / path).stat().st_size == size for path, size in earlier["sizes"].items()
+        )
+    except (OSError, ValueError, KeyError):
+        return False
+
+
+def differences(folder: Path) -> dict[str, float]:
+    """Return the parity figures that an earlier export has left."""
+    earlier = json.loads((folder / STAMP).read_text(encoding="utf-8"))
+    return dict(earlier["differences"])
+
+
+def describe(folder: Path, stamp: Stamp, paths: Iterable[str], figures: dict[str, float]) -> str:
+    """Return the stamp's file's content for the files at `paths` of the folder."""
+    sizes = {path: (folder / path).stat().st_size for path in sorted(paths)}
+    document = {"stamp": stamp, "sizes": sizes, "differences": figures}
+    return json.dumps(document, indent=1) + "\n"
+
+
+def _sources(modules: list[str]) -> list[Path]:
+    """Return the files of these modules and of all they import of this project, sorted.
+
+    Not the weights package: how a file was fetched changes nothing about it.
+    """
+    found: dict[str, Path] = {}
+    waiting = list(modules)
+    while waiting:
+        name = waiting.pop()
+        path = _path(name)
+        if path is None or name in found or name.startswith("export.weights"):
+            continue
+        found[name] = path
+        waiting += _imports(path)
+    return [found[name] for name in sorted(found)]
+
+
+def _path(module: str) -> Path | None:
+    root = ROOTS.get(module.split(".")[0])
+    if root is None:
+        return None
+    path = root.joinpath(*module.split("."))
+    candidates = (path.with_suffix(".py"), path / "__init__.py")
+    return next((candidate for candidate in candidates if candidate.is_file()), None)
+
+
+def _imports(path: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(path.read_bytes())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def _checksum(paths: Iterable[Path]) -> str:
+    digest = hashlib.sha256()
+    for path in paths:
+        content = path.read_bytes()
+        digest.update(f"{path.name} {len(content)}\n".encode() + content)
+    return digest.hexdigest()
