@@ -12,7 +12,8 @@ from pathlib import Path
 
 from server.errors import ServerStartError
 from server.installation import PROJECT
-from server.process import Address, RunningServer, running_server, wait
+from server.address import Address
+from server.process import RunningServer, running_server, wait
 
 
 def main(arguments: list[str] | None = None) -> int:

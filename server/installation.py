@@ -17,6 +17,7 @@ from server.errors import LibraryNotFoundError, TritonNotFoundError
 
 PROJECT = Path(__file__).resolve().parent.parent
 PYTHON_BASED_BACKENDS = PROJECT / "server" / "backends"
+IGNORE_COMPILED = shutil.ignore_patterns("__pycache__")
 PYTHON_VERSION = f"{sys.version_info.major}.{sys.version_info.minor}"
 
 
@@ -71,20 +72,23 @@ def _find_wheel() -> Path:
 
 
 def _lay_out_backends(wheel: Path, directory: Path) -> None:
-    """Links the wheel's Python backend and our Python-based backends side by side."""
-    python_backend = directory / "python"
-    python_backend.mkdir()
+    """Puts the wheel's Python backend and our Python-based backends side by side.
+
+    Copies, not links: Triton refuses a backend library that lies outside its directory.
+    """
     stub = wheel / "python_backend_stubs" / PYTHON_VERSION / "triton_python_backend_stub"
     if not stub.exists():
         raise TritonNotFoundError(
             f"the nvidia-pytriton wheel has no stub for Python {PYTHON_VERSION}; "
             "make .venv-server with Python 3.11 (`make setup PYTHON=python3.11`)."
         )
-    for source in (stub, *(wheel / "backends" / "python").glob("*triton_python*")):
-        (python_backend / source.name).symlink_to(source)
-    for backend in PYTHON_BASED_BACKENDS.iterdir():
-        if (backend / "model.py").exists():
-            (directory / backend.name).symlink_to(backend)
+    shutil.copytree(
+        wheel / "backends" / "python", directory / "python", ignore=IGNORE_COMPILED
+    )
+    shutil.copy(stub, directory / "python")
+    for backend in PYTHON_BASED_BACKENDS.glob("*/model.py"):
+        (directory / backend.parent.name).mkdir()
+        shutil.copy(backend, directory / backend.parent.name)
 
 
 def _environment(libraries: list[Path] | None = None) -> dict[str, str]:
@@ -92,7 +96,6 @@ def _environment(libraries: list[Path] | None = None) -> dict[str, str]:
     # The stub embeds Python and finds its prefix, and so this environment's packages, as the
     # first python3 on PATH.
     _prepend(environment, "PATH", [Path(sys.executable).parent])
-    _prepend(environment, "PYTHONPATH", [PROJECT, PROJECT / "client"])
     _prepend(environment, "LD_LIBRARY_PATH", libraries or [])
     # Every slot brings its own thread pool; those of numpy would only compete with them.
     environment.setdefault("OPENBLAS_NUM_THREADS", "1")

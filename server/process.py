@@ -1,74 +1,38 @@
-"""Starts one Triton, waits until it is ready, and stops it with nothing left behind."""
+"""Starts one Triton, loads its models, and stops it with nothing left behind."""
 
 import ctypes
 import os
+import secrets
 import signal
-import socket
 import subprocess
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import IO
 
-from server.errors import ModelLoadError, PortInUseError, ServerDiedError
-from server.installation import Installation, find_installation
-from server.repository import check_weights
+import psutil
+
+from server.address import Address
+from server.control import Control
+from server.errors import ModelLoadError, ServerDiedError
+from server.installation import PROJECT, Installation, find_installation
+from server.repository import check_weights, read_configs
 from server.shared_memory import region_prefix, remove_regions
 
+EXIT_TIMEOUT_S = 3
+"""Time that Triton gives requests under way when it is told to stop."""
 STOP_TIMEOUT_S = 15
-POLL_INTERVAL_S = 0.1
+"""Time after which a Triton that was told to stop is killed."""
+POLL_INTERVAL_S = 0.05
 PR_SET_PDEATHSIG = 1
 
 
 @dataclass(frozen=True)
-class Address:
-    """Where the server listens; a port of 0 asks for a free one."""
-
-    host: str = "127.0.0.1"
-    grpc_port: int = 8001
-    http_port: int = 8000
-    metrics_port: int = 8002
-
-    @property
-    def ports(self) -> dict[str, int]:
-        """Port by the name that `python -m server` gives it."""
-        return {"grpc": self.grpc_port, "http": self.http_port, "metrics": self.metrics_port}
-
-    def resolved(self) -> "Address":
-        """The same with every 0 replaced by a free port.
-
-        Raises:
-            PortInUseError: a port that was asked for is taken.
-        """
-        held = [(name, _bind(self.host, name, port)) for name, port in self.ports.items()]
-        ports = {f"{name}_port": probe.getsockname()[1] for name, probe in held}
-        for _, probe in held:
-            probe.close()
-        return Address(self.host, **ports)
-
-
-def _bind(host: str, name: str, port: int) -> socket.socket:
-    probe = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
-    probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        probe.bind((host, port))
-    except OSError as error:
-        probe.close()
-        raise PortInUseError(
-            f"cannot listen on {host}:{port} for {name} ({error.strerror}). Stop what listens "
-            f"there, or choose another port: --{name}-port 0 takes a free one."
-        ) from error
-    return probe
-
-
-@dataclass(frozen=True)
 class RunningServer:
-    """A Triton that answered "ready"."""
+    """A Triton that is ready."""
 
     address: Address
     process: subprocess.Popen[bytes]
@@ -87,51 +51,69 @@ def running_server(
 ) -> Iterator[RunningServer]:
     """Runs a Triton on `repository` for as long as the context lasts.
 
+    Args:
+        repository: the model repository; every slot in it is loaded.
+        address: where to listen.
+        startup_timeout_s: longest time until every model is ready.
+        verbose: show Triton's own log instead of keeping it for error messages.
+
     Raises:
         ServerStartError: one of its kinds; the message says what to do.
     """
     check_weights(repository)
     prefix = region_prefix(os.getpid())
+    token = secrets.token_hex()
     with find_installation() as installation, TemporaryDirectory(prefix="vemoclap-log-") as logs:
         address = address.resolved()
+        arguments = _arguments(installation, repository, address, prefix, token)
         log = Path(logs) / "triton.log"
         started = time.monotonic()
         with log.open("wb") as output:
-            process = _spawn(installation, repository, address, prefix, output, verbose)
+            process = _spawn(arguments, installation.environment, None if verbose else output)
         try:
-            _wait_until_ready(process, address, log, started + startup_timeout_s)
+            control = Control(address, token, startup_timeout_s)
+            _wait_until_live(process, control, log)
+            control.load(read_configs(repository))
             yield RunningServer(address, process, log, time.monotonic() - started)
         finally:
             _stop(process)
             remove_regions(prefix)
 
 
-def _spawn(
-    installation: Installation,
-    repository: Path,
-    address: Address,
-    prefix: str,
-    output: IO[bytes],
-    verbose: bool,
-) -> subprocess.Popen[bytes]:
+def _arguments(
+    installation: Installation, repository: Path, address: Address, prefix: str, token: str
+) -> list[str]:
     arguments = [
         str(installation.executable),
         f"--model-repository={repository}",
         # The configurations are complete; guessing would load each model twice.
         "--disable-auto-complete-config",
+        # Models load while the endpoints answer: a client can tell "loading" from "not there",
+        # and a model that fails says why by itself. Only the launcher may load models, since
+        # who loads a Python model runs code here.
+        "--model-control-mode=explicit",
+        f"--http-restricted-api=model-repository:{Control.HEADER}={token}",
+        f"--grpc-restricted-protocol=model-repository:{Control.HEADER}={token}",
         f"--backend-config=python,shm-region-prefix-name={prefix}",
-        f"--exit-timeout-secs={STOP_TIMEOUT_S - 5}",
-        f"--log-verbose={int(verbose)}",
+        f"--exit-timeout-secs={EXIT_TIMEOUT_S}",
         *installation.arguments,
     ]
     for name, port in address.ports.items():
         arguments += [f"--{name}-address={address.host}", f"--{name}-port={port}"]
+    return arguments
+
+
+def _spawn(
+    arguments: list[str], environment: dict[str, str], output: IO[bytes] | None
+) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
         arguments,
-        env=installation.environment,
+        env=environment,
+        # The stub's Python ignores PYTHONPATH but looks here: this is how it finds `server`.
+        cwd=PROJECT,
         stdin=subprocess.DEVNULL,
-        stdout=None if verbose else output,
-        stderr=None if verbose else output,
+        stdout=output,
+        stderr=output,
         # A group of its own: Ctrl-C reaches the launcher alone, which then stops the group.
         start_new_session=True,
         preexec_fn=_die_with_launcher,
@@ -143,24 +125,13 @@ def _die_with_launcher() -> None:
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
-def _wait_until_ready(
-    process: subprocess.Popen[bytes], address: Address, log: Path, deadline: float
-) -> None:
-    while not _is_ready(address):
+def _wait_until_live(process: subprocess.Popen[bytes], control: Control, log: Path) -> None:
+    while not control.is_live():
         if process.poll() is not None:
             raise ModelLoadError(f"Triton did not start:\n{errors_in(log)}")
-        if time.monotonic() > deadline:
-            raise ModelLoadError(f"Triton was not ready in time:\n{errors_in(log)}")
+        if control.remaining_s() <= 0:
+            raise ModelLoadError(f"Triton did not answer in time:\n{errors_in(log)}")
         time.sleep(POLL_INTERVAL_S)
-
-
-def _is_ready(address: Address) -> bool:
-    url = f"http://{address.host}:{address.http_port}/v2/health/ready"
-    try:
-        with urllib.request.urlopen(url, timeout=5) as response:
-            return bool(response.status == 200)
-    except (urllib.error.URLError, OSError):
-        return False
 
 
 def errors_in(log: Path, most_lines: int = 12) -> str:
@@ -169,7 +140,7 @@ def errors_in(log: Path, most_lines: int = 12) -> str:
     Triton's lines start with their level: E for errors.
     """
     lines = log.read_text(errors="replace").splitlines()
-    errors = [line for line in lines if line.startswith("E") or line.startswith("error")]
+    errors = [line for line in lines if line.startswith(("E", "error"))]
     return "\n".join((errors or lines)[-most_lines:]) or "(it printed nothing)"
 
 
@@ -186,13 +157,21 @@ def wait(server: RunningServer) -> None:
 def _stop(process: subprocess.Popen[bytes]) -> None:
     process.terminate()
     try:
-        process.wait(STOP_TIMEOUT_S)
-    except subprocess.TimeoutExpired:
-        pass
+        _wait_until_unloaded(process)
     finally:
         # Its Python processes are in its group and must not outlive it.
-        try:
+        with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
         process.wait()
+
+
+def _wait_until_unloaded(process: subprocess.Popen[bytes]) -> None:
+    """Returns once no model is loaded any more, which is when its process of Python has gone.
+
+    Triton itself often stays for ten seconds more, in a poller of gRPC's with nothing to do.
+    """
+    deadline = time.monotonic() + STOP_TIMEOUT_S
+    with suppress(psutil.NoSuchProcess):
+        triton = psutil.Process(process.pid)
+        while triton.children() and process.poll() is None and time.monotonic() < deadline:
+            time.sleep(POLL_INTERVAL_S)
