@@ -2,19 +2,23 @@
 
 from export.errors import UnknownNameError
 from export.slots import (
+    audio_encoder,
     face_detector,
     face_expression,
     image_encoder,
     screen_reader,
     speech_recognizer,
+    text_encoder,
 )
 from export.spec import Slot
 
 PROFILES: dict[str, dict[str, Slot]] = {
     "embedded": {
         "image_encoder": image_encoder.SLOT,
+        "audio_encoder": audio_encoder.SLOT,
         "face_detector": face_detector.SLOT,
         "face_expression": face_expression.SLOT,
+        "text_encoder": text_encoder.SLOT,
         "speech_recognizer": speech_recognizer.SLOT,
         "screen_reader": screen_reader.SLOT,
     },

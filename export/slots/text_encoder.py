@@ -1,0 +1,102 @@
+"""Slot `text_encoder`: tokens -> text feature and sentiment."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from export.spec import Arrays, Files, Network, Slot, Tensor, generator
+from vemoclap_client.contract import SENTIMENTS
+
+if TYPE_CHECKING:
+    import torch
+
+    from export.networks.sentence_encoder import SentenceEncoder
+
+FEATURES = 384
+LENGTHS = (32, 77)
+"""Tokens of the example inputs, by case. The longest the network was made for is 512."""
+
+TEMPERATURE = 0.05
+PROTOTYPES = Path(__file__).with_name("sentiment_prototypes.toml")
+ARTIFACTS = ("text_encoder_config", "text_encoder_weights", "text_encoder_tokenizer")
+
+
+def load(files: Files) -> SentenceEncoder:
+    """Return all-MiniLM-L6-v2 with the sentiments' prototypes, in evaluation mode."""
+    from export.networks import sentence_encoder
+
+    bert = sentence_encoder.load_bert(files["text_encoder_config"], files["text_encoder_weights"])
+    return sentence_encoder.SentenceEncoder(bert, prototypes(files), TEMPERATURE).eval()
+
+
+def embed(files: Files, sentences: Sequence[str]) -> torch.Tensor:
+    """Return the sentences' FEATURES by the eager network: float32 [sentences, 384].
+
+    Args:
+        files: the artifacts named in `ARTIFACTS`.
+        sentences: at least one; each is cut after 512 tokens.
+    """
+    import torch
+    from tokenizers import Tokenizer
+
+    from export.networks import sentence_encoder
+
+    tokenizer = Tokenizer.from_file(str(files["text_encoder_tokenizer"]))
+    tokenizer.enable_truncation(512)
+    tokenizer.enable_padding()
+    encoded = tokenizer.encode_batch(list(sentences))
+    input_ids = torch.tensor([item.ids for item in encoded])
+    attention_mask = torch.tensor([item.attention_mask for item in encoded])
+    bert = sentence_encoder.load_bert(files["text_encoder_config"], files["text_encoder_weights"])
+    with torch.inference_mode():
+        return sentence_encoder.embed(bert, input_ids, attention_mask).clone()
+
+
+def prototypes(files: Files) -> torch.Tensor:
+    """Return each sentiment's mean direction, of length one: float32 [3, 384]."""
+    import torch
+
+    sentences = tomllib.loads(PROTOTYPES.read_text(encoding="utf-8"))
+    groups = [sentences[sentiment] for sentiment in SENTIMENTS]
+    features = embed(files, [sentence for group in groups for sentence in group])
+    means = [group.mean(0) for group in features.split([len(group) for group in groups])]
+    return torch.nn.functional.normalize(torch.stack(means), dim=1)
+
+
+def examples(batch: int, case: int) -> Arrays:
+    """Return random tokens, padded from a random length on: int64 [batch, 32 or 77]."""
+    random = generator(batch, case)
+    length = LENGTHS[case]
+    used = random.integers(3, length + 1, (batch, 1))
+    mask = (np.arange(length) < used).astype(np.int64)
+    return {
+        "INPUT_IDS": random.integers(1000, 30000, (batch, length)) * mask,
+        "ATTENTION_MASK": mask,
+    }
+
+
+SLOT = Slot(
+    name="text_encoder",
+    module=__name__,
+    artifacts=ARTIFACTS,
+    network=Network(
+        inputs=(
+            Tensor("INPUT_IDS", "int64", ("length",)),
+            Tensor("ATTENTION_MASK", "int64", ("length",)),
+        ),
+        outputs=(
+            Tensor("FEATURES", "float32", (FEATURES,)),
+            Tensor("SENTIMENT", "float32", (len(SENTIMENTS),)),
+        ),
+        load=load,
+        examples=examples,
+        cases=len(LENGTHS),
+    ),
+    files={"tokenizer.json": "text_encoder_tokenizer"},
+    data=(PROTOTYPES,),
+)
