@@ -1,6 +1,7 @@
 """Profile -> slot's name -> what fills it. The only list of slots."""
 
 from export.errors import UnknownNameError
+from export.fusion import zero_shot
 from export.slots import (
     audio_encoder,
     face_detector,
@@ -21,6 +22,7 @@ PROFILES: dict[str, dict[str, Slot]] = {
         "text_encoder": text_encoder.SLOT,
         "speech_recognizer": speech_recognizer.SLOT,
         "screen_reader": screen_reader.SLOT,
+        "fusion": zero_shot.SLOT,
     },
 }
 

@@ -1,0 +1,82 @@
+"""What every head shares: the slot's tensors, and the name that it puts into its graph."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from export.spec import Arrays, Tensor, generator
+from vemoclap_client.contract import CONTRIBUTIONS, EMOTIONS, FEATURES, FRAME_COUNT, LENGTHS
+from vemoclap_client.contract import MODALITIES, PROBABILITIES
+
+if TYPE_CHECKING:
+    import onnx
+
+ROWS = {modality: FRAME_COUNT for modality in MODALITIES} | {"speech": 1, "text": 1}
+"""Modality -> rows of its padded features."""
+
+OUTPUTS = (
+    Tensor(PROBABILITIES, "float32", (len(EMOTIONS),)),
+    Tensor(CONTRIBUTIONS, "float32", (len(MODALITIES), len(EMOTIONS))),
+    Tensor("HEAD", "string", (1,)),
+)
+
+
+def inputs(widths: dict[str, int]) -> tuple[Tensor, ...]:
+    """Return the slot's inputs for features of these widths (modality -> width)."""
+    features = (
+        Tensor(FEATURES[modality], "float32", (ROWS[modality], widths[modality]))
+        for modality in MODALITIES
+    )
+    return (*features, Tensor(LENGTHS, "int32", (len(MODALITIES),)))
+
+
+def examples(widths: dict[str, int]) -> Callable[[int, int], Arrays]:
+    """Return a source of features: seeded noise with every modality absent now and then."""
+
+    def draw(batch: int, case: int) -> Arrays:
+        random = generator(batch, case)
+        arrays: Arrays = {}
+        lengths = []
+        for modality in MODALITIES:
+            rows = ROWS[modality]
+            length = random.integers(0, rows + 1, (batch, 1))
+            features = random.normal(size=(batch, rows, widths[modality])).astype(np.float32)
+            features *= (np.arange(rows) < length)[..., None]
+            arrays[FEATURES[modality]] = features
+            lengths.append(length)
+        arrays[LENGTHS] = np.concatenate(lengths, axis=1).astype(np.int32)
+        return arrays
+
+    return draw
+
+
+def name_in_graph(
+    profile: str, kind: str, trained_on: str | None
+) -> Callable[[onnx.ModelProto], None]:
+    """Return an edit that adds output HEAD, string [n, 1]: a JSON document, the same every time.
+
+    An answer then names the head that gave it, whatever lies in the folder by then.
+    """
+    document = json.dumps({"profile": profile, "kind": kind, "trained_on": trained_on})
+
+    def edit(model: onnx.ModelProto) -> None:
+        from onnx import TensorProto, helper
+
+        graph = model.graph
+        one = helper.make_tensor("head_columns", TensorProto.INT64, [1], [1])
+        name = helper.make_tensor("head_document", TensorProto.STRING, [1, 1], [document.encode()])
+        graph.initializer.extend([one, name])
+        graph.node.extend(
+            [
+                helper.make_node("Shape", [LENGTHS], ["head_batch"], start=0, end=1),
+                helper.make_node("Concat", ["head_batch", "head_columns"], ["head_shape"], axis=0),
+                helper.make_node("Expand", ["head_document", "head_shape"], ["HEAD"]),
+            ]
+        )
+        graph.output.append(helper.make_tensor_value_info("HEAD", TensorProto.STRING, ["batch", 1]))
+
+    return edit

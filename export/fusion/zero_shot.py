@@ -1,0 +1,72 @@
+"""Slot `fusion` of the embedded profile: a head that needs no training data.
+
+Its weights are choices, not fits; docs/zero-shot.md tells what they rest on.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from export.fusion import heads
+from export.slots import audio_encoder, face_expression, image_encoder, text_encoder
+from export.spec import Files, Network, Slot
+from vemoclap_client.contract import EMOTIONS
+
+if TYPE_CHECKING:
+    import torch
+
+    from export.fusion.zero_shot_head import ZeroShotHead
+
+SENTENCES = Path(__file__).with_name("emotion_sentences.toml")
+
+WIDTHS = {
+    "image": image_encoder.FEATURES,
+    "audio": audio_encoder.FEATURES,
+    "face": face_expression.FEATURES,
+    "speech": text_encoder.FEATURES,
+    "text": text_encoder.FEATURES,
+}
+
+WEIGHTS = {"face": 1.0, "speech": 1.0, "text": 0.5}
+"""Image and audio have none: ImageNet's classes and "someone speaks" name no emotion, and are
+often wrong on people and cartoons. On-screen text is more often a logo than a statement."""
+
+SHARPNESS = 12.0
+"""Between the cosine and the logit; the sentences left out one by one are then named right as
+often as at any other value, without the certainty that a larger one would feign."""
+
+
+def load(files: Files) -> ZeroShotHead:
+    """Return the head, in evaluation mode."""
+    from export.fusion.zero_shot_head import ZeroShotHead
+
+    layer = face_expression.last_layer(files)
+    return ZeroShotHead(layer, sentence_means(files), SHARPNESS, WEIGHTS).eval()
+
+
+def sentence_means(files: Files) -> torch.Tensor:
+    """Return the mean embedding of each emotion's sentences, and of neutral ones: [7, 384]."""
+    import torch
+
+    sentences = tomllib.loads(SENTENCES.read_text(encoding="utf-8"))
+    groups = [sentences[name] for name in (*EMOTIONS, "neutral")]
+    features = text_encoder.embed(files, [sentence for group in groups for sentence in group])
+    return torch.stack([group.mean(0) for group in features.split([len(g) for g in groups])])
+
+
+SLOT = Slot(
+    name="fusion",
+    module=__name__,
+    artifacts=(*face_expression.SLOT.artifacts, *text_encoder.ARTIFACTS),
+    network=Network(
+        inputs=heads.inputs(WIDTHS),
+        outputs=heads.OUTPUTS,
+        load=load,
+        examples=heads.examples(WIDTHS),
+        cases=4,
+        finish=heads.name_in_graph("embedded", "zero-shot", None),
+    ),
+    data=(SENTENCES,),
+)
