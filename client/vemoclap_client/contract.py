@@ -30,6 +30,9 @@ FRAME_SHORTER_SIDE_PX = 360
 FRAME_LONGER_SIDE_MAX_PX = 1280
 """Cap on the longer side, so that a 64 x 2000 clip cannot ask for 180 MB of frames."""
 
+FRAME_SHORTER_SIDE_MIN_PX = 16
+"""No side is scaled below this, however long and thin the clip."""
+
 SAMPLE_RATE_HZ = 16_000
 """Rate of the mono sound."""
 

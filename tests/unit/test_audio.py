@@ -1,0 +1,239 @@
+"""Sound: level, pitch, length, alignment with the pictures, and tracks that cannot be used."""
+
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+from av.audio.frame import AudioFrame
+from numpy.typing import NDArray
+
+from tests.clips import Tone, damage, write_clip, write_sound
+from vemoclap_client import audio, errors
+from vemoclap_client.audio import decode_audio, mono
+from vemoclap_client.contract import SAMPLE_RATE_HZ
+from vemoclap_client.video import decode
+
+
+def amplitude_at(samples: NDArray[np.float32], frequency_hz: float) -> float:
+    """The amplitude of one frequency in the middle of the sound, away from its edges."""
+    middle = samples[samples.size // 4 : -samples.size // 4]
+    times = np.arange(middle.size) / SAMPLE_RATE_HZ
+    window = np.hanning(middle.size)
+    turning = np.exp(-2j * np.pi * frequency_hz * times)
+    return float(2 * abs(np.sum(middle * window * turning)) / window.sum())
+
+
+def loud_range_s(samples: NDArray[np.float32]) -> tuple[float, float]:
+    """Where the sound is not silent, in seconds."""
+    loud = np.flatnonzero(np.abs(samples) > 0.1)
+    return loud[0] / SAMPLE_RATE_HZ, loud[-1] / SAMPLE_RATE_HZ
+
+
+@pytest.mark.parametrize("rate_hz", [8_000, 16_000, 22_050, 44_100, 48_000, 96_000])
+def test_rates(tmp_path: Path, rate_hz: int) -> None:
+    tone = Tone((440,), rate_hz=rate_hz, codec="pcm_s16le")
+    sound = decode_audio(write_sound(tmp_path / "sound.wav", tone))
+    assert sound.samples.dtype == np.float32
+    assert sound.samples.size == pytest.approx(32_000, abs=1)
+    assert amplitude_at(sound.samples, 440) == pytest.approx(0.5, rel=0.01)
+    assert amplitude_at(sound.samples, 450) < 0.01
+
+
+def test_what_16_khz_cannot_hold_is_filtered_out(tmp_path: Path) -> None:
+    tone = Tone((11_000,), rate_hz=48_000, codec="pcm_s16le")
+    samples = decode_audio(write_sound(tmp_path / "sound.wav", tone)).samples
+    assert np.abs(samples[1000:-1000]).max() < 0.01
+
+
+@pytest.mark.parametrize(
+    ("codec", "extension"),
+    [
+        ("aac", "m4a"),
+        ("libmp3lame", "mp3"),
+        ("libopus", "ogg"),
+        ("flac", "flac"),
+        ("pcm_u8", "wav"),
+        ("pcm_s24le", "wav"),
+        ("pcm_f32le", "wav"),
+        ("pcm_f64le", "wav"),
+        ("pcm_s64le", "caf"),
+    ],
+)
+def test_sample_formats(tmp_path: Path, codec: str, extension: str) -> None:
+    tone = Tone((440, 0), rate_hz=48_000, layout="stereo", codec=codec)
+    samples = decode_audio(write_sound(tmp_path / f"sound.{extension}", tone)).samples
+    assert amplitude_at(samples, 440) == pytest.approx(0.25, rel=0.05)
+    assert abs(samples.mean()) < 0.005
+
+
+@pytest.mark.parametrize(
+    ("layout", "frequencies_hz"),
+    [
+        ("stereo", (300, 900)),
+        ("2.1", (300, 900, 1500)),
+        ("5.1", (300, 600, 900, 1200, 1500, 1800)),
+        ("7.1", (300, 600, 900, 1200, 1500, 1800, 2100, 2400)),
+    ],
+)
+@pytest.mark.parametrize("codec", ["pcm_s16le", "flac"])
+def test_mean_over_channels(
+    tmp_path: Path, layout: str, frequencies_hz: tuple[float, ...], codec: str
+) -> None:
+    tone = Tone(frequencies_hz, rate_hz=16_000, layout=layout, codec=codec)
+    samples = decode_audio(write_sound(tmp_path / "sound.mka", tone)).samples
+    # Each channel counts the same: no downmix weights, no dropped bass channel.
+    for frequency_hz in frequencies_hz:
+        share = 0.5 / len(frequencies_hz)
+        assert amplitude_at(samples, frequency_hz) == pytest.approx(share, rel=0.02)
+
+
+def test_opposite_channels_cancel_out() -> None:
+    left = np.linspace(-1, 1, 100, dtype=np.float32)
+    frame = AudioFrame.from_ndarray(np.stack([left, -left]), format="fltp", layout="stereo")
+    assert mono(frame).tolist() == [0.0] * 100
+
+
+@pytest.mark.parametrize("sample_format", ["flt", "fltp"])
+def test_not_a_number_becomes_silence(sample_format: str) -> None:
+    values = np.array([[np.nan, 0.5, np.inf, -np.inf]], np.float32)
+    frame = AudioFrame.from_ndarray(values, format=sample_format, layout="mono")
+    assert mono(frame).tolist() == [0.0, 0.5, 1.0, -1.0]
+
+
+def test_loud_sound_is_clipped(tmp_path: Path) -> None:
+    tone = Tone((440,), amplitude=3.0, codec="pcm_f32le")
+    samples = decode_audio(write_sound(tmp_path / "sound.wav", tone)).samples
+    assert (samples.min(), samples.max()) == (-1.0, 1.0)
+    assert np.mean(np.abs(samples) == 1.0) > 0.5
+
+
+@pytest.mark.parametrize("extension", ["mp4", "mkv", "ts"])
+@pytest.mark.parametrize("start_s", [0.0, 0.75])
+def test_sound_that_starts_later_is_preceded_by_silence(
+    tmp_path: Path, start_s: float, extension: str
+) -> None:
+    path = write_clip(
+        tmp_path / f"clip.{extension}",
+        seconds=3,
+        sound=Tone(start_s=start_s, seconds=1.5, rate_hz=48_000),
+    )
+    clip = decode(path)
+    assert loud_range_s(clip.audio) == pytest.approx((start_s, start_s + 1.5), abs=0.05)
+
+
+def test_sound_before_the_pictures_is_cut(tmp_path: Path) -> None:
+    path = write_clip(tmp_path / "clip.mkv", start_s=0.5, sound=Tone(codec="pcm_s16le", seconds=2))
+    clip = decode(path)
+    assert clip.duration_s == 2
+    assert clip.audio.size == pytest.approx(1.5 * SAMPLE_RATE_HZ, abs=16)
+    assert loud_range_s(clip.audio)[0] < 0.01
+
+
+def test_sound_that_ends_before_the_pictures_is_absent(tmp_path: Path) -> None:
+    path = write_clip(tmp_path / "clip.mkv", start_s=1, sound=Tone(codec="pcm_s16le", seconds=0.5))
+    clip = decode(path)
+    assert clip.audio.size == 0
+    assert clip.audio_absent_reason is not None
+    assert "before the pictures" in clip.audio_absent_reason
+
+
+@pytest.mark.parametrize("seconds", [0.1, 1.0, 4.0])
+def test_sound_keeps_its_own_length(tmp_path: Path, seconds: float) -> None:
+    path = write_clip(tmp_path / "clip.mkv", sound=Tone(seconds=seconds, codec="pcm_s16le"))
+    assert decode(path).audio.size == pytest.approx(seconds * SAMPLE_RATE_HZ, abs=16)
+
+
+def test_mono_8_khz(tmp_path: Path) -> None:
+    path = write_clip(tmp_path / "clip.mov", sound=Tone(rate_hz=8_000, codec="pcm_mulaw"))
+    samples = decode(path).audio
+    assert samples.size == pytest.approx(32_000, abs=16)
+    assert amplitude_at(samples, 440) == pytest.approx(0.5, rel=0.05)
+
+
+def test_start_on_the_files_own_clock(tmp_path: Path) -> None:
+    path = write_sound(tmp_path / "sound.wav", Tone(codec="pcm_s16le"))
+    assert decode_audio(path, Fraction(1, 2)).samples.size == pytest.approx(24_000, abs=1)
+    late = decode_audio(path, Fraction(-1, 2)).samples
+    assert late.size == pytest.approx(40_000, abs=1)
+    assert loud_range_s(late)[0] == pytest.approx(0.5, abs=0.01)
+
+
+def test_a_gap_is_filled_with_silence(tmp_path: Path) -> None:
+    path = tmp_path / "gap.mkv"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("pcm_s16le", rate=16_000)
+        stream.layout = "mono"
+        for start in (0, 3):
+            frame = AudioFrame.from_ndarray(
+                np.full((1, 16_000), 16_000, np.int16), format="s16", layout="mono"
+            )
+            frame.sample_rate = 16_000
+            frame.pts = start * 16_000
+            container.mux(stream.encode(frame))
+    samples = decode_audio(path).samples
+    assert samples.size == pytest.approx(4 * SAMPLE_RATE_HZ, abs=16)
+    assert np.abs(samples[17_000:47_000]).max() < 0.01
+    assert samples[49_000:].min() > 0.4
+
+
+def test_too_long_sound_is_cut_with_a_warning(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(audio, "MAX_SAMPLES", 20_000)
+    path = write_sound(tmp_path / "sound.wav", Tone(codec="pcm_s16le"))
+    sound = decode_audio(path)
+    assert sound.samples.size == 20_000
+    assert sound.warnings == ("only the first 30 minutes of the sound were used",)
+
+
+def test_sound_of_the_greatest_length_is_not_warned_about(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(audio, "MAX_SAMPLES", 32_000)
+    tone = Tone(codec="pcm_s16le", rate_hz=16_000)
+    sound = decode_audio(write_sound(tmp_path / "sound.wav", tone))
+    assert sound.samples.size == 32_000
+    assert sound.warnings == ()
+
+
+def test_damaged_packet_is_left_out_with_a_warning(tmp_path: Path) -> None:
+    tone = Tone(codec="flac", seconds=2)
+    whole = write_clip(tmp_path / "whole.mkv", sound=tone)
+    clip = decode(damage(whole, tmp_path / "damaged.mkv", "audio", 5))
+    assert clip.has_audio
+    assert clip.warnings == ("1 damaged packets of the sound were left out",)
+    # Its place stays: what follows is not moved forward.
+    assert clip.audio.size == pytest.approx(2 * SAMPLE_RATE_HZ, abs=16)
+    assert amplitude_at(clip.audio[-8000:], 440) == pytest.approx(0.5, rel=0.05)
+
+
+def test_unknown_codec_is_no_sound(tmp_path: Path) -> None:
+    path = write_clip(tmp_path / "clip.mp4", sound=Tone())
+    path.write_bytes(path.read_bytes().replace(b"mp4a", b"zzzz"))
+    clip = decode(path)
+    assert clip.frames.shape[0] == 16
+    assert clip.audio.size == 0
+    assert clip.audio_absent_reason == "there is no decoder for the codec of its sound track"
+
+
+def test_undecodable_sound_is_no_sound(tmp_path: Path) -> None:
+    path = write_clip(tmp_path / "clip.mkv", sound=Tone(codec="flac"))
+    data = bytearray(path.read_bytes())
+    with av.open(str(path)) as container:
+        packets = [(p.pos, p.size) for p in container.demux(audio=0) if p.size]
+    for position, size in packets:
+        assert position is not None
+        start = data.index(b"\xff\xf8", position)
+        data[start : start + size - 8] = bytes(size - 8)
+    path.write_bytes(data)
+    clip = decode(path)
+    assert clip.audio.size == 0
+    assert clip.audio_absent_reason == "the sound track cannot be decoded"
+
+
+def test_a_file_that_is_no_media_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "text.mp4").write_text("no sound")
+    with pytest.raises(errors.NotAVideoError):
+        decode_audio(tmp_path / "text.mp4")
