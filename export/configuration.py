@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from export.errors import SpecMismatchError
 from export.spec import Network, Tensor
@@ -35,7 +36,7 @@ def read(path: Path) -> Configuration:
     return Configuration(*(tuple(map(_tensor, group)) for group in (config.input, config.output)))
 
 
-def _tensor(declared: "object") -> Tensor:
+def _tensor(declared: Any) -> Tensor:
     from tritonclient.grpc import model_config_pb2
 
     type_name = model_config_pb2.DataType.Name(declared.data_type)

@@ -1,0 +1,70 @@
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from export import configuration
+from export.cli import main
+from export.exporting import CONFIG, REPOSITORY
+from export.registry import PROFILES
+
+NETWORKS = [
+    (profile, name)
+    for profile, slots in PROFILES.items()
+    for name, slot in slots.items()
+    if slot.network
+]
+
+
+def test_an_unknown_slot_is_named_beside_those_that_exist(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["face_expression", "nose_detector"]) == 31
+    told = capsys.readouterr().err
+    assert "fills no slot nose_detector" in told
+    assert "face_detector" in told
+
+
+def test_an_unknown_profile_is_named_beside_those_that_exist(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["--profile", "pocket"]) == 31
+    assert "no profile 'pocket'; there are: embedded" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("profile", "name"), NETWORKS)
+def test_declarations_fit_the_configurations(profile: str, name: str) -> None:
+    network = PROFILES[profile][name].network
+    assert network is not None
+    configuration.check(name, network, configuration.read(REPOSITORY / name / CONFIG))
+
+
+@pytest.mark.parametrize(("profile", "name"), NETWORKS)
+def test_examples_fit_the_declarations(profile: str, name: str) -> None:
+    network = PROFILES[profile][name].network
+    assert network is not None
+    for case in range(network.cases):
+        arrays = network.examples(2, case)
+        assert list(arrays) == [tensor.name for tensor in network.inputs]
+        for tensor in network.inputs:
+            found = arrays[tensor.name]
+            sizes = [
+                real if isinstance(size, str) else size
+                for real, size in zip(found.shape[1:], tensor.dims, strict=True)
+            ]
+            assert (found.dtype.name, found.shape) == (tensor.dtype, (2, *sizes))
+
+
+def test_nothing_heavy_is_imported_before_it_is_needed() -> None:
+    program = "import sys, export.cli; print({'torch', 'onnx', 'grpc'} & set(sys.modules))"
+    root = Path(__file__).parents[2]
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=root,
+        env={"PYTHONPATH": f"{root}:{root / 'client'}"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.strip() == "set()"
