@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from vemoclap_client.client import AsyncEmotionClient, EmotionClient
-    from vemoclap_client.clip import Clip, decode
+    from vemoclap_client.video import Clip, decode
     from vemoclap_client.errors import ServerError, VemoclapError, VideoError
     from vemoclap_client.results import EmotionResult
 
@@ -17,13 +17,13 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "AsyncEmotionClient": "client",
-    "Clip": "clip",
+    "Clip": "video",
     "EmotionClient": "client",
     "EmotionResult": "results",
     "ServerError": "errors",
     "VemoclapError": "errors",
     "VideoError": "errors",
-    "decode": "clip",
+    "decode": "video",
 }
 
 __all__ = [

@@ -18,7 +18,7 @@ import tritonclient.grpc.aio as triton_aio
 from numpy.typing import NDArray
 from tritonclient.utils import InferenceServerException, np_to_triton_dtype
 
-from vemoclap_client.clip import Clip, decode
+from vemoclap_client.video import Clip, decode
 from vemoclap_client.contract import (
     ANALYSIS,
     AUDIO,
@@ -217,9 +217,9 @@ def read_result(
 
 def _absent(reasons: Mapping[str, str], clip: Clip) -> dict[str, str]:
     """The server's reasons; for missing sound the client's own, which knows the file."""
-    if clip.sound_absent is None:
+    if clip.audio_absent_reason is None:
         return dict(reasons)
-    return {**reasons, "audio": clip.sound_absent, "speech": clip.sound_absent}
+    return {**reasons, "audio": clip.audio_absent_reason, "speech": clip.audio_absent_reason}
 
 
 def _input(name: str, array: NDArray[Any]) -> triton.InferInput:

@@ -1,11 +1,18 @@
-"""Slots length_collector and analysis_writer: what stands between the analyzers and the answer."""
+"""Slots length_collector and answer_writer: what stands between the analyzers and the answer."""
 
 import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from vemoclap_client.contract import ANALYSIS_SCHEMA_VERSION, FRAME_COUNT, LENGTHS, MODALITIES
+from vemoclap_client.contract import (
+    ANALYSIS,
+    ANALYSIS_SCHEMA_VERSION,
+    FEATURES,
+    FRAME_COUNT,
+    LENGTHS,
+    MODALITIES,
+)
 
 from server.steps.step import Infer, Tensors, json_tensor
 
@@ -33,8 +40,11 @@ class LengthCollector:
         return {LENGTHS: np.array(lengths, np.int32)}
 
 
-class AnalysisWriter:
-    """The analyzers' EVIDENCE and the fusion head's HEAD -> ANALYSIS, one JSON document."""
+class AnswerWriter:
+    """The analyzers' EVIDENCE and the fusion head's HEAD -> ANALYSIS, one JSON document.
+
+    Hands on the features and lengths as they are; see the slot's config.pbtxt for the reason.
+    """
 
     def __init__(self, version_directory: Path) -> None:
         """Needs no files."""
@@ -46,7 +56,8 @@ class AnalysisWriter:
             for modality in ANALYZERS
         }
         head = json.loads(inputs["HEAD"][0])
-        return {"ANALYSIS": json_tensor(write_analysis(head, evidence))}
+        copies = {f"{name}_COPY": inputs[name] for name in (*FEATURES.values(), LENGTHS)}
+        return {ANALYSIS: json_tensor(write_analysis(head, evidence)), **copies}
 
 
 def write_analysis(head: dict[str, Any], evidence: dict[str, dict[str, Any]]) -> dict[str, Any]:

@@ -100,7 +100,7 @@ def load_ocr(directory: Path) -> RapidOCR:
             "Global.log_level": "error",
             "Det.model_path": str(directory / "detector.onnx"),
             "Rec.model_path": str(directory / "recognizer.onnx"),
-            "Cls.model_path": str(directory / "classifier.onnx"),
+            "Cls.model_path": str(directory / "direction.onnx"),
             "Det.limit_side_len": LONGER_SIDE_PX,
             "Det.limit_type": "max",
         }

@@ -1,4 +1,4 @@
-from server.steps.report import AnalysisWriter
+from server.steps.report import AnswerWriter
 from server.steps.triton import triton_model
 
-TritonPythonModel = triton_model(AnalysisWriter)
+TritonPythonModel = triton_model(AnswerWriter)
