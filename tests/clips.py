@@ -211,9 +211,8 @@ def _add_sound_stream(container: OutputContainer, sound: Tone) -> AudioStream:
 
 def _write_sound(container: OutputContainer, stream: AudioStream, sound: Tone) -> None:
     resampler = AudioResampler(stream.format, stream.layout, stream.rate, stream.frame_size or 1024)
-    frame = AudioFrame.from_ndarray(
-        np.ascontiguousarray(sound.samples()), format="fltp", layout=sound.layout
-    )
+    interleaved = np.ascontiguousarray(sound.samples().T).reshape(1, -1)
+    frame = AudioFrame.from_ndarray(interleaved, format="flt", layout=sound.layout)
     frame.sample_rate = sound.rate_hz
     frame.time_base = Fraction(1, sound.rate_hz)
     frame.pts = round(sound.start_s * sound.rate_hz)

@@ -20,7 +20,13 @@ from numpy.typing import NDArray
 from .container import choose_audio_stream, has_decoder, open_container, read_packets
 from .contract import AUDIO_MAX_S, SAMPLE_RATE_HZ
 
-FULL_SCALE = {"i2": 2.0**15, "i4": 2.0**31, "i8": 2.0**63}
+READABLE_FORMATS = ("u8", "u8p", "s16", "s16p", "s32", "s32p", "flt", "fltp", "dbl", "dblp")
+"""Sample formats that PyAV can hand to numpy."""
+
+READABLE_PLANES_MAX = 7
+"""PyAV (18.1) counts a plane too many, and reads past memory, where FFmpeg has eight or more."""
+
+FULL_SCALE = {"i2": 2.0**15, "i4": 2.0**31}
 """The amplitude 1.0 in each of FFmpeg's signed integer sample formats, by numpy type."""
 
 JITTER_S = 0.05
@@ -99,6 +105,9 @@ def _to_sound(samples: NDArray[np.float32], damaged_packets: int) -> Sound:
 def mono(frame: AudioFrame) -> NDArray[np.float32]:
     """The mean over a frame's channels, float32 [samples], full scale 1; NaN becomes 0."""
     channels = frame.layout.nb_channels
+    too_many_planes = frame.format.is_planar and channels > READABLE_PLANES_MAX
+    if too_many_planes or frame.format.name not in READABLE_FORMATS:
+        frame = _interleaved(frame)
     values = frame.to_ndarray()
     if not frame.format.is_planar:
         values = values.reshape(-1, channels).T
@@ -109,6 +118,12 @@ def mono(frame: AudioFrame) -> NDArray[np.float32]:
         full_scale = FULL_SCALE.get(values.dtype.str[1:], 1.0)
     mean = np.asarray(values.mean(axis=0, dtype=np.float64) / full_scale, np.float32)
     return np.nan_to_num(mean, nan=0.0, posinf=1.0, neginf=-1.0)
+
+
+def _interleaved(frame: AudioFrame) -> AudioFrame:
+    """The same samples and channels as float32, in one plane."""
+    converter = AudioResampler(format="flt", layout=frame.layout, rate=frame.sample_rate)
+    return converter.resample(frame)[0]
 
 
 class _Decoder:
@@ -123,25 +138,27 @@ class _Decoder:
         """Pieces of the sound at 16 kHz, float32 [samples]."""
         aligner = _Aligner(start_s)
         resampler: _Resampler | None = None
-        for frame in self._frames():
+        for frame, samples in self._frames():
             if resampler is None or resampler.rate_hz != frame.sample_rate:
                 if resampler is not None:
                     yield resampler.finish()
                 resampler = _Resampler(frame.sample_rate)
-            for piece in aligner.align(mono(frame), frame.sample_rate, self._time_s(frame)):
+            for piece in aligner.align(samples, frame.sample_rate, self._time_s(frame)):
                 yield resampler.resample(piece)
         if resampler is not None:
             yield resampler.finish()
 
-    def _frames(self) -> Iterator[AudioFrame]:
+    def _frames(self) -> Iterator[tuple[AudioFrame, NDArray[np.float32]]]:
         for packet in read_packets(self._container, self._stream):
             yield from self._decode(packet)
         yield from self._decode(None)
 
-    def _decode(self, packet: Packet[Stream] | None) -> list[AudioFrame]:
+    def _decode(
+        self, packet: Packet[Stream] | None
+    ) -> list[tuple[AudioFrame, NDArray[np.float32]]]:
         try:
-            return self._stream.codec_context.decode(packet)
-        except av.FFmpegError:
+            return [(frame, mono(frame)) for frame in self._stream.codec_context.decode(packet)]
+        except (av.FFmpegError, ValueError):  # ValueError: a layout that PyAV cannot convert
             self.damaged_packets += 1
             return []
 

@@ -58,7 +58,7 @@ def test_what_16_khz_cannot_hold_is_filtered_out(tmp_path: Path) -> None:
         ("pcm_s24le", "wav"),
         ("pcm_f32le", "wav"),
         ("pcm_f64le", "wav"),
-        ("pcm_s64le", "caf"),
+        ("pcm_s64le", "wav"),
     ],
 )
 def test_sample_formats(tmp_path: Path, codec: str, extension: str) -> None:
@@ -72,21 +72,22 @@ def test_sample_formats(tmp_path: Path, codec: str, extension: str) -> None:
     ("layout", "frequencies_hz"),
     [
         ("stereo", (300, 900)),
-        ("2.1", (300, 900, 1500)),
-        ("5.1", (300, 600, 900, 1200, 1500, 1800)),
-        ("7.1", (300, 600, 900, 1200, 1500, 1800, 2100, 2400)),
+        ("2.1", (300, 900, 60)),
+        ("5.1", (300, 600, 900, 60, 1500, 1800)),
+        ("7.1", (300, 600, 900, 60, 1500, 1800, 2100, 2400)),
     ],
 )
-@pytest.mark.parametrize("codec", ["pcm_s16le", "flac"])
+@pytest.mark.parametrize("codec", ["pcm_s16le", "flac", "aac"])
 def test_mean_over_channels(
     tmp_path: Path, layout: str, frequencies_hz: tuple[float, ...], codec: str
 ) -> None:
-    tone = Tone(frequencies_hz, rate_hz=16_000, layout=layout, codec=codec)
+    tone = Tone(frequencies_hz, rate_hz=48_000, layout=layout, codec=codec)
     samples = decode_audio(write_sound(tmp_path / "sound.mka", tone)).samples
     # Each channel counts the same: no downmix weights, no dropped bass channel.
     for frequency_hz in frequencies_hz:
         share = 0.5 / len(frequencies_hz)
-        assert amplitude_at(samples, frequency_hz) == pytest.approx(share, rel=0.02)
+        tolerance = 0.1 if codec == "aac" else 0.01
+        assert amplitude_at(samples, frequency_hz) == pytest.approx(share, rel=tolerance)
 
 
 def test_opposite_channels_cancel_out() -> None:
@@ -124,10 +125,10 @@ def test_sound_that_starts_later_is_preceded_by_silence(
 
 
 def test_sound_before_the_pictures_is_cut(tmp_path: Path) -> None:
-    path = write_clip(tmp_path / "clip.mkv", start_s=0.5, sound=Tone(codec="pcm_s16le", seconds=2))
+    path = write_clip(tmp_path / "clip.mkv", start_s=0.6, sound=Tone(codec="pcm_s16le", seconds=2))
     clip = decode(path)
     assert clip.duration_s == 2
-    assert clip.audio.size == pytest.approx(1.5 * SAMPLE_RATE_HZ, abs=16)
+    assert clip.audio.size == pytest.approx(1.4 * SAMPLE_RATE_HZ, abs=16)
     assert loud_range_s(clip.audio)[0] < 0.01
 
 
@@ -211,7 +212,7 @@ def test_damaged_packet_is_left_out_with_a_warning(tmp_path: Path) -> None:
 
 def test_unknown_codec_is_no_sound(tmp_path: Path) -> None:
     path = write_clip(tmp_path / "clip.mp4", sound=Tone())
-    path.write_bytes(path.read_bytes().replace(b"mp4a", b"zzzz"))
+    path.write_bytes(path.read_bytes().replace(b"mp4a", b"zzzz").replace(b"esds", b"zzzz"))
     clip = decode(path)
     assert clip.frames.shape[0] == 16
     assert clip.audio.size == 0
