@@ -51,8 +51,8 @@ class InvertedResidual(nn.Module):
         if self.expands:
             inner = functional.relu6(self.bn0(self.expand_conv(inner)))
         inner = functional.relu6(self.bn1(self.depthwise_conv(inner)))
-        inner = self.bn2(self.project_conv(inner))
-        return inner + features if self.is_residual else inner
+        narrowed: torch.Tensor = self.bn2(self.project_conv(inner))
+        return narrowed + features if self.is_residual else narrowed
 
 
 class EfficientNetLite0(nn.Module):
@@ -78,7 +78,7 @@ class EfficientNetLite0(nn.Module):
         frames = (pixels.flatten(0, 1) - MEAN) / DEVIATION
         features = functional.relu6(self.bn0(self.conv_stem(frames)))
         features = functional.relu6(self.bn1(self.conv_head(self.blocks(features))))
-        return features.mean((2, 3)).unflatten(0, (-1, pixels.shape[1]))
+        return features.mean((2, 3)).reshape(-1, pixels.shape[1], FEATURES)
 
 
 def _norm(width: int) -> nn.BatchNorm2d:

@@ -62,8 +62,8 @@ def embed(bert: nn.Module, input_ids: torch.Tensor, attention_mask: torch.Tensor
 def load_bert(configuration: Path, weights: Path) -> nn.Module:
     """Return the transformer without its pooler, in evaluation mode."""
     settings = json.loads(configuration.read_text(encoding="utf-8"))
-    config = BertConfig(**settings, attn_implementation="eager")
-    bert = BertModel(config, add_pooling_layer=False)
+    config = BertConfig(**settings | {"attn_implementation": "eager"})
+    bert: nn.Module = BertModel(config, add_pooling_layer=False)
     state = load_file(weights)
     bert.load_state_dict({k: v for k, v in state.items() if not k.startswith(NOT_USED)})
     return bert.eval()

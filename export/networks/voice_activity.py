@@ -45,17 +45,17 @@ class VoiceActivity(nn.Module):
             Hidden states float32 [N, chunks, 128], probabilities of speech float32 [N, chunks].
         """
         count = sound.shape[1] // CHUNK
-        chunks = sound[:, : count * CHUNK].unflatten(1, (count, CHUNK))
+        chunks = sound[:, : count * CHUNK].reshape(-1, count, CHUNK)
         before = functional.pad(chunks[:, :-1, -CONTEXT:], (0, 0, 1, 0))
         features = self._features(torch.cat([before, chunks], 2).flatten(0, 1))
-        states, _ = self.memory(features.unflatten(0, (-1, count)))
+        states, _ = self.memory(features.reshape(-1, count, STATE))
         return states, torch.sigmoid(self.last(functional.relu(states))).squeeze(2)
 
     def _features(self, chunks: torch.Tensor) -> torch.Tensor:
         """[M, 576] -> [M, 128]."""
         padded = functional.pad(chunks.unsqueeze(1), (0, CONTEXT), mode="reflect")
         real, imaginary = self.transform(padded).chunk(2, dim=1)
-        features = (real.square() + imaginary.square()).sqrt()
+        features: torch.Tensor = (real.square() + imaginary.square()).sqrt()
         for convolution in self.convolutions:
             features = functional.relu(convolution(features))
         return features.squeeze(2)

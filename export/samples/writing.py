@@ -26,7 +26,7 @@ def write(path: Path, frames: Iterable[Image.Image], sound: Sound | None = None)
         video.width, video.height, video.pix_fmt = WIDTH_PX, HEIGHT_PX, "yuv420p"
         voice = sound and container.add_stream("aac", sound[1], options=REPRODUCIBLE, layout="mono")
         for frame in frames:
-            container.mux(video.encode(av.VideoFrame.from_image(frame)))
+            container.mux(video.encode(av.VideoFrame.from_ndarray(np.asarray(frame))))
         container.mux(video.encode())
         if sound and voice:
             _write_sound(container, voice, sound)

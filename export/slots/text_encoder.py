@@ -64,7 +64,7 @@ def prototypes(files: Files) -> torch.Tensor:
     sentences = tomllib.loads(PROTOTYPES.read_text(encoding="utf-8"))
     groups = [sentences[sentiment] for sentiment in SENTIMENTS]
     features = embed(files, [sentence for group in groups for sentence in group])
-    means = [group.mean(0) for group in features.split([len(group) for group in groups])]
+    means = [group.mean(0) for group in torch.split(features, [len(group) for group in groups])]
     return torch.nn.functional.normalize(torch.stack(means), dim=1)
 
 

@@ -29,7 +29,8 @@ def pictures() -> dict[str, Picture]:
     import av
 
     with av.open(str(fetch("sample_portrait"))) as container:
-        portrait = next(container.decode(video=0)).to_ndarray(format="rgb24")
+        frame = next(container.decode(video=0))
+    portrait = np.asarray(frame.to_ndarray(format="rgb24"), np.uint8)
     rows = slice(FACE_TOP_PX, FACE_TOP_PX + CROP_PX)
     columns = slice(FACE_LEFT_PX, FACE_LEFT_PX + CROP_PX)
     return {

@@ -18,4 +18,4 @@ def speech() -> npt.NDArray[np.float32]:
         content = np.frombuffer(file.readframes(file.getnframes()), np.int16)
     sound = content.reshape(-1, channels).mean(axis=1) / 2**15
     whole = sound[: len(sound) // step * step].reshape(-1, step)
-    return whole.mean(axis=1).astype(np.float32)
+    return np.asarray(whole.mean(axis=1), np.float32)
