@@ -44,10 +44,11 @@ def _read(entry: dict[str, Any], content: bytes, offset: int) -> tuple[Any, int]
     count = int(np.prod(entry["shape"], dtype=np.int64))
     quantization = entry.get("quantization")
     stored = np.frombuffer(content, np.uint8 if quantization else np.float32, count, offset)
-    values = stored.astype(np.float32)
+    # In double precision, as in JavaScript: a weight near zero is a small difference of large ones.
+    values = stored.astype(np.float64)
     if quantization:
-        values = values * np.float32(quantization["scale"]) + np.float32(quantization["min"])
-    return values.reshape(entry["shape"]), stored.nbytes
+        values = values * quantization["scale"] + quantization["min"]
+    return values.astype(np.float32).reshape(entry["shape"]), stored.nbytes
 
 
 def convolution(kernel: torch.Tensor) -> torch.Tensor:

@@ -14,7 +14,7 @@ from export.weights import fetch_all
 from tests.parity.face_api_inputs import pictures
 from vemoclap_client.contract import EXPRESSIONS
 
-TOLERANCE = 1e-4
+TOLERANCE = 1e-5
 PICTURES = ("portrait", "pattern")
 REFERENCE = Path(__file__).with_name("face_api_reference.json")
 

@@ -11,7 +11,7 @@ from export.slots import audio_encoder
 from export.weights import fetch, fetch_all
 from tests.parity.sounds import speech
 
-TOLERANCE = 1e-4
+TOLERANCE = 1e-5
 
 pytestmark = pytest.mark.parity
 
