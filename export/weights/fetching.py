@@ -16,6 +16,8 @@ from export.weights.cache import cached_path, checksum, is_verified, mark_verifi
 from export.weights.manifest import Artifact, artifact
 
 CONNECT_TIMEOUT_S = 30
+FETCHED_AT_S = 946_684_800
+"""1 January 2000: any time but now would do."""
 
 Source = Callable[[Artifact, IO[bytes]], None]
 """Writes an artifact's bytes into an open file, or raises FetchError."""
@@ -131,6 +133,8 @@ def _install(wanted: Artifact, source: Source) -> Path:
                 f"wrong file for {wanted.name!r}: expected sha256 {wanted.sha256}, found {found}"
             )
         Path(temporary).chmod(0o644)
+        # The same time for everybody, so that the note of one process fits the file of another.
+        os.utime(temporary, (FETCHED_AT_S, FETCHED_AT_S))
         Path(temporary).replace(path)
     finally:
         Path(temporary).unlink(missing_ok=True)
