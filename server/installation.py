@@ -82,9 +82,7 @@ def _lay_out_backends(wheel: Path, directory: Path) -> None:
             f"the nvidia-pytriton wheel has no stub for Python {PYTHON_VERSION}; "
             "make .venv-server with Python 3.11 (`make setup PYTHON=python3.11`)."
         )
-    shutil.copytree(
-        wheel / "backends" / "python", directory / "python", ignore=IGNORE_COMPILED
-    )
+    shutil.copytree(wheel / "backends" / "python", directory / "python", ignore=IGNORE_COMPILED)
     shutil.copy(stub, directory / "python")
     for backend in PYTHON_BASED_BACKENDS.glob("*/model.py"):
         (directory / backend.parent.name).mkdir()

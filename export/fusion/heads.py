@@ -9,13 +9,20 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from export.spec import Arrays, Tensor, generator
-from vemoclap_client.contract import CONTRIBUTIONS, EMOTIONS, FEATURES, FRAME_COUNT, LENGTHS
-from vemoclap_client.contract import MODALITIES, PROBABILITIES
+from vemoclap_client.contract import (
+    CONTRIBUTIONS,
+    EMOTIONS,
+    FEATURES,
+    FRAME_COUNT,
+    LENGTHS,
+    MODALITIES,
+    PROBABILITIES,
+)
 
 if TYPE_CHECKING:
     import onnx
 
-ROWS = {modality: FRAME_COUNT for modality in MODALITIES} | {"speech": 1, "text": 1}
+ROWS = dict.fromkeys(MODALITIES, FRAME_COUNT) | {"speech": 1, "text": 1}
 """Modality -> rows of its padded features."""
 
 OUTPUTS = (

@@ -56,7 +56,13 @@ class ZeroShotHead(nn.Module):
         self.register_buffer("kept", _leave_one_out(len(MODALITIES)))
 
     def forward(
-        self, image: Tensor, audio: Tensor, face: Tensor, speech: Tensor, text: Tensor, lengths: Tensor
+        self,
+        image: Tensor,
+        audio: Tensor,
+        face: Tensor,
+        speech: Tensor,
+        text: Tensor,
+        lengths: Tensor,
     ) -> tuple[Tensor, Tensor]:
         """Return PROBABILITIES float32 [n, 6] and CONTRIBUTIONS float32 [n, 5, 6].
 
@@ -70,7 +76,13 @@ class ZeroShotHead(nn.Module):
         """
         nothing = torch.full_like(face[:, 0, :1], 1 / len(EMOTIONS)).expand(-1, len(EMOTIONS))
         estimates = torch.stack(
-            [nothing, nothing, self._face(face, lengths[:, 2]), self._text(speech), self._text(text)],
+            [
+                nothing,
+                nothing,
+                self._face(face, lengths[:, 2]),
+                self._text(speech),
+                self._text(text),
+            ],
             dim=1,
         )
         softened = (1 - DOUBT) * estimates + DOUBT / len(EMOTIONS)

@@ -57,7 +57,9 @@ class FaceAnalyzer:
             faces = await self._detect(frames, infer)
             if faces:
                 crops = np.stack([crop(frames[face.frame], face) for face in faces])
-                answer = await infer("face_expression", {"CROP": crops}, ["FEATURES", "PROBABILITIES"])
+                answer = await infer(
+                    "face_expression", {"CROP": crops}, ["FEATURES", "PROBABILITIES"]
+                )
                 rows = frame_features(faces, answer["FEATURES"])
                 evidence["faces"] = describe(faces, answer["PROBABILITIES"], frames.shape[1:3])
             else:

@@ -76,7 +76,9 @@ class ScreenReader:
         lines: list[Line] = []
         previous = None
         for index, frame in enumerate(frames):
-            thumbnail = cv2.resize(frame, THUMBNAIL_SIZE, interpolation=cv2.INTER_AREA).astype(float)
+            thumbnail = cv2.resize(frame, THUMBNAIL_SIZE, interpolation=cv2.INTER_AREA).astype(
+                float
+            )
             if previous is None or np.abs(thumbnail - previous).mean() > SAME_FRAME_DIFFERENCE:
                 lines += self._read_frame(index, frame)
                 previous = thumbnail
@@ -131,6 +133,7 @@ def describe(lines: list[Line], size: tuple[int, ...]) -> dict[str, Any]:
             }
             for line in lines
         ],
+        "sentiment": None,
     }
 
 

@@ -23,9 +23,7 @@ class TextEncoder:
         self._tokenizer.no_padding()
         self.width = FeatureWidth("text_encoder", self._tokens(""))
 
-    async def encode(
-        self, text: str, infer: Infer
-    ) -> tuple[NDArray[np.float32], dict[str, float]]:
+    async def encode(self, text: str, infer: Infer) -> tuple[NDArray[np.float32], dict[str, float]]:
         """Feature, float32 [1, width], and the probabilities of the three sentiments."""
         answer = await infer("text_encoder", self._tokens(text), ["FEATURES", "SENTIMENT"])
         probabilities = [round(float(value), 4) for value in answer["SENTIMENT"][0]]

@@ -47,23 +47,21 @@ def triton_model(step_class: type[Step]) -> type:
 
 def _split(request: Any, names: list[str]) -> list[Tensors]:
     """A request's clips, each without the batch dimension."""
-    tensors = {
-        name: pb_utils.get_input_tensor_by_name(request, name).as_numpy() for name in names
-    }
+    tensors = {name: pb_utils.get_input_tensor_by_name(request, name).as_numpy() for name in names}
     count = len(tensors[names[0]])
     return [{name: array[index] for name, array in tensors.items()} for index in range(count)]
 
 
 def _join(answers: Sequence[Tensors], types: Mapping[str, Any]) -> list[Any]:
     return [
-        pb_utils.Tensor(name, np.stack([answer[name] for answer in answers]).astype(dtype, copy=False))
+        pb_utils.Tensor(
+            name, np.stack([answer[name] for answer in answers]).astype(dtype, copy=False)
+        )
         for name, dtype in types.items()
     ]
 
 
-async def infer(
-    slot: str, inputs: Mapping[str, NDArray[Any]], outputs: Sequence[str]
-) -> Tensors:
+async def infer(slot: str, inputs: Mapping[str, NDArray[Any]], outputs: Sequence[str]) -> Tensors:
     """Asks another slot of this server; see step.Infer.
 
     Raises:
@@ -72,11 +70,11 @@ async def infer(
     request = pb_utils.InferenceRequest(
         model_name=slot,
         requested_output_names=list(outputs),
-        inputs=[pb_utils.Tensor(name, np.ascontiguousarray(array)) for name, array in inputs.items()],
+        inputs=[
+            pb_utils.Tensor(name, np.ascontiguousarray(array)) for name, array in inputs.items()
+        ],
     )
     response = await request.async_exec()
     if response.has_error():
         raise pb_utils.TritonModelException(f"slot {slot}: {response.error().message()}")
-    return {
-        name: pb_utils.get_output_tensor_by_name(response, name).as_numpy() for name in outputs
-    }
+    return {name: pb_utils.get_output_tensor_by_name(response, name).as_numpy() for name in outputs}

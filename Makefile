@@ -1,0 +1,101 @@
+# VEMOCLAP on Triton. `make help` lists the targets.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3.11
+PROFILE ?= embedded
+VIDEO ?=
+
+BIN := .venv/bin
+SERVER_PYTHON := .venv-server/bin/python
+PIP_INSTALL := -m pip install --disable-pip-version-check --no-input
+# What Python needs to see: `export` and `server` are run from the checkout, not installed.
+export PYTHONPATH := $(CURDIR)
+FREE_PORTS := --grpc-port 0 --http-port 0 --metrics-port 0
+
+.PHONY: help
+help: ## List the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+
+.PHONY: setup
+setup: .venv/.ready .venv-server/.ready ## Make both environments: .venv and .venv-server
+
+.venv/.ready: requirements/development.txt client/pyproject.toml
+	@echo "setup: .venv (client, export, tests; about 1.5 GB)"
+	$(PYTHON) -m venv .venv
+	$(BIN)/python $(PIP_INSTALL) --requirement requirements/development.txt
+	$(BIN)/python $(PIP_INSTALL) --no-deps --editable client
+	@touch $@
+
+.venv-server/.ready: requirements/server.txt client/pyproject.toml
+	@echo "setup: .venv-server (Triton and what its Python steps need; about 1 GB)"
+	$(PYTHON) -m venv .venv-server
+	$(SERVER_PYTHON) $(PIP_INSTALL) --requirement requirements/server.txt
+	$(SERVER_PYTHON) $(PIP_INSTALL) --no-deps --editable client
+	@touch $@
+
+.PHONY: export
+export: .venv/.ready ## Fetch the weights of PROFILE and fill model_repository/ with them
+	@$(BIN)/python -m export --profile $(PROFILE)
+
+.PHONY: weights
+weights: .venv/.ready ## List every pretrained file, its source and its licence
+	@$(BIN)/python -m export weights
+
+.PHONY: samples
+samples: .venv/.ready ## Fetch and render three sample clips into samples/
+	@$(BIN)/python -m export samples --out samples
+
+.PHONY: demo
+demo: setup export ## Classify three sample clips, or VIDEO=path, on a server of its own
+ifeq ($(VIDEO),)
+	@$(MAKE) --no-print-directory samples
+	@$(SERVER_PYTHON) -m server $(FREE_PORTS) -- $(BIN)/vemoclap classify --json-dir results samples/*.mp4
+else
+	@$(SERVER_PYTHON) -m server $(FREE_PORTS) -- $(BIN)/vemoclap classify --json-dir results "$(VIDEO)"
+endif
+	@echo "demo: the results are in results/"
+
+.PHONY: serve
+serve: setup export ## Serve on 127.0.0.1 until Ctrl-C: gRPC 8001, HTTP 8000, metrics 8002
+	@$(SERVER_PYTHON) -m server
+
+.PHONY: timings
+timings: setup export ## Print the milliseconds per slot and end to end on VIDEO (default: a sample)
+	@$(MAKE) --no-print-directory samples
+	@$(SERVER_PYTHON) -m server $(FREE_PORTS) -- $(BIN)/python -m tests.timings $(if $(VIDEO),"$(VIDEO)",samples/portrait.mp4)
+
+.PHONY: test
+test: setup export ## Run every test: unit, parity, server
+	@$(MAKE) --no-print-directory samples
+	$(BIN)/pytest
+
+.PHONY: test-unit test-parity test-server
+test-unit: .venv/.ready ## Run the tests that need neither weights nor server
+	$(BIN)/pytest tests/unit
+test-parity: export ## Compare every exported model with the model it came from
+	$(BIN)/pytest tests/parity
+test-server: setup export ## Run the tests against a real Triton
+	@$(MAKE) --no-print-directory samples
+	$(BIN)/pytest tests/server
+
+.PHONY: lint
+lint: .venv/.ready ## Check style (ruff) and types (mypy)
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+
+.PHONY: format
+format: .venv/.ready ## Put the code into the agreed format
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+.PHONY: lock
+lock: ## Resolve requirements/*.in anew and pin the result
+	requirements/lock.sh server $(PYTHON)
+	requirements/lock.sh development $(PYTHON)
+
+.PHONY: clean
+clean: ## Remove environments, exported weights, samples and results (the cache of weights stays)
+	rm -rf .venv .venv-server samples results
+	git clean -dfXq model_repository

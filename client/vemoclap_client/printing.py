@@ -1,0 +1,97 @@
+"""A result as text for a terminal."""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+
+from vemoclap_client.results import EmotionResult, ScreenText, Speech
+
+BAR_CELLS = 24
+WORTH_SAYING = 0.005
+"""Contributions smaller than this are not worth a word."""
+LONGEST_TEXT = 160
+LABEL_WIDTH = 10
+
+
+def format_result(result: EmotionResult) -> str:
+    """The result on several lines: emotions as bars, then what each modality found."""
+    return "\n".join(_lines(result))
+
+
+def _lines(result: EmotionResult) -> Iterator[str]:
+    yield f"{result.video}  ({result.duration_s:.1f} s)"
+    yield f"  {result.profile} profile, head: {result.head}"
+    yield ""
+    ranked = sorted(result.probabilities.items(), key=lambda item: -item[1])
+    for emotion, probability in ranked:
+        yield f"  {emotion:{LABEL_WIDTH}}{_bar(probability)} {probability:.2f}"
+    if not any(_shift(row) for row in result.contributions.values()):
+        yield "  Nothing was found that speaks for any emotion, so all are equally likely."
+    yield ""
+    for modality, words in _evidence(result).items():
+        yield f"  {modality:{LABEL_WIDTH}}{words}{_effect(result.contributions[modality])}"
+    for warning in result.warnings:
+        yield f"  warning   {warning}"
+    seconds = {name: result.timings_ms[name] / 1000 for name in ("decode", "request")}
+    yield f"  decoded in {seconds['decode']:.1f} s, answered in {seconds['request']:.1f} s"
+
+
+def _bar(probability: float) -> str:
+    filled = round(probability * BAR_CELLS)
+    return "█" * filled + "░" * (BAR_CELLS - filled)
+
+
+def _evidence(result: EmotionResult) -> dict[str, str]:
+    """Modality -> what it found, or why it found nothing."""
+    found = {
+        "face": _faces(result),
+        "speech": _speech(result.speech),
+        "text": _screen_text(result.screen_text),
+        "audio": ", ".join(f"{event.name} {event.probability:.2f}" for event in result.audio_events)
+        or "no event named",
+        "image": f"{len(result.frame_times_s)} frames",
+    }
+    return {
+        modality: f"absent: {result.absent[modality]}" if modality in result.absent else words
+        for modality, words in found.items()
+    }
+
+
+def _faces(result: EmotionResult) -> str:
+    frames = len({face.frame for face in result.faces})
+    expressions = Counter(face.expression for face in result.faces).most_common()
+    counts = ", ".join(f"{name} {count}" for name, count in expressions)
+    return f"{len(result.faces)} faces in {frames} frames: {counts}"
+
+
+def _speech(speech: Speech | None) -> str:
+    if speech is None:
+        return ""
+    language = speech.language if speech.language == "en" else f"{speech.language}, translated"
+    return f"“{_shortened(speech.text)}” ({language}, {_top(speech.sentiment)})"
+
+
+def _screen_text(text: ScreenText | None) -> str:
+    if text is None:
+        return ""
+    sentiment = f", {_top(text.sentiment)}" if text.sentiment else ""
+    return f"“{_shortened(text.text)}” ({text.language}{sentiment})"
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= LONGEST_TEXT else text[: LONGEST_TEXT - 1] + "…"
+
+
+def _top(probabilities: Mapping[str, float]) -> str:
+    return max(probabilities, key=lambda name: probabilities[name])
+
+
+def _shift(contributions: Mapping[str, float]) -> bool:
+    return any(abs(value) >= WORTH_SAYING for value in contributions.values())
+
+
+def _effect(contributions: Mapping[str, float]) -> str:
+    """What a modality speaks for most, such as ` → joy +0.41`."""
+    if not _shift(contributions):
+        return ""
+    emotion = max(contributions, key=lambda name: contributions[name])
+    return f" → {emotion} {contributions[emotion]:+.2f}"

@@ -1,0 +1,151 @@
+"""The committed configurations fit together: slots, export's declarations, the ensemble's maps."""
+
+from pathlib import Path
+
+import pytest
+from google.protobuf import text_format
+from tritonclient.grpc.model_config_pb2 import DataType, ModelConfig, ModelInput, ModelOutput
+
+from export import configuration
+from export.registry import PROFILES
+from export.spec import Slot
+from server.repository import read_configs
+from vemoclap_client import contract
+
+REPOSITORY = Path(__file__).parents[2] / "model_repository"
+CONFIGS = read_configs(REPOSITORY)
+ENSEMBLE = CONFIGS[contract.ENSEMBLE]
+MODELS = {name: config for name, config in CONFIGS.items() if config.platform != "ensemble"}
+NETWORKS = [
+    pytest.param(slot, id=f"{profile}-{slot.name}")
+    for profile, slots in PROFILES.items()
+    for slot in slots.values()
+    if slot.network
+]
+
+
+def kind(tensor: ModelInput | ModelOutput) -> tuple[str, tuple[int, ...]]:
+    return DataType.Name(tensor.data_type), tuple(tensor.dims)
+
+
+def link_errors(ensemble: ModelConfig, models: dict[str, ModelConfig]) -> list[str]:
+    """What is wrong with an ensemble's maps, each with model, tensor and mismatch."""
+    errors = []
+    kinds = {tensor.name: kind(tensor) for tensor in ensemble.input}
+    for step in ensemble.ensemble_scheduling.step:
+        outputs = {tensor.name: tensor for tensor in models[step.model_name].output}
+        for name, value in step.output_map.items():
+            if value in kinds:
+                errors.append(f"{step.model_name}.{name}: {value} is written twice")
+            if name not in outputs:
+                errors.append(f"{step.model_name}.{name}: the model has no such output")
+            else:
+                kinds[value] = kind(outputs[name])
+    read = set()
+    for step in ensemble.ensemble_scheduling.step:
+        inputs = {tensor.name: tensor for tensor in models[step.model_name].input}
+        errors += [
+            f"{step.model_name}.{name}: no value is mapped to it"
+            for name in inputs.keys() - step.input_map.keys()
+        ]
+        for name, value in step.input_map.items():
+            read.add(value)
+            found, wanted = kinds.get(value), kind(inputs[name])
+            if found != wanted:
+                errors.append(f"{step.model_name}.{name}: takes {wanted}, {value} is {found}")
+    for tensor in ensemble.output:
+        if kinds.get(tensor.name) != kind(tensor):
+            errors.append(f"output {tensor.name}: is {kinds.get(tensor.name)}, not {kind(tensor)}")
+        if tensor.name in read:
+            # Triton leaves out the step that makes it when a request does not ask for it.
+            errors.append(f"output {tensor.name}: a step reads it too")
+    return errors
+
+
+def test_every_map_of_the_ensemble_leads_somewhere() -> None:
+    assert link_errors(ENSEMBLE, MODELS) == []
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "message"),
+    [
+        ('value: "PIXELS"', 'value: "DOTS"', "image_encoder.PIXELS: takes"),
+        ('key: "HEAD"', 'key: "TAIL"', "fusion.TAIL: the model has no such output"),
+        ('value: "SPEECH_ROWS"', 'value: "TEXT_ROWS"', "TEXT_ROWS is written twice"),
+        ('value: "ROW_COUNTS"', 'value: "LENGTHS"', "fusion.LENGTHS: takes"),
+    ],
+)
+def test_the_link_check_sees_a_wrong_map(right: str, wrong: str, message: str) -> None:
+    text = (REPOSITORY / contract.ENSEMBLE / "config.pbtxt").read_text()
+    broken = text_format.Parse(text.replace(right, wrong, 1), ModelConfig())
+    assert any(message in error for error in link_errors(broken, MODELS))
+
+
+def test_the_link_check_sees_an_output_that_a_step_reads() -> None:
+    text = (REPOSITORY / contract.ENSEMBLE / "config.pbtxt").read_text()
+    text = text.replace(
+        '"IMAGE_FEATURES_COPY" value: "IMAGE_FEATURES"', '"IMAGE_FEATURES_COPY" value: "UNUSED"'
+    )
+    broken = text_format.Parse(text.replace('"IMAGE_ROWS"', '"IMAGE_FEATURES"'), ModelConfig())
+    assert link_errors(broken, MODELS) == ["output IMAGE_FEATURES: a step reads it too"]
+
+
+def test_the_ensemble_is_the_public_contract() -> None:
+    inputs = {tensor.name: kind(tensor) for tensor in ENSEMBLE.input}
+    outputs = {tensor.name: kind(tensor) for tensor in ENSEMBLE.output}
+    count = contract.FRAME_COUNT
+    emotions, modalities = len(contract.EMOTIONS), len(contract.MODALITIES)
+    assert inputs == {
+        contract.FRAMES: ("TYPE_UINT8", (count, -1, -1, 3)),
+        contract.AUDIO: ("TYPE_FP32", (-1,)),
+    }
+    rows = dict.fromkeys(contract.MODALITIES, count) | {"speech": 1, "text": 1}
+    assert outputs == {
+        contract.PROBABILITIES: ("TYPE_FP32", (emotions,)),
+        contract.CONTRIBUTIONS: ("TYPE_FP32", (modalities, emotions)),
+        contract.ANALYSIS: ("TYPE_STRING", (1,)),
+        contract.LENGTHS: ("TYPE_INT32", (modalities,)),
+        **{contract.FEATURES[name]: ("TYPE_FP32", (rows[name], -1)) for name in rows},
+    }
+
+
+@pytest.mark.parametrize("slot", NETWORKS)
+def test_a_slots_configuration_fits_what_export_writes(slot: Slot) -> None:
+    assert slot.network is not None
+    path = REPOSITORY / slot.name / "config.pbtxt"
+    configuration.check(slot.name, slot.network, configuration.read(path))
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_every_slot_states_queue_batching_and_instances(name: str) -> None:
+    config = MODELS[name]
+    assert config.name == name
+    assert config.max_batch_size > 1
+    assert config.dynamic_batching.default_queue_policy.max_queue_size > 0
+    assert [group.count > 0 for group in config.instance_group] == [True]
+
+
+@pytest.mark.parametrize("name", [n for n, c in MODELS.items() if c.backend == "onnxruntime"])
+def test_every_neural_slot_but_the_tiny_head_warms_up(name: str) -> None:
+    assert bool(MODELS[name].model_warmup) == (name != "fusion")
+
+
+@pytest.mark.parametrize(
+    ("slot", "labels"),
+    [
+        (contract.ENSEMBLE, contract.EMOTIONS),
+        ("fusion", contract.EMOTIONS),
+        ("face_expression", contract.EXPRESSIONS),
+        ("text_encoder", contract.SENTIMENTS),
+    ],
+)
+def test_label_files_are_in_the_order_of_the_contract(slot: str, labels: tuple[str, ...]) -> None:
+    named = [tensor.label_filename for tensor in CONFIGS[slot].output if tensor.label_filename]
+    assert named == ["labels.txt"]
+    assert (REPOSITORY / slot / "labels.txt").read_text().split() == list(labels)
+
+
+@pytest.mark.parametrize("name", [n for n, c in MODELS.items() if c.backend == "python"])
+def test_a_python_slots_model_only_names_its_step(name: str) -> None:
+    lines = (REPOSITORY / name / "1" / "model.py").read_text().splitlines()
+    assert len([line for line in lines if line]) <= 3
