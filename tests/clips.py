@@ -250,6 +250,26 @@ def cut(source: Path, target: Path, keep: float) -> Path:
     return target
 
 
+def cut_beginning(source: Path, target: Path, keep: float) -> Path:
+    """Copy the last part of a file, as a recording that began in the midst of a broadcast."""
+    data = source.read_bytes()
+    target.write_bytes(data[-round(len(data) * keep) :])
+    return target
+
+
+def claim_keyframes(source: Path, target: Path, every: int) -> Path:
+    """Copy a clip's pictures and mark every so many packets as keyframes, which most are not."""
+    with av.open(str(source)) as container, av.open(str(target), "w") as output:
+        stream = container.streams.video[0]
+        copied = output.add_stream_from_template(stream)
+        packets = (packet for packet in container.demux(stream) if packet.size)
+        for number, packet in enumerate(packets):
+            packet.stream = copied
+            packet.is_keyframe = packet.is_keyframe or number % every == 0
+            output.mux(packet)
+    return target
+
+
 def damage(source: Path, target: Path, kind: str, number: int) -> Path:
     """Copy a file with one packet's data overwritten.
 

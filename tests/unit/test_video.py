@@ -16,7 +16,9 @@ from tests.clips import (
     OPEN_GOP,
     OPTIONS,
     Tone,
+    claim_keyframes,
     cut,
+    cut_beginning,
     damage,
     numbered_frames,
     numbered_image,
@@ -193,6 +195,10 @@ def test_clip_cut_off_in_the_middle(tmp_path: Path) -> None:
     )
     for i, image in enumerate(found.images):
         assert read_number(image) == pytest.approx(i * found.duration_s * 25 / 16, abs=0.51)
+    last = decode_frames(tmp_path / "cut.mp4", [99.0])
+    assert last.times_s[0] == pytest.approx(found.duration_s - 0.04)
+    same = decode_frames(whole, last.times_s)
+    np.testing.assert_array_equal(last.images, same.images)
 
 
 def test_matroska_cut_off_in_the_middle(tmp_path: Path) -> None:
@@ -202,6 +208,27 @@ def test_matroska_cut_off_in_the_middle(tmp_path: Path) -> None:
     assert len(found.warnings) == 1
     assert "of the 8.0 s its header states" in found.warnings[0]
     assert read_number(found.images[-1]) == pytest.approx(15 / 16 * found.duration_s * 25, abs=1)
+
+
+@pytest.mark.parametrize("codec", ["libx264", "mpeg2video", "mpeg4"])
+def test_recording_that_begins_within_a_gop(tmp_path: Path, codec: str) -> None:
+    whole = write_clip(tmp_path / "whole.ts", seconds=3, codec=codec, b_frames=2, gop=12)
+    path = cut_beginning(whole, tmp_path / "late.ts", keep=0.7)
+    found = decode_frames(path)
+    first = read_number(found.images[0])
+    assert first > 10
+    assert found.duration_s == pytest.approx((75 - first) / 25)
+    np.testing.assert_array_equal(
+        found.images, decode_frames(whole, [t + first / 25 for t in found.times_s]).images
+    )
+
+
+def test_false_keyframes_are_not_trusted(tmp_path: Path) -> None:
+    whole = write_clip(tmp_path / "whole.mp4", seconds=3, codec="mpeg4", gop=30)
+    path = claim_keyframes(whole, tmp_path / "claims.mp4", every=7)
+    found = decode_frames(path)
+    assert_exact(found, path)
+    assert found.statistics.full_decode
 
 
 def test_damaged_packet_is_left_out(tmp_path: Path) -> None:
