@@ -6,13 +6,13 @@ import os
 import signal
 import subprocess
 import sys
-from contextlib import contextmanager
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+from server.address import Address
 from server.errors import ServerStartError
 from server.installation import PROJECT
-from server.address import Address
 from server.process import RunningServer, running_server, wait
 
 

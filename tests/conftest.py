@@ -1,5 +1,7 @@
 """Marks tests by the folder they are in."""
 
+import os
+from collections.abc import Generator
 from pathlib import Path
 
 import pytest
@@ -12,3 +14,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         folder = item.path.relative_to(Path(__file__).parent).parts[0]
         if folder in KINDS:
             item.add_marker(folder)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Where everything was set up, a skipped test is a test that did not run."""
+    report = yield
+    if report.skipped and os.environ.get("CI"):
+        report.outcome = "failed"
+    return report

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from vemoclap_client.client import AsyncEmotionClient, EmotionClient
-    from vemoclap_client.video import Clip, decode
     from vemoclap_client.errors import ServerError, VemoclapError, VideoError
     from vemoclap_client.results import EmotionResult
+    from vemoclap_client.video import Clip, decode
 
 __version__ = "0.1.0"
 

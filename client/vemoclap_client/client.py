@@ -18,7 +18,6 @@ import tritonclient.grpc.aio as triton_aio
 from numpy.typing import NDArray
 from tritonclient.utils import InferenceServerException, np_to_triton_dtype
 
-from vemoclap_client.video import Clip, decode
 from vemoclap_client.contract import (
     ANALYSIS,
     AUDIO,
@@ -39,6 +38,7 @@ from vemoclap_client.results import (
     read_speech,
 )
 from vemoclap_client.status import server_error
+from vemoclap_client.video import Clip, decode
 
 DEFAULT_URL = "127.0.0.1:8001"
 DEFAULT_TIMEOUT_S = 600.0

@@ -46,17 +46,30 @@ def _evidence(result: EmotionResult) -> dict[str, str]:
         "face": _faces(result),
         "speech": _speech(result.speech),
         "text": _screen_text(result.screen_text),
-        "audio": ", ".join(f"{event.name} {event.probability:.2f}" for event in result.audio_events)
-        or "no event named",
+        "audio": _events(result),
         "image": f"{len(result.frame_times_s)} frames",
     }
     return {
-        modality: f"absent: {result.absent[modality]}" if modality in result.absent else words
+        modality: _with_reason(words, result.absent.get(modality))
         for modality, words in found.items()
     }
 
 
+def _with_reason(words: str, reason: str | None) -> str:
+    """What was found; where it could not be used, why, and still what it was."""
+    if reason is None:
+        return words
+    return f"not used: {reason}: {words}" if words else f"absent: {reason}"
+
+
+def _events(result: EmotionResult) -> str:
+    named = [f"{event.name} {event.probability:.2f}" for event in result.audio_events]
+    return ", ".join(named) or ("" if "audio" in result.absent else "no event named")
+
+
 def _faces(result: EmotionResult) -> str:
+    if not result.faces:
+        return ""
     frames = len({face.frame for face in result.faces})
     expressions = Counter(face.expression for face in result.faces).most_common()
     counts = ", ".join(f"{name} {count}" for name, count in expressions)
@@ -66,8 +79,9 @@ def _faces(result: EmotionResult) -> str:
 def _speech(speech: Speech | None) -> str:
     if speech is None:
         return ""
-    language = speech.language if speech.language == "en" else f"{speech.language}, translated"
-    return f"“{_shortened(speech.text)}” ({language}, {_top(speech.sentiment)})"
+    translated = ", translated" if speech.language != "en" and speech.sentiment else ""
+    sentiment = f", {_top(speech.sentiment)}" if speech.sentiment else ""
+    return f"“{_shortened(speech.text)}” ({speech.language}{translated}{sentiment})"
 
 
 def _screen_text(text: ScreenText | None) -> str:

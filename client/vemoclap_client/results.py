@@ -58,13 +58,21 @@ class SpeechSegment:
 
 @dataclass(frozen=True)
 class Speech:
-    """What was said. `text` is English: a translation where `language` (ISO 639) is not "en"."""
+    """What was said.
+
+    Attributes:
+        text: in English; as spoken where it could not be translated.
+        language: ISO 639 code of the language spoken.
+        language_probability: 0 to 1.
+        segments: what was said when, in the language spoken.
+        sentiment: None where there is no English text.
+    """
 
     text: str
     language: str
     language_probability: float
     segments: tuple[SpeechSegment, ...]
-    sentiment: Mapping[str, float]
+    sentiment: Mapping[str, float] | None
 
 
 @dataclass(frozen=True)

@@ -71,11 +71,11 @@ def name_in_graph(
     document = json.dumps({"profile": profile, "kind": kind, "trained_on": trained_on})
 
     def edit(model: onnx.ModelProto) -> None:
-        from onnx import TensorProto, helper
+        from onnx import TensorProto, helper, numpy_helper
 
         graph = model.graph
-        one = helper.make_tensor("head_columns", TensorProto.INT64, [1], [1])
-        name = helper.make_tensor("head_document", TensorProto.STRING, [1, 1], [document.encode()])
+        one = numpy_helper.from_array(np.array([1]), "head_columns")
+        name = numpy_helper.from_array(np.array([[document]], object), "head_document")
         graph.initializer.extend([one, name])
         graph.node.extend(
             [

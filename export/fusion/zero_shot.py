@@ -5,7 +5,6 @@ Its weights are choices, not fits; docs/zero-shot.md tells what they rest on.
 
 from __future__ import annotations
 
-import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,8 +14,6 @@ from export.spec import Files, Network, Slot
 from vemoclap_client.contract import EMOTIONS
 
 if TYPE_CHECKING:
-    import torch
-
     from export.fusion.zero_shot_head import ZeroShotHead
 
 SENTENCES = Path(__file__).with_name("emotion_sentences.toml")
@@ -43,17 +40,8 @@ def load(files: Files) -> ZeroShotHead:
     from export.fusion.zero_shot_head import ZeroShotHead
 
     layer = face_expression.last_layer(files)
-    return ZeroShotHead(layer, sentence_means(files), SHARPNESS, WEIGHTS).eval()
-
-
-def sentence_means(files: Files) -> torch.Tensor:
-    """Return the mean embedding of each emotion's sentences, and of neutral ones: [7, 384]."""
-    import torch
-
-    sentences = tomllib.loads(SENTENCES.read_text(encoding="utf-8"))
-    groups = [sentences[name] for name in (*EMOTIONS, "neutral")]
-    features = text_encoder.embed(files, [sentence for group in groups for sentence in group])
-    return torch.stack([group.mean(0) for group in features.split([len(g) for g in groups])])
+    means = text_encoder.group_means(files, SENTENCES, (*EMOTIONS, "neutral"))
+    return ZeroShotHead(layer, means, SHARPNESS, WEIGHTS).eval()
 
 
 SLOT = Slot(

@@ -28,6 +28,12 @@ class ZeroShotHead(nn.Module):
     as does an absent modality; without any evidence p is even.
     """
 
+    sentence_directions: Tensor
+    expression_to_emotion: Tensor
+    sentence_to_emotion: Tensor
+    weights: Tensor
+    kept: Tensor
+
     def __init__(
         self,
         expression_layer: tuple[Tensor, Tensor],

@@ -61,11 +61,23 @@ def prototypes(files: Files) -> torch.Tensor:
     """Return each sentiment's mean direction, of length one: float32 [3, 384]."""
     import torch
 
-    sentences = tomllib.loads(PROTOTYPES.read_text(encoding="utf-8"))
-    groups = [sentences[sentiment] for sentiment in SENTIMENTS]
-    features = embed(files, [sentence for group in groups for sentence in group])
-    means = [group.mean(0) for group in torch.split(features, [len(group) for group in groups])]
-    return torch.nn.functional.normalize(torch.stack(means), dim=1)
+    return torch.nn.functional.normalize(group_means(files, PROTOTYPES, SENTIMENTS), dim=1)
+
+
+def group_means(files: Files, sentences: Path, groups: Sequence[str]) -> torch.Tensor:
+    """Return the mean FEATURES of each group of sentences: float32 [groups, 384].
+
+    Args:
+        files: the artifacts named in `ARTIFACTS`.
+        sentences: a TOML file with a list of sentences for each group.
+        groups: names of the groups, in the order wanted.
+    """
+    import torch
+
+    listed = tomllib.loads(sentences.read_text(encoding="utf-8"))
+    lengths = [len(listed[group]) for group in groups]
+    features = embed(files, [sentence for group in groups for sentence in listed[group]])
+    return torch.stack([part.mean(0) for part in torch.split(features, lengths)])
 
 
 def examples(batch: int, case: int) -> Arrays:

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from vemoclap_client.contract import FRAME_COUNT, SAMPLE_RATE_HZ
 
 from server.steps.step import FeatureWidth, Infer, Tensors, analyzer_outputs, timed
+from vemoclap_client.contract import FRAME_COUNT, SAMPLE_RATE_HZ
 
 WINDOW_SAMPLES = 3 * SAMPLE_RATE_HZ
 HOP_SAMPLES = WINDOW_SAMPLES // 2

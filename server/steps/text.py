@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
-from vemoclap_client.contract import SENTIMENTS
 
 from server.steps.step import FeatureWidth, Infer, Tensors
+from vemoclap_client.contract import SENTIMENTS
 
 TOKEN_LENGTHS = (32, 64, 128, 256, 512)
 """Texts are padded to one of these, so that those of different clips share a batch."""

@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -218,17 +219,21 @@ def face_slots(score: float) -> Slots:
 # --- speech and on-screen text ---
 
 
+@dataclass
 class Segment:
-    def __init__(self, text: str, no_speech: float, log_probability: float) -> None:
-        self.text, self.no_speech_prob, self.avg_logprob = text, no_speech, log_probability
+    text: str
+    no_speech_prob: float = 0.1
+    avg_logprob: float = -0.3
+    compression_ratio: float = 1.2
 
 
 def test_segments_that_are_guesses_are_dropped() -> None:
     segments = [
-        Segment("Hello.", 0.1, -0.3),
-        Segment("Thanks for watching", 0.9, -0.3),
-        Segment("mumble", 0.1, -1.5),
-        Segment("  ", 0.0, 0.0),
+        Segment("Hello."),
+        Segment("Thanks for watching", no_speech_prob=0.9),
+        Segment("mumble", avg_logprob=-1.5),
+        Segment("round of the round of the round of the", compression_ratio=4.0),
+        Segment("  "),
     ]
     kept = speech.understood(segments)  # type: ignore[arg-type]
     assert [segment.text for segment in kept] == ["Hello."]

@@ -1,0 +1,91 @@
+"""Starts the real server for tests: free ports, no fixed waits, nothing left behind."""
+
+import json
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+PROJECT = Path(__file__).resolve().parent.parent
+SERVER_PYTHON = Path(
+    os.environ.get("VEMOCLAP_SERVER_PYTHON", PROJECT / ".venv-server" / "bin" / "python")
+)
+FREE_PORTS = ("--grpc-port", "0", "--http-port", "0", "--metrics-port", "0")
+TIMEOUT_S = 120.0
+
+
+@dataclass(frozen=True)
+class Launched:
+    """A launcher with its Triton."""
+
+    launcher: subprocess.Popen[str]
+    ready: dict[str, Any]
+    """What the launcher's --ready-file says: pid, host, ports."""
+
+    @property
+    def url(self) -> str:
+        return f"{self.ready['host']}:{self.ready['grpc_port']}"
+
+    @property
+    def http(self) -> str:
+        return f"http://{self.ready['host']}:{self.ready['http_port']}"
+
+    @property
+    def triton_pid(self) -> int:
+        return int(self.ready["pid"])
+
+    def stop(self) -> int:
+        """Stops it as Ctrl-C would; returns the launcher's exit code."""
+        self.launcher.send_signal(signal.SIGINT)
+        return self.launcher.wait(TIMEOUT_S)
+
+
+def spawn(*arguments: str | Path) -> subprocess.Popen[str]:
+    """Starts `python -m server` and does not wait for it."""
+    return subprocess.Popen(
+        [str(SERVER_PYTHON), "-m", "server", *map(str, arguments)],
+        cwd=PROJECT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    """Runs `python -m server` to its end."""
+    return subprocess.run(
+        [str(SERVER_PYTHON), "-m", "server", *map(str, arguments)],
+        cwd=PROJECT,
+        capture_output=True,
+        text=True,
+        timeout=TIMEOUT_S,
+        check=False,
+    )
+
+
+@contextmanager
+def launched(folder: Path, arguments: Sequence[str | Path] = ()) -> Iterator[Launched]:
+    """A ready server for as long as the context lasts; `folder` is for its ready-file."""
+    ready_file = folder / "ready.json"
+    launcher = spawn(*FREE_PORTS, "--ready-file", ready_file, *arguments)
+    try:
+        wait_until(lambda: ready_file.exists() or launcher.poll() is not None)
+        assert ready_file.exists(), launcher.communicate()[0]
+        yield Launched(launcher, json.loads(ready_file.read_text()))
+    finally:
+        if launcher.poll() is None:
+            launcher.terminate()
+        launcher.communicate(timeout=TIMEOUT_S)
+
+
+def wait_until(condition: Any, timeout_s: float = TIMEOUT_S) -> None:
+    """Polls until `condition()` holds; fails after `timeout_s`."""
+    deadline = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.05)

@@ -1,0 +1,148 @@
+"""Real clips through the real server: what comes out is what is in them."""
+
+import asyncio
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tritonclient.grpc as triton
+
+from tests import schemas
+from tests.clips import Tone, write_clip
+from tests.launching import Launched
+from vemoclap_client import AsyncEmotionClient, EmotionClient, EmotionResult, contract, decode
+
+
+@pytest.fixture(scope="module")
+def portrait(client: EmotionClient, samples: Path) -> EmotionResult:
+    """A smiling face, English speech and a caption."""
+    return client.classify(samples / "portrait.mp4")
+
+
+def test_the_portrait_smiles_in_every_frame(portrait: EmotionResult) -> None:
+    assert {face.frame for face in portrait.faces} == set(range(16))
+    assert all(face.expression == "happy" for face in portrait.faces)
+    x0, y0, x1, y1 = portrait.faces[0].box
+    assert 0 < x0 < x1 < 1
+    assert 0 < y0 < y1 < 1
+
+
+def test_its_speech_is_transcribed_with_times(portrait: EmotionResult) -> None:
+    assert portrait.speech is not None
+    assert portrait.speech.language == "en"
+    assert "best of times" in portrait.speech.text.lower()
+    ends = [segment.end_s for segment in portrait.speech.segments]
+    assert ends == sorted(ends)
+    assert 0 < ends[-1] <= portrait.duration_s + 1
+
+
+def test_its_caption_is_read_with_boxes(portrait: EmotionResult) -> None:
+    assert portrait.screen_text is not None
+    assert portrait.screen_text.language == "en"
+    assert len(portrait.screen_text.lines) >= 1
+    assert portrait.screen_text.lines[0].confidence >= 0.8
+
+
+def test_probabilities_and_contributions_fit_together(portrait: EmotionResult) -> None:
+    assert tuple(portrait.probabilities) == contract.EMOTIONS
+    assert sum(portrait.probabilities.values()) == pytest.approx(1, abs=1e-4)
+    assert tuple(portrait.contributions) == contract.MODALITIES
+    for row in portrait.contributions.values():
+        assert sum(row.values()) == pytest.approx(0, abs=1e-4)
+    # A smile speaks for joy; frames and sound have no weight in the zero-shot head.
+    assert portrait.contributions["face"]["joy"] > 0.1
+    assert not any(portrait.contributions["image"].values())
+    assert not any(portrait.contributions["audio"].values())
+
+
+def test_the_answer_names_profile_and_head(portrait: EmotionResult) -> None:
+    assert portrait.profile == "embedded"
+    assert (portrait.head.kind, portrait.head.trained_on) == ("zero-shot", None)
+    assert "not trained" in str(portrait.head)
+
+
+def test_the_result_is_what_its_published_schema_says(portrait: EmotionResult) -> None:
+    schemas.check(portrait.to_dict(), "result")
+
+
+def test_a_sad_title_card_is_sad_and_everything_else_is_absent(
+    client: EmotionClient, samples: Path
+) -> None:
+    result = client.classify(samples / "title_card.mp4")
+    assert result.emotion == "sadness"
+    assert set(result.absent) == {"audio", "face", "speech"}
+    assert result.contributions["text"]["sadness"] > 0.1
+    assert result.warnings == ()
+    schemas.check(result.to_dict(), "result")
+
+
+def test_a_clip_that_shows_and_says_nothing_is_even_and_says_so(
+    client: EmotionClient, tmp_path: Path
+) -> None:
+    result = client.classify(write_clip(tmp_path / "blocks.mp4", seconds=5, sound=Tone(seconds=5)))
+    assert set(result.absent) == {"face", "speech", "text"}
+    assert max(result.probabilities.values()) == pytest.approx(1 / 6, abs=1e-3)
+
+
+def test_the_same_clip_gets_the_same_answer_alone_and_among_others(
+    server: Launched, client: EmotionClient, samples: Path
+) -> None:
+    clips = [samples / "portrait.mp4", samples / "title_card.mp4"] * 3
+
+    async def classify_all() -> list[EmotionResult]:
+        async with AsyncEmotionClient(server.url) as many:
+            return list(await asyncio.gather(*map(many.classify, clips)))
+
+    alone = {clip: client.classify(clip) for clip in set(clips)}
+    for clip, result in zip(clips, asyncio.run(classify_all()), strict=True):
+        # Batches change the order of additions, hence the last digits.
+        assert result.probabilities == pytest.approx(alone[clip].probabilities, abs=1e-4)
+        assert result.speech == alone[clip].speech
+        assert len(result.faces) == len(alone[clip].faces)
+
+
+@pytest.fixture(scope="module")
+def answer(server: Launched, samples: Path) -> triton.InferResult:
+    """The ensemble's raw answer with every output, as those ask who train."""
+    clip = decode(samples / "portrait.mp4")
+    inputs = []
+    for name, array, kind in (
+        (contract.FRAMES, clip.frames, "UINT8"),
+        (contract.AUDIO, clip.audio, "FP32"),
+    ):
+        tensor = triton.InferInput(name, [1, *array.shape], kind)
+        tensor.set_data_from_numpy(array[None])
+        inputs.append(tensor)
+    with triton.InferenceServerClient(server.url) as connection:
+        return connection.infer(contract.ENSEMBLE, inputs)
+
+
+def test_the_five_features_come_padded_with_their_lengths(answer: triton.InferResult) -> None:
+    lengths = answer.as_numpy(contract.LENGTHS)[0]
+    assert lengths[0] == 16
+    assert (lengths > 0).all()
+    for modality, length in zip(contract.MODALITIES, lengths, strict=True):
+        rows = answer.as_numpy(contract.FEATURES[modality])[0]
+        assert len(rows) == (1 if modality in ("speech", "text") else 16)
+        assert rows[:length].any(axis=1).all(), modality
+        assert not rows[length:].any(), modality
+
+
+def test_the_analysis_is_what_its_published_schema_says(answer: triton.InferResult) -> None:
+    schemas.check(json.loads(answer.as_numpy(contract.ANALYSIS)[0, 0]), "analysis")
+
+
+def test_the_label_file_names_the_emotions(server: Launched, answer: triton.InferResult) -> None:
+    best = contract.EMOTIONS[int(np.argmax(answer.as_numpy(contract.PROBABILITIES)[0]))]
+    output = triton.InferRequestedOutput(contract.PROBABILITIES, class_count=1)
+    features = []
+    for name in (*contract.FEATURES.values(), contract.LENGTHS):
+        array = answer.as_numpy(name)
+        kind = "INT32" if name == contract.LENGTHS else "FP32"
+        tensor = triton.InferInput(name, list(array.shape), kind)
+        tensor.set_data_from_numpy(array)
+        features.append(tensor)
+    with triton.InferenceServerClient(server.url) as connection:
+        top = connection.infer("fusion", features, outputs=[output]).as_numpy(output.name())
+    assert top[0, 0].decode().split(":")[-1] == best

@@ -1,0 +1,230 @@
+"""`python -m server`: starts, says why when it cannot, and leaves nothing behind."""
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import psutil
+import pytest
+
+from server import errors
+from tests.launching import (
+    FREE_PORTS,
+    PROJECT,
+    SERVER_PYTHON,
+    Launched,
+    launched,
+    run,
+    spawn,
+    wait_until,
+)
+from vemoclap_client import EmotionClient
+from vemoclap_client.errors import ServerLostError, ServerNotReadyError, ServerUnavailableError
+
+MODELS = PROJECT / "model_repository"
+LIGHT_SLOTS = ("frame_preprocessor", "length_collector")
+
+
+@pytest.fixture
+def light(tmp_path: Path) -> Path:
+    """A repository of two slots without weights, which is up in a second."""
+    repository = tmp_path / "models"
+    for slot in LIGHT_SLOTS:
+        shutil.copytree(MODELS / slot, repository / slot)
+    return repository
+
+
+def regions_of(launcher_pid: int) -> list[Path]:
+    return list(Path("/dev/shm").glob(f"vemoclap_{launcher_pid}_*"))
+
+
+def assert_nothing_is_left(server: Launched, children: list[psutil.Process]) -> None:
+    _, alive = psutil.wait_procs(children, timeout=20)
+    assert alive == []
+    wait_until(lambda: regions_of(server.launcher.pid) == [], timeout_s=20)
+
+
+def test_it_binds_to_the_loopback_address_only(server: Launched) -> None:
+    connections = psutil.Process(server.triton_pid).net_connections()
+    listening = [c.laddr.ip for c in connections if c.status == psutil.CONN_LISTEN]
+    assert len(listening) >= 3
+    assert {address.removeprefix("::ffff:") for address in listening} == {"127.0.0.1"}
+
+
+def test_only_the_launcher_may_load_models(server: Launched) -> None:
+    request = urllib.request.Request(
+        f"{server.http}/v2/repository/models/fusion/unload", data=b"{}", method="POST"
+    )
+    with pytest.raises(urllib.error.HTTPError) as caught:
+        urllib.request.urlopen(request)
+    assert caught.value.code == 403
+    caught.value.close()
+
+
+@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
+def test_stopping_it_is_clean(stop: signal.Signals, light: Path, tmp_path: Path) -> None:
+    with launched(tmp_path, ["--model-repository", light]) as server:
+        children = psutil.Process(server.launcher.pid).children(recursive=True)
+        assert len(children) > len(LIGHT_SLOTS)
+        assert regions_of(server.launcher.pid)
+        server.launcher.send_signal(stop)
+        assert server.launcher.wait(30) == 0
+        assert_nothing_is_left(server, children)
+        assert not (tmp_path / "ready.json").exists()
+
+
+def test_a_killed_launcher_takes_triton_with_it(light: Path, tmp_path: Path) -> None:
+    with launched(tmp_path, ["--model-repository", light]) as server:
+        children = psutil.Process(server.launcher.pid).children(recursive=True)
+        server.launcher.kill()
+        assert_nothing_is_left(server, children)
+
+
+def test_a_killed_triton_is_reported_and_cleaned_up(light: Path, tmp_path: Path) -> None:
+    with launched(tmp_path, ["--model-repository", light]) as server:
+        children = psutil.Process(server.launcher.pid).children(recursive=True)
+        os.kill(server.triton_pid, signal.SIGKILL)
+        assert server.launcher.wait(30) == errors.ServerDiedError.exit_code
+        assert_nothing_is_left(server, children)
+
+
+def test_a_command_runs_with_the_servers_address_and_gives_its_exit_code(light: Path) -> None:
+    script = 'test -n "$VEMOCLAP_URL" && echo "at $VEMOCLAP_URL" && exit 7'
+    finished = run("--model-repository", light, *FREE_PORTS, "--", "sh", "-c", script)
+    assert "at 127.0.0.1:" in finished.stdout
+    assert finished.returncode == 7
+
+
+def test_a_taken_port_is_named(light: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        finished = run("--model-repository", light, *FREE_PORTS, "--grpc-port", str(port))
+    assert finished.returncode == errors.PortInUseError.exit_code
+    assert f"127.0.0.1:{port} for grpc" in finished.stderr
+    assert "--grpc-port 0" in finished.stderr
+
+
+def test_missing_weights_are_named_with_the_command_that_brings_them(tmp_path: Path) -> None:
+    repository = tmp_path / "models"
+    for slot in ("fusion", "image_encoder"):
+        (repository / slot).mkdir(parents=True)
+        shutil.copy(MODELS / slot / "config.pbtxt", repository / slot)
+    finished = run("--model-repository", repository, *FREE_PORTS)
+    assert finished.returncode == errors.WeightsMissingError.exit_code
+    assert "fusion, image_encoder" in finished.stderr
+    assert "make export" in finished.stderr
+
+
+def test_a_broken_model_is_named_with_its_reason(light: Path) -> None:
+    model = light / "length_collector" / "1" / "model.py"
+    model.write_text("raise ValueError('this model is broken')\n")
+    finished = run("--model-repository", light, *FREE_PORTS)
+    assert finished.returncode == errors.ModelLoadError.exit_code
+    assert "length_collector: " in finished.stderr
+    assert "this model is broken" in finished.stderr
+    assert "frame_preprocessor: " not in finished.stderr
+
+
+def test_without_triton_it_says_how_to_get_it() -> None:
+    # An environment without the wheel: the tests' own.
+    finished = subprocess.run(
+        [sys.executable, "-m", "server"],
+        cwd=PROJECT,
+        env={**os.environ, "PATH": "/usr/bin:/bin"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert finished.returncode == errors.TritonNotFoundError.exit_code
+    assert "make setup" in finished.stderr
+
+
+def test_a_tritonserver_on_path_is_preferred(light: Path, tmp_path: Path) -> None:
+    program = tmp_path / "bin" / "tritonserver"
+    program.parent.mkdir()
+    program.write_text('#!/bin/sh\necho "E $@"\nexit 3\n')
+    program.chmod(0o755)
+    finished = subprocess.run(
+        [str(SERVER_PYTHON), "-m", "server", "--model-repository", str(light), *FREE_PORTS],
+        cwd=PROJECT,
+        env={**os.environ, "PATH": f"{program.parent}:/usr/bin:/bin"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert finished.returncode == errors.ModelLoadError.exit_code
+    assert f"--model-repository={light}" in finished.stderr
+    assert "--backend-directory" not in finished.stderr
+
+
+def test_a_client_without_a_server_is_told_how_to_start_one() -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    with (
+        EmotionClient(f"127.0.0.1:{port}") as client,
+        pytest.raises(ServerUnavailableError, match="make serve"),
+    ):
+        client.classify("any.mp4")
+
+
+def test_a_client_can_tell_a_loading_server_from_none(light: Path, tmp_path: Path) -> None:
+    model = light / "length_collector" / "1" / "model.py"
+    model.write_text(f"import time\ntime.sleep(5)\n{model.read_text()}")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    launcher = spawn("--model-repository", light, *FREE_PORTS, "--grpc-port", str(port))
+
+    def answer() -> type[Exception] | None:
+        with EmotionClient(f"127.0.0.1:{port}") as client:
+            try:
+                client.check_ready()
+            except Exception as error:
+                return type(error)
+        return None
+
+    try:
+        seen: list[type[Exception] | None] = []
+        wait_until(lambda: seen.append(answer()) or seen[-1] is not ServerUnavailableError)  # type: ignore[func-returns-value]
+        assert seen[-1] is ServerNotReadyError
+    finally:
+        launcher.terminate()
+        launcher.communicate(timeout=60)
+
+
+def test_a_server_killed_during_a_request_is_reported(samples: Path, tmp_path: Path) -> None:
+    with launched(tmp_path) as server, EmotionClient(server.url) as client:
+        raised: list[BaseException] = []
+
+        def classify() -> None:
+            try:
+                client.classify(samples / "portrait.mp4")
+            except BaseException as error:
+                raised.append(error)
+
+        thread = threading.Thread(target=classify)
+        thread.start()
+        wait_until(lambda: is_busy(server))
+        os.kill(server.triton_pid, signal.SIGKILL)
+        thread.join(60)
+        assert [type(error) for error in raised] == [ServerLostError]
+        assert "make serve" in str(raised[0])
+
+
+def is_busy(server: Launched) -> bool:
+    """Whether a request is being worked on: the first step of the ensemble has run."""
+    url = f"{server.http}/v2/models/frame_preprocessor/stats"
+    with urllib.request.urlopen(url) as response:
+        statistics = json.load(response)["model_stats"][0]
+    return bool(statistics["inference_count"])

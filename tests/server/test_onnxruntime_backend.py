@@ -1,0 +1,198 @@
+"""The Python-based backend `onnxruntime` does what a stock Triton's does."""
+
+import json
+import threading
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+import tritonclient.grpc as triton
+from numpy.typing import NDArray
+from onnx import TensorProto, helper, numpy_helper
+from tritonclient.utils import InferenceServerException, np_to_triton_dtype
+
+from server import errors
+from tests.launching import FREE_PORTS, Launched, launched, run
+
+TYPES = {
+    "FP32": (TensorProto.FLOAT, np.float32),
+    "FP16": (TensorProto.FLOAT16, np.float16),
+    "FP64": (TensorProto.DOUBLE, np.float64),
+    "INT8": (TensorProto.INT8, np.int8),
+    "INT32": (TensorProto.INT32, np.int32),
+    "INT64": (TensorProto.INT64, np.int64),
+    "UINT8": (TensorProto.UINT8, np.uint8),
+    "BOOL": (TensorProto.BOOL, np.bool_),
+    "STRING": (TensorProto.STRING, np.object_),
+}
+
+CONFIG = """
+name: "{name}"
+backend: "onnxruntime"
+max_batch_size: {batch}
+input [ {{ name: "IN" data_type: TYPE_{kind} dims: [ {dims} ] }} ]
+output [ {{ name: "OUT" data_type: TYPE_{kind} dims: [ {dims} ] }} ]
+instance_group [ {{ count: 1, kind: {device} }} ]
+{extra}
+"""
+
+
+def write_model(
+    repository: Path,
+    name: str,
+    operator: str = "Identity",
+    kind: str = "FP32",
+    batch: int = 8,
+    dims: str = "2",
+    device: str = "KIND_CPU",
+    extra: str = "",
+    filename: str = "model.onnx",
+) -> None:
+    """A slot of one operator, IN -> OUT."""
+    element = TYPES[kind][0]
+    sizes = (["n"] if batch else []) + [int(size) for size in dims.split(",")]
+    graph = helper.make_graph(
+        [helper.make_node(operator, ["IN"], ["OUT"])],
+        name,
+        [helper.make_tensor_value_info("IN", element, sizes)],
+        [helper.make_tensor_value_info("OUT", element, sizes)],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
+    folder = repository / name / "1"
+    folder.mkdir(parents=True)
+    onnx.save(model, folder / filename)
+    config = CONFIG.format(name=name, kind=kind, batch=batch, dims=dims, device=device, extra=extra)
+    (folder.parent / "config.pbtxt").write_text(config)
+
+
+BATCHING = "dynamic_batching { max_queue_delay_microseconds: 300000 preferred_batch_size: [ 4 ] }"
+THREADS = """
+parameters { key: "intra_op_thread_count" value: { string_value: "1" } }
+parameters { key: "inter_op_thread_count" value: { string_value: "1" } }
+parameters { key: "execution_mode" value: { string_value: "1" } }
+optimization { graph { level: 1 } }
+default_model_filename: "other.onnx"
+model_warmup [ {
+  name: "one" batch_size: 1
+  inputs { key: "IN" value { data_type: TYPE_FP32, dims: [ 2 ], zero_data: true } }
+} ]
+"""
+
+
+@pytest.fixture(scope="module")
+def backend(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Launched]:
+    """A server of small models."""
+    folder = tmp_path_factory.mktemp("backend")
+    repository = folder / "models"
+    for kind in TYPES:
+        write_model(repository, f"identity_{kind.lower()}", kind=kind)
+    write_model(repository, "unbatched", batch=0, dims="2,3")
+    write_model(repository, "batching", "Neg", extra=BATCHING)
+    write_lookup(repository)
+    write_model(repository, "configured", "Abs", extra=THREADS, filename="other.onnx")
+    with launched(folder, ["--model-repository", repository]) as server:
+        yield server
+
+
+def write_lookup(repository: Path) -> None:
+    """A slot that looks up ten times its input, and fails at run time above 3."""
+    write_model(repository, "lookup", kind="INT64", dims="1", extra=BATCHING)
+    table = numpy_helper.from_array(np.array([0, 10, 20, 30]), "table")
+    shape = ["n", 1]
+    graph = helper.make_graph(
+        [helper.make_node("Gather", ["table", "IN"], ["OUT"])],
+        "lookup",
+        [helper.make_tensor_value_info("IN", TensorProto.INT64, shape)],
+        [helper.make_tensor_value_info("OUT", TensorProto.INT64, shape)],
+        [table],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
+    onnx.save(model, repository / "lookup" / "1" / "model.onnx")
+
+
+def infer(server: Launched, model: str, array: NDArray[Any]) -> NDArray[Any]:
+    """Sends one array and returns the answer."""
+    tensor = triton.InferInput("IN", list(array.shape), np_to_triton_dtype(array.dtype))
+    tensor.set_data_from_numpy(array)
+    with triton.InferenceServerClient(server.url) as connection:
+        answer: NDArray[Any] = connection.infer(model, [tensor]).as_numpy("OUT")
+    return answer
+
+
+def statistics(server: Launched, model: str) -> dict[str, Any]:
+    """Triton's own counts for a model."""
+    with urllib.request.urlopen(f"{server.http}/v2/models/{model}/stats") as response:
+        found: dict[str, Any] = json.load(response)["model_stats"][0]
+    return found
+
+
+@pytest.mark.parametrize("kind", TYPES)
+def test_every_type_goes_in_and_comes_out(kind: str, backend: Launched) -> None:
+    values = ["grün", "猫"] if kind == "STRING" else [1, 0]
+    array = np.array([values], TYPES[kind][1])
+    answer = infer(backend, f"identity_{kind.lower()}", array)
+    if kind == "STRING":
+        answer = np.array([[value.decode() for value in answer[0]]], object)
+    assert answer.dtype == array.dtype
+    np.testing.assert_array_equal(answer, array)
+
+
+def test_a_model_without_a_batch_dimension_works(backend: Launched) -> None:
+    array = np.arange(6, dtype=np.float32).reshape(2, 3)
+    np.testing.assert_array_equal(infer(backend, "unbatched", array), array)
+
+
+def test_requests_share_a_batch_and_each_gets_its_own_rows(backend: Launched) -> None:
+    sent = [np.full((1, 2), value, np.float32) for value in range(1, 5)]
+    answers = together(backend, "batching", sent)
+    for array, answer in zip(sent, answers, strict=True):
+        np.testing.assert_array_equal(answer, -array)
+    counted = statistics(backend, "batching")
+    assert int(counted["inference_count"]) == 4
+    assert int(counted["execution_count"]) < 4
+
+
+def test_a_request_that_fails_does_not_fail_its_neighbours(backend: Launched) -> None:
+    sent = [np.array([[index]], np.int64) for index in (1, 99, 3, 2)]
+    answers = together(backend, "lookup", sent)
+    assert isinstance(answers[1], InferenceServerException)
+    assert "99" in str(answers[1])
+    assert [answers[index] for index in (0, 2, 3)] == [10, 30, 20]
+    # They were in one batch: else this would show nothing.
+    assert int(statistics(backend, "lookup")["execution_count"]) < 4
+
+
+def test_threads_level_file_name_and_warm_up_are_obeyed(backend: Launched) -> None:
+    array = np.array([[-1, 2]], np.float32)
+    np.testing.assert_array_equal(infer(backend, "configured", array), [[1, 2]])
+
+
+def test_a_gpu_that_is_not_there_is_said_at_loading(tmp_path: Path) -> None:
+    write_model(tmp_path / "models", "on_gpu", device="KIND_GPU")
+    finished = run("--model-repository", tmp_path / "models", *FREE_PORTS)
+    assert finished.returncode == errors.ModelLoadError.exit_code
+    assert "on_gpu: " in finished.stderr
+
+
+def together(
+    server: Launched, model: str, arrays: list[NDArray[Any]]
+) -> list[NDArray[Any] | InferenceServerException]:
+    """Sends all arrays at the same time; answers and errors in their order."""
+    answers: dict[int, NDArray[Any] | InferenceServerException] = {}
+
+    def send(index: int) -> None:
+        try:
+            answers[index] = infer(server, model, arrays[index])
+        except InferenceServerException as error:
+            answers[index] = error
+
+    threads = [threading.Thread(target=send, args=(index,)) for index in range(len(arrays))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return [answers[index] for index in range(len(arrays))]
