@@ -24,7 +24,7 @@ def _lines(result: EmotionResult) -> Iterator[str]:
     ranked = sorted(result.probabilities.items(), key=lambda item: -item[1])
     for emotion, probability in ranked:
         yield f"  {emotion:{LABEL_WIDTH}}{_bar(probability)} {probability:.2f}"
-    if not any(_shift(row) for row in result.contributions.values()):
+    if result.emotion is None:
         yield "  Nothing was found that speaks for any emotion, so all are equally likely."
     yield ""
     for modality, words in _evidence(result).items():

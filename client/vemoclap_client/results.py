@@ -9,6 +9,9 @@ from typing import Any
 
 from vemoclap_client.contract import RESULT_SCHEMA_VERSION
 
+EVEN_MARGIN = 0.005
+"""Probabilities that differ less from an even share are even."""
+
 Box = tuple[float, float, float, float]
 """x0, y0, x1, y1 as fractions (0 to 1) of the frame's width and height."""
 
@@ -137,9 +140,11 @@ class EmotionResult:
     warnings: tuple[str, ...]
 
     @property
-    def emotion(self) -> str:
-        """The most probable emotion."""
-        return max(self.probabilities, key=lambda name: self.probabilities[name])
+    def emotion(self) -> str | None:
+        """The most probable emotion; None where nothing was found that speaks for any."""
+        emotion = max(self.probabilities, key=lambda name: self.probabilities[name])
+        even = 1 / len(self.probabilities)
+        return emotion if self.probabilities[emotion] > even + EVEN_MARGIN else None
 
     def to_dict(self) -> dict[str, Any]:
         """The result as JSON-ready objects, as schemas/result.schema.json describes it."""

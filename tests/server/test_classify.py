@@ -12,6 +12,7 @@ from tests import schemas
 from tests.clips import Tone, write_clip
 from tests.launching import Launched
 from vemoclap_client import AsyncEmotionClient, EmotionClient, EmotionResult, contract, decode
+from vemoclap_client.printing import format_result
 
 
 @pytest.fixture(scope="module")
@@ -83,6 +84,8 @@ def test_a_clip_that_shows_and_says_nothing_is_even_and_says_so(
     result = client.classify(write_clip(tmp_path / "blocks.mp4", seconds=5, sound=Tone(seconds=5)))
     assert set(result.absent) == {"face", "speech", "text"}
     assert max(result.probabilities.values()) == pytest.approx(1 / 6, abs=1e-3)
+    assert result.emotion is None
+    assert "Nothing was found" in format_result(result)
 
 
 def test_the_same_clip_gets_the_same_answer_alone_and_among_others(
