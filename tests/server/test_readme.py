@@ -1,0 +1,56 @@
+"""What the README shows is what happens."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.launching import PROJECT, Launched
+
+README = (PROJECT / "README.md").read_text(encoding="utf-8")
+
+
+def block(language: str) -> str:
+    """The README's only block of this language."""
+    found = re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+    assert len(found) == 1
+    return str(found[0])
+
+
+def test_the_python_example_runs(server: Launched, samples: Path) -> None:
+    program = block("python").replace("127.0.0.1:8001", server.url)
+    assert program != block("python")
+    finished = subprocess.run(
+        [sys.executable, "-c", program], cwd=samples.parent, capture_output=True, text=True
+    )
+    assert finished.returncode == 0, finished.stderr
+    emotion, *others = finished.stdout.splitlines()
+    assert emotion.startswith("joy {")
+    assert others[-1].count("happy") == 16
+
+
+def test_the_printed_example_is_what_the_command_prints(server: Launched, samples: Path) -> None:
+    command = [sys.executable, "-m", "vemoclap_client.cli", "classify", "samples/portrait.mp4"]
+    finished = subprocess.run(
+        [*command, "--url", server.url], cwd=samples.parent, capture_output=True, text=True
+    )
+    printed = finished.stdout.split("  decoded in")[0]
+    assert printed.strip() == block("text").strip()
+
+
+def test_every_make_target_named_exists() -> None:
+    targets = set(re.findall(r"^([a-z-]+):", (PROJECT / "Makefile").read_text(), re.MULTILINE))
+    documents = [PROJECT / "README.md", PROJECT / "CONTRIBUTING.md", *PROJECT.glob("docs/*.md")]
+    named = {
+        target
+        for document in documents
+        for target in re.findall(r"(?:^|`)make ([a-z-]+)", document.read_text(), re.MULTILINE)
+    }
+    assert "demo" in named
+    assert named <= targets
+
+
+def test_every_file_linked_exists() -> None:
+    for document in (PROJECT / "README.md", *PROJECT.glob("docs/*.md")):
+        for link in re.findall(r"\]\((?!http)([^)#]+)\)", document.read_text()):
+            assert (document.parent / link).exists(), f"{document.name}: {link}"
