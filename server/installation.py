@@ -132,7 +132,6 @@ def _download_libpython(cache: Path) -> None:
     cache.mkdir(parents=True, exist_ok=True)
     try:
         with TemporaryDirectory() as directory:
-            # Debian splits the library in two: the second package holds the file itself.
             subprocess.run(
                 ["apt-get", "download", package], cwd=directory, check=True, capture_output=True
             )
