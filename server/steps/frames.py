@@ -39,7 +39,8 @@ def preprocess(frame: NDArray[np.uint8]) -> NDArray[np.float32]:
         SIDE_PX if side == min(height, width) else int(side * scale) for side in (width, height)
     )
     channels = [_resize(frame[..., channel], size) for channel in range(3)]
-    return np.divide(_centre_crop(np.stack(channels)), 255, dtype=np.float32)
+    pixels: NDArray[np.float32] = np.divide(_centre_crop(np.stack(channels)), np.float32(255))
+    return pixels
 
 
 def _resize(channel: NDArray[np.uint8], size: tuple[int, ...]) -> NDArray[np.float32]:
