@@ -28,11 +28,14 @@ class Configuration:
 
 
 def read(path: Path) -> Configuration:
-    """Parse a config.pbtxt."""
-    from google.protobuf import text_format
-    from tritonclient.grpc import model_config_pb2
+    """Parse a config.pbtxt.
 
-    config = text_format.Parse(path.read_text(encoding="utf-8"), model_config_pb2.ModelConfig())
+    Raises:
+        server.errors.ModelLoadError: it is not a Triton model configuration.
+    """
+    from server.repository import read_config
+
+    config = read_config(path)
     return Configuration(*(tuple(map(_tensor, group)) for group in (config.input, config.output)))
 
 

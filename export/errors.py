@@ -15,40 +15,40 @@ from vemoclap_client.errors import VemoclapError
 class ExportError(VemoclapError):
     """Base of every error the export raises on purpose."""
 
-    exit_code = 30
+    exit_code = 40
 
 
 class UnknownNameError(ExportError):
     """There is no profile, slot or artifact of this name."""
 
-    exit_code = 31
+    exit_code = 41
 
 
 class WeightsError(ExportError):
     """An artifact cannot be had."""
 
-    exit_code = 32
+    exit_code = 42
 
 
 class FetchError(WeightsError):
     """No source could deliver the artifact."""
 
-    exit_code = 33
+    exit_code = 43
 
 
 class ChecksumError(WeightsError):
     """What was delivered is not the file that the manifest pins."""
 
-    exit_code = 34
+    exit_code = 44
 
 
 class SpecMismatchError(ExportError):
     """Graph, specification and config.pbtxt do not agree on names, types or dimensions."""
 
-    exit_code = 35
+    exit_code = 45
 
 
 class ParityError(ExportError):
     """The exported network's answers differ from the eager network's by more than allowed."""
 
-    exit_code = 36
+    exit_code = 46

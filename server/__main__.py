@@ -3,6 +3,7 @@
 import argparse
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -11,17 +12,22 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from server.address import Address
-from server.errors import ServerStartError
+from server.errors import ServerStartError, UsageError
 from server.installation import PROJECT
 from server.process import RunningServer, running_server, wait
+
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Runs the command line; returns its exit code."""
     options = _parser().parse_args(arguments)
-    signal.signal(signal.SIGTERM, _interrupt)
+    # SIGINT too: a shell's background job would otherwise ignore it.
+    for number in STOP_SIGNALS:
+        signal.signal(number, _interrupt)
     print(f"server: loading {options.model_repository} ...", flush=True)
     try:
+        _check(options)
         with running_server(
             options.model_repository.resolve(),
             Address(options.host, options.grpc_port, options.http_port, options.metrics_port),
@@ -70,7 +76,18 @@ def _announced(server: RunningServer, ready_file: Path | None) -> Iterator[None]
         ready_file.unlink(missing_ok=True)
 
 
+def _check(options: argparse.Namespace) -> None:
+    """Says what cannot work before the server takes its time to start."""
+    if options.command and shutil.which(options.command[0]) is None:
+        raise UsageError(f"there is no command {options.command[0]!r} to run")
+    if options.ready_file and not options.ready_file.parent.is_dir():
+        raise UsageError(f"--ready-file: there is no folder {options.ready_file.parent}")
+
+
 def _interrupt(signal_number: int, frame: object) -> None:
+    # Once is enough: a second signal must not cut off the cleaning up.
+    for number in STOP_SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
     raise KeyboardInterrupt
 
 

@@ -24,8 +24,11 @@ class Address:
         """The same with every 0 replaced by a free port.
 
         Raises:
-            PortInUseError: a port that was asked for is taken.
+            PortInUseError: a port that was asked for is taken, or asked for twice.
         """
+        taken = [port for port in self.ports.values() if port]
+        if len(taken) > len(set(taken)):
+            raise PortInUseError(f"gRPC, HTTP and metrics need ports of their own, not {taken}.")
         held = {name: _bind(self.host, name, port) for name, port in self.ports.items()}
         ports = {f"{name}_port": probe.getsockname()[1] for name, probe in held.items()}
         for probe in held.values():
@@ -39,10 +42,10 @@ def _bind(host: str, name: str, port: int) -> socket.socket:
     probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         probe.bind((host, port))
-    except OSError as error:
+    except (OSError, OverflowError) as error:
         probe.close()
         raise PortInUseError(
-            f"cannot listen on {host}:{port} for {name} ({error.strerror}). Stop what listens "
+            f"cannot listen on {host}:{port} for {name} ({error}). Stop what listens "
             f"there, or choose another port: --{name}-port 0 takes a free one."
         ) from error
     return probe

@@ -1,7 +1,9 @@
 """Why the server did not start or did not stay up. Each has its own exit code."""
 
+from vemoclap_client.errors import VemoclapError
 
-class ServerStartError(Exception):
+
+class ServerStartError(VemoclapError):
     """Base: the server could not be started, or ended by itself."""
 
     exit_code = 30
@@ -35,6 +37,12 @@ class ModelLoadError(ServerStartError):
     """Triton started but could not load every model."""
 
     exit_code = 35
+
+
+class UsageError(ServerStartError):
+    """What the command line asks for cannot be done."""
+
+    exit_code = 2
 
 
 class ServerDiedError(ServerStartError):

@@ -5,8 +5,6 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -36,9 +34,8 @@ class Installation:
     arguments: list[str] = field(default_factory=list)
 
 
-@contextmanager
-def find_installation() -> Iterator[Installation]:
-    """Yields the Triton to run; what had to be laid out for it is removed afterwards.
+def find_installation(folder: Path) -> Installation:
+    """Returns the Triton to run; what has to be laid out for it is written to `folder`.
 
     Raises:
         TritonNotFoundError: there is none.
@@ -46,17 +43,20 @@ def find_installation() -> Iterator[Installation]:
     """
     on_path = shutil.which("tritonserver")
     if on_path:
-        yield Installation(Path(on_path), _environment())
-        return
+        # Its stub embeds a Python of its own, whose environment is its owner's business.
+        return Installation(Path(on_path), _environment())
     wheel = _find_wheel()
-    with TemporaryDirectory(prefix="vemoclap-backends-") as directory:
-        _lay_out_backends(wheel, Path(directory))
-        libraries = [wheel.parent.parent / "nvidia_pytriton.libs", _libpython_directory()]
-        yield Installation(
-            wheel / "bin" / "tritonserver",
-            _environment(libraries),
-            [f"--backend-directory={directory}"],
-        )
+    backends = folder / "backends"
+    _lay_out_backends(wheel, backends)
+    environment = _environment()
+    # The wheel's stub embeds Python and finds its prefix, and so this environment's packages, as
+    # the first python3 on PATH.
+    _prepend(environment, "PATH", [Path(sys.executable).parent])
+    libraries = [wheel.parent.parent / "nvidia_pytriton.libs", _libpython_directory()]
+    _prepend(environment, "LD_LIBRARY_PATH", libraries)
+    return Installation(
+        wheel / "bin" / "tritonserver", environment, [f"--backend-directory={backends}"]
+    )
 
 
 def _find_wheel() -> Path:
@@ -89,12 +89,8 @@ def _lay_out_backends(wheel: Path, directory: Path) -> None:
         shutil.copy(backend, directory / backend.parent.name)
 
 
-def _environment(libraries: list[Path] | None = None) -> dict[str, str]:
+def _environment() -> dict[str, str]:
     environment = dict(os.environ)
-    # The stub embeds Python and finds its prefix, and so this environment's packages, as the
-    # first python3 on PATH.
-    _prepend(environment, "PATH", [Path(sys.executable).parent])
-    _prepend(environment, "LD_LIBRARY_PATH", libraries or [])
     # Every slot brings its own thread pool; those of numpy would only compete with them.
     environment.setdefault("OPENBLAS_NUM_THREADS", "1")
     environment.setdefault("OMP_NUM_THREADS", str(os.cpu_count() or 1))
@@ -102,11 +98,8 @@ def _environment(libraries: list[Path] | None = None) -> dict[str, str]:
 
 
 def _prepend(environment: dict[str, str], name: str, paths: list[Path]) -> None:
-    parts = [str(path) for path in paths]
-    if environment.get(name):
-        parts.append(environment[name])
-    if parts:
-        environment[name] = os.pathsep.join(parts)
+    parts = [*map(str, paths), environment.get(name, "")]
+    environment[name] = os.pathsep.join(filter(None, parts))
 
 
 def _libpython_directory() -> Path:

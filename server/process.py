@@ -19,8 +19,8 @@ from server.address import Address
 from server.control import Control
 from server.errors import ModelLoadError, ServerDiedError
 from server.installation import PROJECT, Installation, find_installation
+from server.leftovers import folder_prefix, region_prefix, remove_regions, sweep
 from server.repository import check_weights, read_configs
-from server.shared_memory import region_prefix, remove_regions
 
 EXIT_TIMEOUT_S = 3
 """Time that Triton gives requests under way when it is told to stop."""
@@ -60,28 +60,30 @@ def running_server(
     Raises:
         ServerStartError: one of its kinds; the message says what to do.
     """
-    check_weights(repository)
-    prefix = region_prefix(os.getpid())
+    sweep()
+    configs = read_configs(repository)
+    check_weights(repository, configs)
     token = secrets.token_hex()
-    with find_installation() as installation, TemporaryDirectory(prefix="vemoclap-log-") as logs:
+    with TemporaryDirectory(prefix=folder_prefix(os.getpid())) as folder:
+        installation = find_installation(Path(folder))
         address = address.resolved()
-        arguments = _arguments(installation, repository, address, prefix, token)
-        log = Path(logs) / "triton.log"
+        arguments = _arguments(installation, repository, address, token)
+        log = Path(folder) / "triton.log"
         started = time.monotonic()
         with log.open("wb") as output:
             process = _spawn(arguments, installation.environment, None if verbose else output)
         try:
             control = Control(address, token, startup_timeout_s)
             _wait_until_live(process, control, log)
-            control.load(read_configs(repository))
+            control.load(configs)
             yield RunningServer(address, process, log, time.monotonic() - started)
         finally:
             _stop(process)
-            remove_regions(prefix)
+            remove_regions(os.getpid())
 
 
 def _arguments(
-    installation: Installation, repository: Path, address: Address, prefix: str, token: str
+    installation: Installation, repository: Path, address: Address, token: str
 ) -> list[str]:
     arguments = [
         str(installation.executable),
@@ -94,7 +96,7 @@ def _arguments(
         "--model-control-mode=explicit",
         f"--http-restricted-api=model-repository:{Control.HEADER}={token}",
         f"--grpc-restricted-protocol=model-repository:{Control.HEADER}={token}",
-        f"--backend-config=python,shm-region-prefix-name={prefix}",
+        f"--backend-config=python,shm-region-prefix-name={region_prefix(os.getpid())}",
         f"--exit-timeout-secs={EXIT_TIMEOUT_S}",
         *installation.arguments,
     ]

@@ -5,16 +5,19 @@ from pathlib import Path
 from google.protobuf import text_format
 from tritonclient.grpc.model_config_pb2 import ModelConfig
 
-from server.errors import WeightsMissingError
+from server.errors import ModelLoadError, WeightsMissingError
 
 
 def read_config(path: Path) -> ModelConfig:
     """Parses one config.pbtxt.
 
     Raises:
-        google.protobuf.text_format.ParseError: it is not a Triton model configuration.
+        ModelLoadError: it is not a Triton model configuration; names the file.
     """
-    return text_format.Parse(path.read_text(), ModelConfig())
+    try:
+        return text_format.Parse(path.read_text(encoding="utf-8"), ModelConfig())
+    except text_format.ParseError as error:
+        raise ModelLoadError(f"{path} is not a model configuration: {error}") from error
 
 
 def read_configs(repository: Path) -> dict[str, ModelConfig]:
@@ -23,13 +26,12 @@ def read_configs(repository: Path) -> dict[str, ModelConfig]:
     return {path.parent.name: read_config(path) for path in paths}
 
 
-def check_weights(repository: Path) -> None:
+def check_weights(repository: Path, configs: dict[str, ModelConfig]) -> None:
     """Fails early, and in one message, for every slot whose model file is not there.
 
     Raises:
         WeightsMissingError: names the slots and how to fill them.
     """
-    configs = read_configs(repository)
     if not configs:
         raise WeightsMissingError(f"{repository} holds no model: no */config.pbtxt in it.")
     missing = [

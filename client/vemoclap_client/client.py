@@ -18,6 +18,7 @@ import tritonclient.grpc.aio as triton_aio
 from numpy.typing import NDArray
 from tritonclient.utils import InferenceServerException, np_to_triton_dtype
 
+from vemoclap_client.container import check_file
 from vemoclap_client.contract import (
     ANALYSIS,
     AUDIO,
@@ -47,7 +48,7 @@ OUTPUTS = (PROBABILITIES, CONTRIBUTIONS, ANALYSIS)
 
 def default_url() -> str:
     """$VEMOCLAP_URL, else 127.0.0.1:8001."""
-    return os.environ.get("VEMOCLAP_URL", DEFAULT_URL)
+    return os.environ.get("VEMOCLAP_URL") or DEFAULT_URL
 
 
 class _Client:
@@ -59,8 +60,15 @@ class _Client:
         Args:
             url: host:port of the server's gRPC endpoint; default $VEMOCLAP_URL or 127.0.0.1:8001.
             timeout_s: longest wait for an answer, in seconds.
+
+        Raises:
+            ServerUnavailableError: the address is not of the form host:port.
         """
         self.url = url or default_url()
+        if "://" in self.url:
+            raise ServerUnavailableError(
+                f"{self.url!r} is not an address that gRPC can use: give host:port alone."
+            )
         self.timeout_s = timeout_s
 
     def _request(self, clip: Clip) -> dict[str, Any]:
@@ -77,12 +85,6 @@ class _Client:
                 f"the server at {self.url} answers, but {ENSEMBLE} is not ready: it is still "
                 "loading, or a model failed to load. Wait, or look at the server's messages."
             )
-
-    def _unavailable(self, error: InferenceServerException) -> ServerUnavailableError:
-        return ServerUnavailableError(
-            f"nothing answers at {self.url} ({error.message()}). Start the server with "
-            "`make serve`, or name another with --url or $VEMOCLAP_URL."
-        )
 
 
 class EmotionClient(_Client):
@@ -118,7 +120,7 @@ class EmotionClient(_Client):
         try:
             ready = self._triton.is_model_ready(ENSEMBLE, client_timeout=self.timeout_s)
         except InferenceServerException as error:
-            raise self._unavailable(error) from error
+            raise server_error(error, self.url, self.timeout_s, connected=False) from error
         self._check_ready(ready)
 
     def classify(self, video: str | Path) -> EmotionResult:
@@ -128,6 +130,7 @@ class EmotionClient(_Client):
             VideoError: the file cannot be classified; its kind says why.
             ServerError: the server could not answer; its kind says why.
         """
+        check_file(Path(video))
         self.check_ready()
         started = time.perf_counter()
         clip = decode(video)
@@ -139,7 +142,7 @@ class EmotionClient(_Client):
         try:
             answer = self._triton.infer(**self._request(clip))
         except InferenceServerException as error:
-            raise server_error(error, self.url, self.timeout_s) from error
+            raise server_error(error, self.url, self.timeout_s, connected=True) from error
         return answer, _milliseconds_since(started)
 
 
@@ -171,11 +174,12 @@ class AsyncEmotionClient(_Client):
         try:
             ready = await self._triton.is_model_ready(ENSEMBLE, client_timeout=self.timeout_s)
         except InferenceServerException as error:
-            raise self._unavailable(error) from error
+            raise server_error(error, self.url, self.timeout_s, connected=False) from error
         self._check_ready(ready)
 
     async def classify(self, video: str | Path) -> EmotionResult:
         """See EmotionClient.classify."""
+        check_file(Path(video))
         await self.check_ready()
         started = time.perf_counter()
         clip = await asyncio.to_thread(decode, video)
@@ -187,7 +191,7 @@ class AsyncEmotionClient(_Client):
         try:
             answer = await self._triton.infer(**self._request(clip))
         except InferenceServerException as error:
-            raise server_error(error, self.url, self.timeout_s) from error
+            raise server_error(error, self.url, self.timeout_s, connected=True) from error
         return answer, _milliseconds_since(started)
 
 

@@ -56,7 +56,7 @@ def open_container(path: Path) -> InputContainer:
         NotAVideoError: it is in no container that can be read.
         UndecodableVideoError: an MP4 without its index.
     """
-    first_bytes = _first_bytes(path)
+    first_bytes = check_file(path)
     try:
         return av.open(
             f"file:{path}",
@@ -80,7 +80,7 @@ def open_container(path: Path) -> InputContainer:
         ) from error
 
 
-def _first_bytes(path: Path) -> bytes:
+def check_file(path: Path) -> bytes:
     """The file's first 12 bytes; raises what is wrong with the file as a file."""
     try:
         if path.is_dir():

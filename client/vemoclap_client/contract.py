@@ -21,6 +21,9 @@ EXPRESSIONS = ("angry", "disgusted", "fearful", "happy", "neutral", "sad", "surp
 SENTIMENTS = ("negative", "neutral", "positive")
 """In the order of the text_encoder slot's SENTIMENT."""
 
+ENGLISH = "en"
+"""The language that texts are encoded in (ISO 639)."""
+
 FRAME_COUNT = 16
 """Frames taken from a clip, and rows of a padded sequence of features."""
 

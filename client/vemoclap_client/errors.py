@@ -1,6 +1,7 @@
 """What can go wrong, as types. Each has the exit code that the command line ends with.
 
 VemoclapError
+├── OutputError                    the result cannot be written
 ├── VideoError                     this file cannot be classified
 │   ├── VideoNotFoundError         no such file, or not a file
 │   ├── EmptyVideoError            zero bytes
@@ -11,7 +12,7 @@ VemoclapError
     ├── ServerUnavailableError     nothing answers at that address
     ├── ServerNotReadyError        it answers, but is still loading or misses a model
     ├── ServerLostError            the connection broke during a request
-    ├── ServerOverloadedError      its queue is full
+    ├── ServerOverloadedError      the request waited too long in its queue
     ├── RequestTimeoutError        no answer in time
     ├── RequestRejectedError       it refused the request's tensors
     └── InferenceError             a model failed
@@ -22,6 +23,12 @@ class VemoclapError(Exception):
     """Base of every error this package raises on purpose."""
 
     exit_code = 1
+
+
+class OutputError(VemoclapError):
+    """The result cannot be written where it was asked for."""
+
+    exit_code = 3
 
 
 class VideoError(VemoclapError):
@@ -85,7 +92,7 @@ class ServerLostError(ServerError):
 
 
 class ServerOverloadedError(ServerError):
-    """The server's queue is full."""
+    """The request waited too long in the server's queue, or the queue is full."""
 
     exit_code = 24
 

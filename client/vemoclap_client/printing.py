@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator, Mapping
 
+from vemoclap_client.contract import ENGLISH
 from vemoclap_client.results import EmotionResult, ScreenText, Speech
 
 BAR_CELLS = 24
@@ -79,7 +80,7 @@ def _faces(result: EmotionResult) -> str:
 def _speech(speech: Speech | None) -> str:
     if speech is None:
         return ""
-    translated = ", translated" if speech.language != "en" and speech.sentiment else ""
+    translated = ", translated" if speech.language != ENGLISH and speech.sentiment else ""
     sentiment = f", {_top(speech.sentiment)}" if speech.sentiment else ""
     return f"“{_shortened(speech.text)}” ({speech.language}{translated}{sentiment})"
 

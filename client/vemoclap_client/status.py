@@ -10,31 +10,41 @@ from vemoclap_client.errors import (
     ServerLostError,
     ServerNotReadyError,
     ServerOverloadedError,
+    ServerUnavailableError,
 )
 
-QUEUE_FULL = "exceeds maximum queue size"
-"""Triton gives a full queue no status of its own: UNAVAILABLE, with these words."""
+QUEUED_TOO_LONG = ("request timeout expired", "exceeds maximum queue size")
+"""Triton gives these no status of their own: UNAVAILABLE, with one of these words."""
 
 
-def server_error(error: InferenceServerException, url: str, timeout_s: float) -> ServerError:
-    """The error for a request that failed after the server had said that it was ready.
+def server_error(
+    error: InferenceServerException, url: str, timeout_s: float, connected: bool
+) -> ServerError:
+    """The error for a call that failed.
 
     Args:
         error: what tritonclient raised.
         url: host:port of the server, for the message.
         timeout_s: the time that the answer was given, for the message.
+        connected: whether the server had answered before, which tells one that went away from
+            one that is not there.
     """
     status = str(error.status() or "").removeprefix("StatusCode.")
     said = error.message() or "no details"
-    if status == "UNAVAILABLE" and QUEUE_FULL in said.lower():
+    if status == "UNAVAILABLE" and any(words in said.lower() for words in QUEUED_TOO_LONG):
         return ServerOverloadedError(
-            f"the queue of the server at {url} is full ({said}). Try again later, or send fewer "
+            f"the server at {url} has too much to do ({said}). Try again later, or send fewer "
             "videos at once."
         )
     if status == "DEADLINE_EXCEEDED":
         return RequestTimeoutError(
             f"the server at {url} did not answer within {timeout_s:g} s. It may be overloaded; "
             "try again, or allow more time (--timeout-s)."
+        )
+    if status == "UNAVAILABLE" and not connected:
+        return ServerUnavailableError(
+            f"nothing answers at {url} ({said}). Start the server with `make serve`, or name "
+            "another with --url or $VEMOCLAP_URL."
         )
     if status in ("UNAVAILABLE", "CANCELLED"):
         return ServerLostError(

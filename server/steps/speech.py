@@ -16,9 +16,8 @@ from numpy.typing import NDArray
 from server.steps.audio import SILENCE
 from server.steps.step import Infer, Tensors, analyzer_outputs, timed
 from server.steps.text import TextEncoder
-from vemoclap_client.contract import SAMPLE_RATE_HZ
+from vemoclap_client.contract import ENGLISH, SAMPLE_RATE_HZ
 
-ENGLISH = "en"
 NO_SPEECH_THRESHOLD = 0.6
 """Segments that Whisper itself finds more likely to be no speech are dropped (its default)."""
 LOG_PROBABILITY_THRESHOLD = -1.2

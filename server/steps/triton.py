@@ -12,6 +12,10 @@ from numpy.typing import NDArray
 
 from server.steps.step import Step, Tensors
 
+ERROR_DELAY_S = 0.25
+"""Triton 2.51 locks up for good when a step of an ensemble answers with an error while the
+request's other steps are still being queued, which takes less than this."""
+
 
 def triton_model(step_class: type[Step]) -> type:
     """The class that a slot's model.py must call `TritonPythonModel`."""
@@ -38,6 +42,7 @@ def triton_model(step_class: type[Step]) -> type:
                 clips = _split(request, self._inputs)
                 answers = await asyncio.gather(*(self._step.run(clip, infer) for clip in clips))
             except Exception as error:
+                await asyncio.sleep(ERROR_DELAY_S)
                 message = f"{type(error).__name__}: {error}"
                 return pb_utils.InferenceResponse(error=pb_utils.TritonError(message))
             return pb_utils.InferenceResponse(_join(answers, self._types))

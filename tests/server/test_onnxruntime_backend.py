@@ -93,6 +93,7 @@ def backend(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Launched]:
     write_model(repository, "unbatched", batch=0, dims="2,3")
     write_model(repository, "batching", "Neg", extra=BATCHING)
     write_lookup(repository)
+    write_optional(repository)
     write_model(repository, "configured", "Abs", extra=THREADS, filename="other.onnx")
     with launched(folder, ["--model-repository", repository]) as server:
         yield server
@@ -112,6 +113,26 @@ def write_lookup(repository: Path) -> None:
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
     onnx.save(model, repository / "lookup" / "1" / "model.onnx")
+
+
+def write_optional(repository: Path) -> None:
+    """A slot whose second input has a default inside the graph and may be left out."""
+    write_model(repository, "optional")
+    zero = numpy_helper.from_array(np.zeros((1, 2), np.float32), "ADDED")
+    shape = ["n", 2]
+    names = ("IN", "ADDED")
+    graph = helper.make_graph(
+        [helper.make_node("Add", names, ["OUT"])],
+        "optional",
+        [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name in names],
+        [helper.make_tensor_value_info("OUT", TensorProto.FLOAT, shape)],
+        [zero],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
+    onnx.save(model, repository / "optional" / "1" / "model.onnx")
+    config = repository / "optional" / "config.pbtxt"
+    added = '{ name: "ADDED" data_type: TYPE_FP32 dims: [ 2 ] optional: true }'
+    config.write_text(config.read_text().replace("} ]\noutput", f"}}, {added} ]\noutput"))
 
 
 def infer(server: Launched, model: str, array: NDArray[Any]) -> NDArray[Any]:
@@ -166,9 +187,22 @@ def test_a_request_that_fails_does_not_fail_its_neighbours(backend: Launched) ->
     assert int(statistics(backend, "lookup")["execution_count"]) < 4
 
 
-def test_threads_level_file_name_and_warm_up_are_obeyed(backend: Launched) -> None:
+def test_the_named_file_is_served_and_warmed_up(backend: Launched) -> None:
     array = np.array([[-1, 2]], np.float32)
     np.testing.assert_array_equal(infer(backend, "configured", array), [[1, 2]])
+    url = f"{backend.http}/v2/models/configured/config"
+    with urllib.request.urlopen(url) as response:
+        config = json.load(response)
+    assert config["default_model_filename"] == "other.onnx"
+    assert len(config["model_warmup"]) == 1
+
+
+def test_an_optional_input_may_be_left_out(backend: Launched) -> None:
+    tensor = triton.InferInput("IN", [1, 2], "FP32")
+    tensor.set_data_from_numpy(np.float32([[3, 4]]))
+    with triton.InferenceServerClient(backend.url) as connection:
+        answer = connection.infer("optional", [tensor]).as_numpy("OUT")
+    np.testing.assert_array_equal(answer, [[3, 4]])
 
 
 def test_a_gpu_that_is_not_there_is_said_at_loading(tmp_path: Path) -> None:
@@ -176,6 +210,7 @@ def test_a_gpu_that_is_not_there_is_said_at_loading(tmp_path: Path) -> None:
     finished = run("--model-repository", tmp_path / "models", *FREE_PORTS)
     assert finished.returncode == errors.ModelLoadError.exit_code
     assert "on_gpu: " in finished.stderr
+    assert "GPU" in finished.stderr.split("on_gpu: ")[1]
 
 
 def together(

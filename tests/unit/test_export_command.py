@@ -20,7 +20,7 @@ NETWORKS = [
 def test_an_unknown_slot_is_named_beside_those_that_exist(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    assert main(["face_expression", "nose_detector"]) == 31
+    assert main(["face_expression", "nose_detector"]) == 41
     told = capsys.readouterr().err
     assert "fills no slot nose_detector" in told
     assert "face_detector" in told
@@ -29,7 +29,7 @@ def test_an_unknown_slot_is_named_beside_those_that_exist(
 def test_an_unknown_profile_is_named_beside_those_that_exist(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    assert main(["--profile", "pocket"]) == 31
+    assert main(["--profile", "pocket"]) == 41
     assert "no profile 'pocket'; there are: embedded" in capsys.readouterr().err
 
 

@@ -3,11 +3,12 @@
 import pytest
 from tritonclient.utils import InferenceServerException
 
-from vemoclap_client import errors
+from vemoclap_client import EmotionClient, errors
 from vemoclap_client.status import server_error
 
 CASES = [
     ("UNAVAILABLE", "Exceeds maximum queue size", errors.ServerOverloadedError),
+    ("UNAVAILABLE", "Request timeout expired", errors.ServerOverloadedError),
     ("UNAVAILABLE", "Socket closed", errors.ServerLostError),
     ("CANCELLED", "Channel closed", errors.ServerLostError),
     ("DEADLINE_EXCEEDED", "Deadline Exceeded", errors.RequestTimeoutError),
@@ -23,11 +24,25 @@ CASES = [
 def test_status_becomes_an_error_that_says_where_and_what(
     status: str, said: str, expected: type[errors.ServerError]
 ) -> None:
-    error = server_error(InferenceServerException(said, f"StatusCode.{status}"), "host:1", 3.0)
+    raised = InferenceServerException(said, f"StatusCode.{status}")
+    error = server_error(raised, "host:1", 3.0, connected=True)
     assert type(error) is expected
     assert "host:1" in str(error)
     if expected is not errors.RequestTimeoutError:
         assert (said or "no details") in str(error)
+
+
+def test_a_server_that_never_answered_is_not_there() -> None:
+    raised = InferenceServerException("failed to connect", "StatusCode.UNAVAILABLE")
+    error = server_error(raised, "host:1", 3.0, connected=False)
+    assert type(error) is errors.ServerUnavailableError
+    assert "make serve" in str(error)
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:8001", "grpc://server:1"])
+def test_an_address_with_a_scheme_is_refused_with_the_right_form(url: str) -> None:
+    with pytest.raises(errors.ServerUnavailableError, match="host:port"):
+        EmotionClient(url)
 
 
 def all_errors(base: type[errors.VemoclapError]) -> list[type[errors.VemoclapError]]:
@@ -40,5 +55,5 @@ def test_every_error_of_the_client_has_an_exit_code_of_its_own() -> None:
         for error in all_errors(errors.VemoclapError)
         if error.__module__ == errors.__name__
     ]
-    assert len(codes) == len(set(codes)) == 15
+    assert len(codes) == len(set(codes)) == 16
     assert not {0, 2} & set(codes)

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from PIL import Image
 
 from server.steps import audio, face, frames, report, screen, speech
 from server.steps.step import Tensors, analyzer_outputs
@@ -56,6 +57,32 @@ def test_preprocessing_takes_every_shape(size: tuple[int, int]) -> None:
     pixels = frames.preprocess(ramp)
     assert pixels.shape == (3, 224, 224)
     assert 0.4 < pixels.mean() < 0.6
+
+
+@pytest.mark.parametrize("size", [(360, 640), (640, 360), (1280, 300), (30, 1280), (231, 400)])
+def test_preprocessing_is_resize_then_crop(size: tuple[int, int]) -> None:
+    """What lies outside the crop is never computed, and does not change what lies inside."""
+    noise = np.random.default_rng(0).integers(0, 256, (*size, 3), np.uint8)
+    scale = 224 / min(size)
+    whole = tuple(max(224, int(side * scale)) for side in size)
+    top, left = (round((side - 224) / 2) for side in whole)
+    for channel in range(3):
+        image = Image.fromarray(noise[..., channel].astype(np.float32))
+        resized = np.asarray(image.resize(whole[::-1], Image.Resampling.BICUBIC)) / 255
+        expected = resized[top : top + 224, left : left + 224]
+        np.testing.assert_allclose(frames.preprocess(noise)[channel], expected, atol=1e-4)
+
+
+@pytest.mark.parametrize("size", [(0, 160), (0, 0), (1, 3000), (5000, 10)])
+def test_frames_that_cannot_be_looked_at_are_an_answer(size: tuple[int, int]) -> None:
+    clip = {"FRAMES": np.zeros((16, *size, 3), np.uint8)}
+    pixels = asyncio.run(frames.FramePreprocessor(Path()).run(clip, Slots({})))["PIXELS"]
+    assert pixels.shape == (16, 3, 224, 224)
+    assert not pixels.any()
+    slots = face_slots(score=0.9)
+    outputs = asyncio.run(face.FaceAnalyzer(Path()).run(clip, slots))
+    assert outputs["LENGTH"] == [0]
+    assert f"{size[1]} x {size[0]}" in evidence(outputs)["absent"]
 
 
 # --- sound ---

@@ -35,6 +35,7 @@ class TritonPythonModel:
         config = json.loads(args["model_config"])
         filename = config.get("default_model_filename") or "model.onnx"
         path = Path(args["model_repository"]) / args["model_version"] / filename
+        check_accelerators(config)
         self._session = ort.InferenceSession(
             path, session_options(config), providers=providers(args)
         )
@@ -60,8 +61,8 @@ class TritonPythonModel:
 
     def _run_together(self, requests: list[Any]) -> list[Any]:
         feeds = [self._read(request) for request in requests]
-        joined = {name: np.concatenate([feed[name] for feed in feeds]) for name in self._inputs}
-        ends = np.cumsum([len(feed[self._inputs[0]]) for feed in feeds])[:-1]
+        joined = {name: np.concatenate([feed[name] for feed in feeds]) for name in feeds[0]}
+        ends = np.cumsum([len(next(iter(feed.values()))) for feed in feeds])[:-1]
         split = {name: np.split(value, ends) for name, value in self._run(joined).items()}
         return [
             respond(request, {name: parts[index] for name, parts in split.items()})
@@ -69,13 +70,27 @@ class TritonPythonModel:
         ]
 
     def _read(self, request: Any) -> dict[str, NDArray[Any]]:
-        return {
-            name: read_tensor(pb_utils.get_input_tensor_by_name(request, name))
-            for name in self._inputs
-        }
+        tensors = {name: pb_utils.get_input_tensor_by_name(request, name) for name in self._inputs}
+        # A request leaves out what the configuration calls optional.
+        return {name: read_tensor(tensor) for name, tensor in tensors.items() if tensor is not None}
 
     def _run(self, feed: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
         return dict(zip(self._outputs, self._session.run(self._outputs, feed), strict=True))
+
+
+def check_accelerators(config: dict[str, Any]) -> None:
+    """Refuses an execution accelerator that would be left out in silence.
+
+    Raises:
+        RuntimeError: the configuration names one that only the native backend has.
+    """
+    accelerators = config.get("optimization", {}).get("execution_accelerators", {})
+    named = {item["name"] for group in accelerators.values() for item in group}
+    if unknown := sorted(named - {"cuda"}):
+        raise RuntimeError(
+            f"{config['name']}: execution accelerator {', '.join(unknown)} needs Triton's native "
+            "onnxruntime backend; remove it from config.pbtxt, or serve with NVIDIA's container."
+        )
 
 
 def session_options(config: dict[str, Any]) -> ort.SessionOptions:

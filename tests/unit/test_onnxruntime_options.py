@@ -1,0 +1,93 @@
+"""What the Python-based `onnxruntime` backend makes of a model configuration."""
+
+import importlib.util
+import sys
+from types import ModuleType
+from typing import Any
+
+import onnxruntime as ort
+import pytest
+
+from server.installation import PYTHON_BASED_BACKENDS
+
+
+@pytest.fixture
+def backend(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """The backend's module, which outside Triton lacks Triton's own."""
+    monkeypatch.setitem(
+        sys.modules, "triton_python_backend_utils", ModuleType("triton_python_backend_utils")
+    )
+    path = PYTHON_BASED_BACKENDS / "onnxruntime" / "model.py"
+    spec = importlib.util.spec_from_file_location("onnxruntime_backend", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def parameters(**values: str) -> dict[str, Any]:
+    return {"parameters": {name: {"string_value": value} for name, value in values.items()}}
+
+
+def test_by_default_all_cores_work_in_sequence_with_every_optimisation(backend: Any) -> None:
+    options = backend.session_options({})
+    assert options.intra_op_num_threads == 0
+    assert options.execution_mode == ort.ExecutionMode.ORT_SEQUENTIAL
+    assert options.graph_optimization_level == ort.GraphOptimizationLevel.ORT_ENABLE_ALL
+    assert options.get_session_config_entry("session.intra_op.allow_spinning") == "0"
+
+
+def test_parameters_are_read_by_the_native_backends_names(backend: Any) -> None:
+    config = parameters(
+        intra_op_thread_count="3",
+        inter_op_thread_count="2",
+        execution_mode="1",
+        enable_mem_arena="0",
+        enable_mem_pattern="0",
+    )
+    options = backend.session_options(config)
+    assert options.intra_op_num_threads == 3
+    assert options.inter_op_num_threads == 2
+    assert options.execution_mode == ort.ExecutionMode.ORT_PARALLEL
+    assert not options.enable_cpu_mem_arena
+    assert not options.enable_mem_pattern
+
+
+@pytest.mark.parametrize(
+    ("level", "expected"),
+    [
+        (-1, ort.GraphOptimizationLevel.ORT_ENABLE_BASIC),
+        (1, ort.GraphOptimizationLevel.ORT_ENABLE_EXTENDED),
+        (2, ort.GraphOptimizationLevel.ORT_DISABLE_ALL),
+    ],
+)
+def test_graph_levels_are_the_native_backends(backend: Any, level: int, expected: object) -> None:
+    options = backend.session_options({"optimization": {"graph": {"level": level}}})
+    assert options.graph_optimization_level == expected
+
+
+def test_the_processor_is_used_where_the_instance_group_says_so(backend: Any) -> None:
+    assert backend.providers({"model_instance_kind": "CPU"}) == ["CPUExecutionProvider"]
+
+
+def test_a_gpu_without_a_gpu_build_is_refused_with_the_package_that_brings_it(backend: Any) -> None:
+    with pytest.raises(RuntimeError, match="onnxruntime-gpu"):
+        backend.providers(
+            {"model_instance_kind": "GPU", "model_instance_device_id": "0", "model_name": "slot"}
+        )
+
+
+def test_a_gpu_is_used_by_its_number(backend: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ort, "get_available_providers", lambda: ["CUDAExecutionProvider"])
+    arguments = {"model_instance_kind": "GPU", "model_instance_device_id": "2"}
+    assert backend.providers(arguments)[0] == ("CUDAExecutionProvider", {"device_id": "2"})
+
+
+def test_an_accelerator_that_only_the_native_backend_has_is_refused(backend: Any) -> None:
+    accelerators = {"gpu_execution_accelerator": [{"name": "tensorrt"}]}
+    config = {"name": "slot", "optimization": {"execution_accelerators": accelerators}}
+    with pytest.raises(RuntimeError, match="slot: execution accelerator tensorrt"):
+        backend.check_accelerators(config)
+    accelerators["gpu_execution_accelerator"] = [{"name": "cuda"}]
+    backend.check_accelerators(config)
