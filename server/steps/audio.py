@@ -33,11 +33,12 @@ class AudioAnalyzer:
 
     async def run(self, inputs: Tensors, infer: Infer) -> Tensors:
         """Encodes the windows of one clip's sound; without any, asks nobody."""
-        evidence: dict[str, Any] = {"absent": absence(inputs["AUDIO"]), "events": []}
+        audio = usable(inputs["AUDIO"])
+        evidence: dict[str, Any] = {"absent": absence(audio), "events": []}
         rows = await self._width.no_rows(infer)
         with timed(evidence):
             if evidence["absent"] is None:
-                batch = {"WINDOW": windows(inputs["AUDIO"])}
+                batch = {"WINDOW": windows(audio)}
                 answer = await infer("audio_encoder", batch, ["FEATURES", "EVENTS"])
                 rows = answer["FEATURES"]
                 evidence["events"] = self._strongest(answer["EVENTS"].mean(axis=0))
@@ -52,15 +53,25 @@ class AudioAnalyzer:
         ]
 
 
-def absence(audio: NDArray[np.float32]) -> str | None:
-    """Why there is no audio feature; None if there is one."""
+def usable(audio: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The sound within [-1, 1], as the contract promises it; what is not a number is silence."""
+    return np.nan_to_num(audio, nan=0.0, posinf=1.0, neginf=-1.0).clip(-1, 1)
+
+
+def silence(audio: NDArray[np.float32]) -> str | None:
+    """Why there is nothing to hear; None if there is."""
     if len(audio) == 0:
         return "the clip has no sound"
-    if len(audio) <= WINDOW_SAMPLES:
-        return "the sound is not longer than 3 s"
     if np.abs(audio).max() < SILENCE:
         return "the sound track is silent"
     return None
+
+
+def absence(audio: NDArray[np.float32]) -> str | None:
+    """Why there is no audio feature; None if there is one."""
+    if 0 < len(audio) <= WINDOW_SAMPLES:
+        return "the sound is not longer than 3 s"
+    return silence(audio)
 
 
 def windows(audio: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -13,7 +13,7 @@ from faster_whisper import WhisperModel
 from faster_whisper.transcribe import Segment, TranscriptionInfo
 from numpy.typing import NDArray
 
-from server.steps.audio import SILENCE
+from server.steps.audio import silence, usable
 from server.steps.step import Infer, Tensors, analyzer_outputs, timed
 from server.steps.text import TextEncoder
 from vemoclap_client.contract import ENGLISH, SAMPLE_RATE_HZ
@@ -55,7 +55,7 @@ class SpeechRecognizer:
         evidence: dict[str, Any] = {"absent": None, "speech": None}
         rows = await self._text.width.no_rows(infer)
         with timed(evidence):
-            evidence["absent"], speech = self._listen(inputs["AUDIO"])
+            evidence["absent"], speech = self._listen(usable(inputs["AUDIO"]))
             evidence["speech"] = speech
             if speech and evidence["absent"] is None:
                 rows, speech["sentiment"] = await self._text.encode(speech["text"], infer)
@@ -63,10 +63,8 @@ class SpeechRecognizer:
 
     def _listen(self, audio: NDArray[np.float32]) -> tuple[str | None, dict[str, Any] | None]:
         """Why there is no English text, if so; and the transcript, if there is one."""
-        if len(audio) == 0:
-            return "the clip has no sound", None
-        if np.abs(audio).max() < SILENCE:
-            return "the sound track is silent", None
+        if reason := silence(audio):
+            return reason, None
         segments, info = self._transcribe(audio)
         heard = understood(segments)
         if not heard:
