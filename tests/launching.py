@@ -5,7 +5,7 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -56,11 +56,14 @@ def spawn(*arguments: str | Path) -> subprocess.Popen[str]:
     )
 
 
-def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    """Runs `python -m server` to its end."""
+def run(
+    *arguments: str | Path, environment: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Runs `python -m server` to its end, with these variables besides the usual."""
     return subprocess.run(
         [str(SERVER_PYTHON), "-m", "server", *map(str, arguments)],
         cwd=PROJECT,
+        env={**os.environ, **(environment or {})},
         capture_output=True,
         text=True,
         timeout=TIMEOUT_S,

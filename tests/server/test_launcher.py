@@ -114,6 +114,62 @@ def test_a_taken_port_is_named(light: Path) -> None:
     assert "--grpc-port 0" in finished.stderr
 
 
+@pytest.mark.parametrize(
+    "ports", [["--grpc-port", "99999"], ["--grpc-port", "8003", "--http-port", "8003"]]
+)
+def test_ports_that_cannot_be_are_refused(ports: list[str], light: Path) -> None:
+    finished = run("--model-repository", light, *FREE_PORTS, *ports)
+    assert finished.returncode == errors.PortInUseError.exit_code
+    assert ports[1] in finished.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        (["--ready-file", "/no/such/folder/ready.json"], "/no/such/folder"),
+        (["--", "/no/such/command"], "/no/such/command"),
+    ],
+)
+def test_what_cannot_work_is_said_before_the_start(
+    arguments: list[str], named: str, light: Path
+) -> None:
+    finished = run("--model-repository", light, *FREE_PORTS, *arguments)
+    assert finished.returncode == errors.UsageError.exit_code
+    assert named in finished.stderr
+    assert "ready" not in finished.stdout
+
+
+def test_a_configuration_that_is_none_is_named(light: Path) -> None:
+    config = light / "length_collector" / "config.pbtxt"
+    config.write_text("this is not a configuration {")
+    finished = run("--model-repository", light, *FREE_PORTS)
+    assert finished.returncode == errors.ModelLoadError.exit_code
+    assert str(config) in finished.stderr
+
+
+def test_what_a_killed_launcher_left_is_swept_by_the_next(light: Path, tmp_path: Path) -> None:
+    ended = subprocess.run(
+        [sys.executable, "-c", "import os; print(os.getpid())"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    dead_pid = int(ended.stdout)
+    temporary = tmp_path / "tmp"
+    folder = temporary / f"vemoclap-{dead_pid}-x"
+    folder.mkdir(parents=True)
+    (folder / "triton.log").touch()
+    mine = temporary / f"vemoclap-{os.getpid()}-x"
+    mine.mkdir()
+    region = Path(f"/dev/shm/vemoclap_{dead_pid}_region")
+    region.touch()
+    arguments = ["--model-repository", light, *FREE_PORTS, "--", "true"]
+    finished = run(*arguments, environment={"TMPDIR": str(temporary)})
+    assert finished.returncode == 0, finished.stderr
+    assert not region.exists()
+    assert list(temporary.iterdir()) == [mine]
+
+
 def test_missing_weights_are_named_with_the_command_that_brings_them(tmp_path: Path) -> None:
     repository = tmp_path / "models"
     for slot in ("fusion", "image_encoder"):
@@ -167,7 +223,9 @@ def test_a_tritonserver_on_path_is_preferred(light: Path, tmp_path: Path) -> Non
     assert "--backend-directory" not in finished.stderr
 
 
-def test_a_client_without_a_server_is_told_how_to_start_one() -> None:
+def test_a_client_without_a_server_is_told_how_to_start_one(tmp_path: Path) -> None:
+    video = tmp_path / "any.mp4"
+    video.write_text("The server is asked before this is decoded.")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -175,7 +233,7 @@ def test_a_client_without_a_server_is_told_how_to_start_one() -> None:
         EmotionClient(f"127.0.0.1:{port}") as client,
         pytest.raises(ServerUnavailableError, match="make serve"),
     ):
-        client.classify("any.mp4")
+        client.classify(video)
 
 
 def test_a_client_can_tell_a_loading_server_from_none(light: Path, tmp_path: Path) -> None:
