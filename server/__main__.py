@@ -1,20 +1,15 @@
 """`python -m server`: a Triton on the model repository, until Ctrl-C or for one command."""
 
 import argparse
-import json
-import os
 import shutil
 import signal
-import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from server.address import Address
 from server.errors import ServerStartError, UsageError
 from server.installation import PROJECT
-from server.process import RunningServer, running_server, wait
+from server.supervision import run_command, serve
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
@@ -26,54 +21,24 @@ def main(arguments: list[str] | None = None) -> int:
     for number in STOP_SIGNALS:
         signal.signal(number, _interrupt)
     print(f"server: loading {options.model_repository} ...", flush=True)
+    address = Address(options.host, options.grpc_port, options.http_port, options.metrics_port)
+    settings = (
+        options.model_repository.resolve(),
+        address,
+        options.startup_timeout_s,
+        options.verbose,
+    )
     try:
         _check(options)
-        with running_server(
-            options.model_repository.resolve(),
-            Address(options.host, options.grpc_port, options.http_port, options.metrics_port),
-            options.startup_timeout_s,
-            options.verbose,
-        ) as server:
-            return _serve(server, options.ready_file, options.command)
+        if options.command:
+            return run_command(options.command, *settings)
+        serve(*settings, options.ready_file)
     except ServerStartError as error:
         print(f"server: {error}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
         print("server: stopped", flush=True)
-        return 0
-
-
-def _serve(server: RunningServer, ready_file: Path | None, command: list[str]) -> int:
-    ports = ", ".join(f"{name} {port}" for name, port in server.address.ports.items())
-    print(
-        f"server: ready in {server.startup_s:.1f} s on {server.address.host} ({ports})", flush=True
-    )
-    with _announced(server, ready_file):
-        if command:
-            return subprocess.call(command, env={**os.environ, "VEMOCLAP_URL": server.grpc_url})
-        wait(server)
     return 0
-
-
-@contextmanager
-def _announced(server: RunningServer, ready_file: Path | None) -> Iterator[None]:
-    """Keeps a JSON file with pid, host and ports for as long as the server runs."""
-    if ready_file is None:
-        yield
-        return
-    document = {
-        "pid": server.process.pid,
-        "host": server.address.host,
-        "startup_s": server.startup_s,
-        **{f"{name}_port": port for name, port in server.address.ports.items()},
-    }
-    partial = ready_file.with_suffix(".partial")
-    partial.write_text(json.dumps(document))
-    partial.replace(ready_file)
-    try:
-        yield
-    finally:
-        ready_file.unlink(missing_ok=True)
 
 
 def _check(options: argparse.Namespace) -> None:

@@ -46,6 +46,6 @@ class UsageError(ServerStartError):
 
 
 class ServerDiedError(ServerStartError):
-    """Triton ended by itself."""
+    """Triton ended by itself, again and again."""
 
     exit_code = 36

@@ -2,6 +2,7 @@
 
 import ctypes
 import os
+import re
 import secrets
 import signal
 import subprocess
@@ -17,7 +18,7 @@ import psutil
 
 from server.address import Address
 from server.control import Control
-from server.errors import ModelLoadError, ServerDiedError
+from server.errors import ModelLoadError
 from server.installation import PROJECT, Installation, find_installation
 from server.leftovers import folder_prefix, region_prefix, remove_regions, sweep
 from server.repository import check_weights, read_configs
@@ -146,14 +147,34 @@ def errors_in(log: Path, most_lines: int = 12) -> str:
     return "\n".join((errors or lines)[-most_lines:]) or "(it printed nothing)"
 
 
-def wait(server: RunningServer) -> None:
-    """Returns never: a Triton that ends by itself is an error.
+def wait_for_trouble(server: RunningServer) -> str:
+    """Returns when Triton, or one of its Python processes, has ended by itself; says which.
 
-    Raises:
-        ServerDiedError: it ended.
+    Triton does not start a killed Python process again: its slot then fails for good, and still
+    counts as ready.
     """
-    code = server.process.wait()
-    raise ServerDiedError(f"Triton ended by itself with status {code}:\n{errors_in(server.log)}")
+    triton = psutil.Process(server.process.pid)
+    workers = {worker: _instance(worker) for worker in triton.children()}
+    while server.process.poll() is None:
+        ended = [instance for worker, instance in workers.items() if not _is_alive(worker)]
+        if ended and server.process.poll() is None:
+            return f"the Python process of {', '.join(ended)} ended"
+        time.sleep(POLL_INTERVAL_S)
+    return f"Triton ended with status {server.process.returncode}: {errors_in(server.log)}"
+
+
+def _instance(worker: psutil.Process) -> str:
+    """Name of the model's instance that a Python process of Triton's serves: slot_0_0."""
+    with suppress(psutil.Error):
+        names = (word for word in worker.cmdline() if re.fullmatch(r"\w+_\d+_\d+", word))
+        return next(names, "an unknown slot")
+    return "an unknown slot"
+
+
+def _is_alive(worker: psutil.Process) -> bool:
+    with suppress(psutil.NoSuchProcess):
+        return bool(worker.is_running() and worker.status() != psutil.STATUS_ZOMBIE)
+    return False
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:
