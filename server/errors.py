@@ -39,6 +39,12 @@ class ModelLoadError(ServerStartError):
     exit_code = 35
 
 
+class SharedMemoryTooSmallError(ServerStartError):
+    """There is too little shared memory for Triton's Python processes."""
+
+    exit_code = 37
+
+
 class UsageError(ServerStartError):
     """What the command line asks for cannot be done."""
 

@@ -22,6 +22,7 @@ from server.errors import ModelLoadError
 from server.installation import PROJECT, Installation, find_installation
 from server.leftovers import folder_prefix, region_prefix, remove_regions, sweep
 from server.repository import check_weights, read_configs
+from server.resources import check_shared_memory
 
 EXIT_TIMEOUT_S = 3
 """Time that Triton gives requests under way when it is told to stop."""
@@ -62,6 +63,7 @@ def running_server(
         ServerStartError: one of its kinds; the message says what to do.
     """
     sweep()
+    check_shared_memory()
     configs = read_configs(repository)
     check_weights(repository, configs)
     token = secrets.token_hex()
