@@ -68,7 +68,7 @@ class FeatureWidth:
     """How wide an encoder's features are, which differs between profiles.
 
     An absent modality must still be zeros of that width. The encoder itself is asked, once, with
-    one blank item, when no answer of its has been seen yet.
+    one blank item.
     """
 
     def __init__(self, slot: str, blank: Tensors) -> None:

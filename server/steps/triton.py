@@ -41,11 +41,11 @@ def triton_model(step_class: type[Step]) -> type:
             try:
                 clips = _split(request, self._inputs)
                 answers = await asyncio.gather(*(self._step.run(clip, infer) for clip in clips))
+                return pb_utils.InferenceResponse(_join(answers, self._types))
             except Exception as error:
                 await asyncio.sleep(ERROR_DELAY_S)
                 message = f"{type(error).__name__}: {error}"
                 return pb_utils.InferenceResponse(error=pb_utils.TritonError(message))
-            return pb_utils.InferenceResponse(_join(answers, self._types))
 
     return TritonPythonModel
 

@@ -10,6 +10,7 @@ from export import configuration
 from export.registry import PROFILES
 from export.spec import Slot
 from server.repository import read_configs
+from server.steps.face import FACES_PER_FRAME
 from vemoclap_client import contract
 
 REPOSITORY = Path(__file__).parents[2] / "model_repository"
@@ -127,6 +128,18 @@ def test_every_slot_states_queue_batching_and_instances(name: str) -> None:
     assert bool(policy.max_queue_size) != in_ensemble
     assert bool(policy.default_timeout_microseconds) == in_ensemble
     assert [group.count > 0 for group in config.instance_group] == [True]
+
+
+@pytest.mark.parametrize(
+    ("slot", "items"),
+    [
+        ("face_detector", contract.FRAME_COUNT),
+        ("face_expression", contract.FRAME_COUNT * FACES_PER_FRAME),
+        ("audio_encoder", contract.FRAME_COUNT),
+    ],
+)
+def test_all_that_an_analyzer_sends_at_once_is_taken(slot: str, items: int) -> None:
+    assert MODELS[slot].max_batch_size >= items
 
 
 @pytest.mark.parametrize("name", [n for n, c in MODELS.items() if c.backend == "onnxruntime"])

@@ -15,7 +15,7 @@ def test_a_containers_default_of_shared_memory_is_refused_with_the_remedy(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(shutil, "disk_usage", lambda path: Usage(64 << 20, 0, 64 << 20))
-    with pytest.raises(SharedMemoryTooSmallError, match="64 MB.*--shm-size=1g"):
+    with pytest.raises(SharedMemoryTooSmallError, match=r"64 MB.*--shm-size=1g"):
         check_shared_memory()
 
 
