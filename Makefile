@@ -5,6 +5,8 @@ SHELL := /bin/bash
 PYTHON ?= python3.11
 PROFILE ?= embedded
 VIDEO ?=
+# Handed to the recipes through the environment, since a file's name may hold anything.
+export VIDEO := $(value VIDEO)
 
 BIN := .venv/bin
 SERVER_PYTHON := .venv-server/bin/python
@@ -17,17 +19,21 @@ FREE_PORTS := --grpc-port 0 --http-port 0 --metrics-port 0
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
+.PHONY: python
+python:
+	@command -v $(PYTHON) >/dev/null || { echo "setup: there is no $(PYTHON). Install Python 3.11 with venv (apt-get install python3.11-venv), or name yours: make $(MAKECMDGOALS) PYTHON=/path/to/python3.11" >&2; exit 1; }
+
 .PHONY: setup
 setup: .venv/.ready .venv-server/.ready ## Make both environments: .venv and .venv-server
 
-.venv/.ready: requirements/development.txt client/pyproject.toml
-	@echo "setup: .venv (client, export, tests; about 1.5 GB)"
+.venv/.ready: requirements/development.txt client/pyproject.toml | python
+	@echo "setup: .venv (client, export, tests; about 1.9 GB)"
 	$(PYTHON) -m venv .venv
 	$(BIN)/python $(PIP_INSTALL) --requirement requirements/development.txt
 	$(BIN)/python $(PIP_INSTALL) --no-deps --editable client
 	@touch $@
 
-.venv-server/.ready: requirements/server.txt client/pyproject.toml
+.venv-server/.ready: requirements/server.txt client/pyproject.toml | python
 	@echo "setup: .venv-server (Triton and what its Python steps need; about 1 GB)"
 	$(PYTHON) -m venv .venv-server
 	$(SERVER_PYTHON) $(PIP_INSTALL) --requirement requirements/server.txt
@@ -48,11 +54,11 @@ samples: .venv/.ready ## Fetch and render three sample clips into samples/
 
 .PHONY: demo
 demo: setup export ## Classify three sample clips, or VIDEO=path, on a server of its own
-ifeq ($(VIDEO),)
+ifeq ($(value VIDEO),)
 	@$(MAKE) --no-print-directory samples
 	@$(SERVER_PYTHON) -m server $(FREE_PORTS) -- $(BIN)/vemoclap classify --json-dir results samples/*.mp4
 else
-	@$(SERVER_PYTHON) -m server $(FREE_PORTS) -- $(BIN)/vemoclap classify --json-dir results "$(VIDEO)"
+	@$(SERVER_PYTHON) -m server $(FREE_PORTS) -- $(BIN)/vemoclap classify --json-dir results "$$VIDEO"
 endif
 	@echo "demo: the results are in results/"
 
@@ -63,7 +69,7 @@ serve: setup export ## Serve on 127.0.0.1 until Ctrl-C: gRPC 8001, HTTP 8000, me
 .PHONY: timings
 timings: setup export ## Print the milliseconds per slot and end to end on VIDEO (default: a sample)
 	@$(MAKE) --no-print-directory samples
-	@$(SERVER_PYTHON) -m server $(FREE_PORTS) -- $(BIN)/python -m tests.timings $(if $(VIDEO),"$(VIDEO)",samples/portrait.mp4)
+	@$(SERVER_PYTHON) -m server $(FREE_PORTS) -- $(BIN)/python -m tests.timings "$${VIDEO:-samples/portrait.mp4}"
 
 .PHONY: test
 test: setup export ## Run every test: unit, parity, server
