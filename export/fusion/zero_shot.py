@@ -31,8 +31,8 @@ WEIGHTS = {"face": 1.0, "speech": 1.0, "text": 0.5}
 often wrong on people and cartoons. On-screen text is more often a logo than a statement."""
 
 SHARPNESS = 12.0
-"""Between the cosine and the logit; the sentences left out one by one are then named right as
-often as at any other value, without the certainty that a larger one would feign."""
+"""Between the cosine and the logit. It does not change which group is nearest; a larger one would
+feign certainty."""
 
 
 def load(files: Files) -> ZeroShotHead:

@@ -29,6 +29,9 @@ TOKENS_PER_SECOND = 12
 TOKENS_AT_LEAST = 32
 TOKENS_AT_MOST = 224
 """Whisper's own limit for a window of 30 s."""
+TRANSLATION_ATTEMPTS: tuple[dict[str, int], ...] = ({}, {"no_repeat_ngram_size": 4})
+"""Where a translation repeats itself without end, another that may not. Never the first: people
+do repeat themselves, and a transcript must show it."""
 DECODING: dict[str, Any] = {
     "beam_size": 5,
     "vad_filter": True,
@@ -82,15 +85,17 @@ class SpeechRecognizer:
         """Puts speech["text"] into English; returns why it could not."""
         if speech["language"] == ENGLISH:
             return None
-        segments, _ = self._transcribe(audio, task="translate", language=speech["language"])
-        translated = understood(segments)
-        if not translated:
-            return f"the speech in language {speech['language']!r} could not be translated"
-        speech["text"] = joined(translated)
-        return None
+        for options in TRANSLATION_ATTEMPTS:
+            segments, _ = self._transcribe(
+                audio, task="translate", language=speech["language"], **options
+            )
+            if translated := understood(segments):
+                speech["text"] = joined(translated)
+                return None
+        return f"the speech in language {speech['language']!r} could not be translated"
 
     def _transcribe(
-        self, audio: NDArray[np.float32], **options: str
+        self, audio: NDArray[np.float32], **options: str | int
     ) -> tuple[Iterable[Segment], TranscriptionInfo]:
         seconds = len(audio) / SAMPLE_RATE_HZ
         tokens = min(int(TOKENS_AT_LEAST + TOKENS_PER_SECOND * seconds), TOKENS_AT_MOST)

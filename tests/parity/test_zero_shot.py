@@ -141,6 +141,20 @@ def test_emotions_of_sentences_never_seen() -> None:
     assert right >= RIGHT_AT_LEAST
 
 
+def test_the_heads_own_sentences_left_out_one_by_one() -> None:
+    groups = tomllib.loads(zero_shot.SENTENCES.read_text(encoding="utf-8"))
+    wanted = np.array([label for label, group in enumerate(groups.values()) for _ in group])
+    sentences = [sentence for group in groups.values() for sentence in group]
+    features = text_encoder.embed(fetch_all(text_encoder.ARTIFACTS), sentences).numpy()
+    right = 0
+    for left_out in range(len(wanted)):
+        kept = np.arange(len(wanted)) != left_out
+        means = [features[kept & (wanted == label)].mean(0) for label in range(len(groups))]
+        directions = np.stack([mean / np.linalg.norm(mean) for mean in means])
+        right += int((directions @ features[left_out]).argmax() == wanted[left_out])
+    assert (right, len(wanted)) == (81, 97)
+
+
 def test_what_is_said_weighs_more_than_what_is_written() -> None:
     text = ["I am so angry with you!"]
     said = answer(with_text(text, "speech"))["PROBABILITIES"][0]

@@ -266,6 +266,36 @@ def test_segments_that_are_guesses_are_dropped() -> None:
     assert [segment.text for segment in kept] == ["Hello."]
 
 
+class Whisper:
+    """Answers a translation that repeats itself, unless it may not."""
+
+    def __init__(self, second: Segment) -> None:
+        self.second = second
+        self.options: list[dict[str, Any]] = []
+
+    def transcribe(self, audio: NDArray[np.float32], **options: Any) -> tuple[list[Segment], None]:
+        self.options.append(options)
+        looped = Segment("round of the round of the round of the", compression_ratio=4.0)
+        return [self.second if "no_repeat_ngram_size" in options else looped], None
+
+
+@pytest.mark.parametrize("better", [True, False])
+def test_a_translation_that_loops_is_tried_once_more(better: bool) -> None:
+    recognizer = speech.SpeechRecognizer.__new__(speech.SpeechRecognizer)
+    whisper = Whisper(Segment("It is delicious.", avg_logprob=-0.5 if better else -2.0))
+    recognizer._whisper = whisper
+    found = {"text": "很美味", "language": "zh"}
+    reason = recognizer._translate(np.zeros(RATE, np.float32), found)
+    assert [options["task"] for options in whisper.options] == ["translate"] * 2
+    assert found["text"] == ("It is delicious." if better else "很美味")
+    assert reason == (None if better else "the speech in language 'zh' could not be translated")
+
+
+def test_english_is_not_translated() -> None:
+    recognizer = speech.SpeechRecognizer.__new__(speech.SpeechRecognizer)
+    assert recognizer._translate(np.zeros(RATE, np.float32), {"language": "en"}) is None
+
+
 def test_screen_text_is_lower_cased_unique_and_in_order() -> None:
     lines = [
         screen.Line(0, (0, 0, 20, 10), "Hello World", 0.9),
