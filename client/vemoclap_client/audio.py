@@ -35,6 +35,9 @@ JITTER_S = 0.05
 GAP_MAX_S = 60
 """A longer gap is a fault in the file's clock rather than silence: it is closed."""
 
+RATE_MIN_HZ, RATE_MAX_HZ = 1_000, 768_000
+"""A header can claim any rate: outside these, a few bytes would become hours or gigabytes."""
+
 MAX_SAMPLES = AUDIO_MAX_S * SAMPLE_RATE_HZ
 
 
@@ -47,6 +50,10 @@ class Sound:
     absent_reason: str | None
     """Why there is no sound; None if there is."""
     warnings: tuple[str, ...] = ()
+
+
+class _UnusableSoundError(Exception):
+    """The sound cannot be used; the text is the reason to give."""
 
 
 def decode_audio(path: str | Path, start_s: Fraction | None = None) -> Sound:
@@ -70,7 +77,12 @@ def decode_audio(path: str | Path, start_s: Fraction | None = None) -> Sound:
         if not has_decoder(stream):
             return _no_sound("there is no decoder for the codec of its sound track")
         decoder = _Decoder(container, stream)
-        samples = _collect(decoder.mono_pieces(start_s))
+        try:
+            samples = _collect(decoder.mono_pieces(start_s))
+        except _UnusableSoundError as error:
+            return _no_sound(str(error))
+        except (av.FFmpegError, MemoryError):  # decoding's own errors were counted: resampling
+            return _no_sound("the sound track cannot be decoded")
     return _to_sound(samples, decoder.damaged_packets)
 
 
@@ -144,7 +156,9 @@ class _Decoder:
                     yield resampler.finish()
                 resampler = _Resampler(frame.sample_rate)
             for piece in aligner.align(samples, frame.sample_rate, self._time_s(frame)):
-                yield resampler.resample(piece)
+                # In one go, FFmpeg would want memory for all that a long packet becomes.
+                for start in range(0, piece.size, frame.sample_rate):
+                    yield resampler.resample(piece[start : start + frame.sample_rate])
         if resampler is not None:
             yield resampler.finish()
 
@@ -157,8 +171,12 @@ class _Decoder:
         self, packet: Packet[Stream] | None
     ) -> list[tuple[AudioFrame, NDArray[np.float32]]]:
         try:
-            return [(frame, mono(frame)) for frame in self._stream.codec_context.decode(packet)]
-        except (av.FFmpegError, ValueError):  # ValueError: a layout that PyAV cannot convert
+            frames = self._stream.codec_context.decode(packet)
+            for frame in frames:
+                _check_rate(frame.sample_rate)
+            return [(frame, mono(frame)) for frame in frames]
+        except (av.FFmpegError, MemoryError, ValueError):
+            # ValueError: a layout that PyAV cannot convert.
             self.damaged_packets += 1
             return []
 
@@ -166,6 +184,13 @@ class _Decoder:
         if frame.pts is None or not self._stream.time_base:
             return None
         return frame.pts * self._stream.time_base
+
+
+def _check_rate(rate_hz: int) -> None:
+    if not RATE_MIN_HZ <= rate_hz <= RATE_MAX_HZ:
+        raise _UnusableSoundError(
+            f"the sound track cannot be decoded: it claims {rate_hz} samples a second"
+        )
 
 
 class _Aligner:

@@ -234,6 +234,63 @@ def test_undecodable_sound_is_no_sound(tmp_path: Path) -> None:
     assert clip.audio_absent_reason == "the sound track cannot be decoded"
 
 
+@pytest.mark.parametrize("rate_hz", [1, 999, 768_001, 400_000_000, 2_000_000_000])
+def test_an_absurd_rate_is_no_sound(tmp_path: Path, rate_hz: int) -> None:
+    tone = Tone(rate_hz=rate_hz, seconds=1000 / rate_hz, codec="pcm_u8", start_s=0.5)
+    clip = decode(write_clip(tmp_path / "clip.mkv", sound=tone))
+    assert clip.audio.size == 0
+    assert clip.audio_absent_reason is not None
+    assert f"cannot be decoded: it claims {rate_hz} samples" in clip.audio_absent_reason
+
+
+@pytest.mark.parametrize("rate_hz", [1_000, 768_000])
+def test_the_extreme_rates_are_heard(tmp_path: Path, rate_hz: int) -> None:
+    tone = Tone((100,), rate_hz=rate_hz, codec="pcm_s16le")
+    samples = decode_audio(write_sound(tmp_path / "sound.mka", tone)).samples
+    assert samples.size == pytest.approx(32_000, abs=20)
+    assert amplitude_at(samples, 100) == pytest.approx(0.5, rel=0.02)
+
+
+def test_a_long_packet_is_resampled_in_pieces(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes: list[int] = []
+    resample = audio._Resampler.resample
+
+    def spy(self: audio._Resampler, samples: NDArray[np.float32]) -> NDArray[np.float32]:
+        sizes.append(samples.size)
+        return resample(self, samples)
+
+    path = write_one_packet(tmp_path / "long.mkv", rate_hz=1_000, samples=50_000)
+    monkeypatch.setattr(audio._Resampler, "resample", spy)
+    assert decode_audio(path).samples.size == pytest.approx(50 * SAMPLE_RATE_HZ, abs=20)
+    assert max(sizes) == 1_000
+
+
+@pytest.mark.parametrize("error", [MemoryError, av.error.ArgumentError])
+def test_failing_resampling_is_no_sound(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: type[Exception]
+) -> None:
+    def fail(_self: object, _samples: object) -> None:
+        raise error(12, "no") if error is not MemoryError else MemoryError
+
+    path = write_sound(tmp_path / "sound.wav", Tone(codec="pcm_s16le"))
+    monkeypatch.setattr(audio._Resampler, "resample", fail)
+    assert decode_audio(path).absent_reason == "the sound track cannot be decoded"
+
+
+def write_one_packet(path: Path, rate_hz: int, samples: int) -> Path:
+    """Sound in a single packet, as no muxer would cut it by itself."""
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("pcm_u8", rate=rate_hz)
+        stream.layout = "mono"
+        packet = av.Packet(bytes(range(256)) * (samples // 256) + bytes(samples % 256))
+        packet.stream, packet.time_base = stream, Fraction(1, 1000)
+        packet.pts = packet.dts = 0
+        container.mux(packet)
+    return path
+
+
 def test_a_file_that_is_no_media_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "text.mp4").write_text("no sound")
     with pytest.raises(errors.NotAVideoError):
