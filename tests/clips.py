@@ -35,6 +35,9 @@ COLOURS = ((255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255))
 BITS = 12
 """Frames are numbered from 0 to 4095."""
 
+KEEP_CLOCK = {"mpegts_copyts": "1"}
+"""Container options that let an MPEG-TS begin at any time instead of near zero."""
+
 OPTIONS: dict[str, dict[str, str]] = {
     "libx264": {"preset": "ultrafast"},
     "libx265": {"preset": "ultrafast", "x265-params": "log-level=none:pools=1"},
@@ -254,6 +257,12 @@ def cut_beginning(source: Path, target: Path, keep: float) -> Path:
     """Copy the last part of a file, as a recording that began in the midst of a broadcast."""
     data = source.read_bytes()
     target.write_bytes(data[-round(len(data) * keep) :])
+    return target
+
+
+def concatenate(target: Path, *sources: Path) -> Path:
+    """Append the bytes of files to each other, as `cat` does: their clocks then jump."""
+    target.write_bytes(b"".join(source.read_bytes() for source in sources))
     return target
 
 

@@ -75,9 +75,12 @@ class VideoIndex:
         return (self.end - self.start) * self.time_base
 
     @property
-    def start_s(self) -> Fraction:
-        """The first frame's presentation time on the file's own clock, seconds."""
-        return self.start * self.time_base
+    def start_s(self) -> Fraction | None:
+        """The first frame's presentation time on the file's own clock, seconds.
+
+        None if not timed: then start is no time on that clock.
+        """
+        return self.start * self.time_base if self.timed else None
 
     def ticks_at(self, time_s: Fraction) -> Fraction:
         """The ticks of a time in seconds from the clip's start."""

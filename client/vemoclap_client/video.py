@@ -38,8 +38,11 @@ class Frames:
     times_s: tuple[float, ...]
     """When each frame is really shown, seconds from the clip's start."""
     duration_s: float
-    start_s: Fraction
-    """When the first frame is shown on the file's own clock, to align the sound with."""
+    start_s: Fraction | None
+    """When the first frame is shown on the file's own clock, to align the sound with.
+
+    None: that clock cannot be used, so the sound is to begin with the pictures.
+    """
     width: int
     """Of the clip as a player displays it: upright, with square pixels."""
     height: int

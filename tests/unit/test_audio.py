@@ -9,7 +9,7 @@ import pytest
 from av.audio.frame import AudioFrame
 from numpy.typing import NDArray
 
-from tests.clips import Tone, damage, write_clip, write_sound
+from tests.clips import KEEP_CLOCK, Tone, concatenate, damage, write_clip, write_sound
 from vemoclap_client import audio, errors
 from vemoclap_client.audio import decode_audio, mono
 from vemoclap_client.contract import SAMPLE_RATE_HZ
@@ -151,6 +151,21 @@ def test_mono_8_khz(tmp_path: Path) -> None:
     samples = decode(path).audio
     assert samples.size == pytest.approx(32_000, abs=16)
     assert amplitude_at(samples, 440) == pytest.approx(0.5, rel=0.05)
+
+
+def test_sound_begins_with_pictures_whose_clock_is_of_no_use(tmp_path: Path) -> None:
+    tone = Tone(seconds=15, start_s=100, rate_hz=48_000)
+    part = write_clip(
+        tmp_path / "part.ts",
+        seconds=15,
+        start_s=100,
+        size=(16, 16),
+        sound=tone,
+        container_options=KEEP_CLOCK,
+    )
+    found = decode(concatenate(tmp_path / "twice.ts", part, part))
+    assert found.duration_s == pytest.approx(30)
+    assert loud_range_s(found.audio) == pytest.approx((0, 30), abs=0.1)
 
 
 def test_start_on_the_files_own_clock(tmp_path: Path) -> None:
