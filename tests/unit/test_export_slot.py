@@ -9,6 +9,7 @@ import onnx
 import pytest
 import torch
 
+from export import stamp
 from export.errors import ParityError, SpecMismatchError
 from export.exporting import MODEL, export_slot
 from export.parity import largest_difference
@@ -74,6 +75,42 @@ def test_a_second_export_is_skipped_until_something_changes(tmp_path: Path) -> N
     assert not export_slot(replace(TOY, texts={"labels.txt": "Other\n"}), tmp_path).skipped
     (tmp_path / "audio_encoder" / MODEL).write_bytes(b"cut off")
     assert not export_slot(replace(TOY, texts={"labels.txt": "Other\n"}), tmp_path).skipped
+
+
+def test_a_changed_data_file_is_exported_again(tmp_path: Path) -> None:
+    data = tmp_path / "words.toml"
+    slot = replace(TOY, data=(data,))
+    data.write_text("a")
+    export_slot(slot, tmp_path)
+    assert export_slot(slot, tmp_path).skipped
+    data.write_text("b")
+    assert not export_slot(slot, tmp_path).skipped
+
+
+@pytest.mark.parametrize("changed", ["slot.py", "imported.py"])
+def test_changed_source_of_the_slot_is_exported_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, changed: str
+) -> None:
+    monkeypatch.setitem(stamp.ROOTS, "toy", tmp_path)
+    (tmp_path / "toy").mkdir()
+    (tmp_path / "toy" / "slot.py").write_text("from toy import imported\n")
+    (tmp_path / "toy" / "imported.py").write_text("SIZE = 1\n")
+    slot = replace(TOY, module="toy.slot")
+    export_slot(slot, tmp_path)
+    assert export_slot(slot, tmp_path).skipped
+    with (tmp_path / "toy" / changed).open("a") as file:
+        file.write("OTHER = 2\n")
+    assert not export_slot(slot, tmp_path).skipped
+
+
+@pytest.mark.parametrize("library", ["numpy", "onnx", "torch", "transformers"])
+def test_another_version_of_a_library_means_another_export(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, library: str
+) -> None:
+    export_slot(TOY, tmp_path)
+    real = stamp.version
+    monkeypatch.setattr(stamp, "version", lambda name: real(name) + ".1" * (name == library))
+    assert not export_slot(TOY, tmp_path).skipped
 
 
 def test_sizes_left_open_in_the_configuration_get_a_word(tmp_path: Path) -> None:
