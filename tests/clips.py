@@ -266,6 +266,19 @@ def concatenate(target: Path, *sources: Path) -> Path:
     return target
 
 
+def hold_last_frame(source: Path, target: Path, seconds: int) -> Path:
+    """Copy a clip's pictures and let the last one claim a duration."""
+    with av.open(str(source)) as container, av.open(str(target), "w") as output:
+        stream = container.streams.video[0]
+        copied = output.add_stream_from_template(stream)
+        packets = [packet for packet in container.demux(stream) if packet.size]
+        packets[-1].duration = round(seconds / packets[-1].time_base)
+        for packet in packets:
+            packet.stream = copied
+            output.mux(packet)
+    return target
+
+
 def claim_keyframes(source: Path, target: Path, every: int) -> Path:
     """Copy a clip's pictures and mark every so many packets as keyframes, which most are not."""
     with av.open(str(source)) as container, av.open(str(target), "w") as output:

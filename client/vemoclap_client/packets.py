@@ -28,6 +28,21 @@ DEFAULT_FRAME_RATE = Fraction(25)
 CLOCK_RESET_S = 10
 """Presentation times that step back further than this were restarted: they cannot be used."""
 
+BROADCAST_FORMATS = ("mpegts", "mpeg")
+"""Containers without an index: recordings in them get appended to each other as they are."""
+
+BROADCAST_STEP_BACK_S = 0.5
+"""In those, decoding times never step back, but FFmpeg's guesses may be off by a few frames."""
+
+BROADCAST_STEP_FORWARD_S = 10
+"""In those, a longer step is a jump to another recording's clock."""
+
+LAST_FRAME_MAX_S = 10
+"""A last frame is believed to be held for this long, as at the end of animations."""
+
+LAST_FRAME_MAX_FRAMES = 8
+"""It is also believed to be shown this many times as long as the mean frame."""
+
 MISSING_END_S = 0.5
 """A header may overstate the duration by this much before it is worth a warning."""
 
@@ -68,6 +83,10 @@ class VideoIndex:
     """Presentation time of a last packet of which only a part is there: not to be decoded."""
     missing_s: float
     """By how much the header overstates the duration, seconds."""
+    clock_jumps: bool = False
+    """Whether the file has presentation times, but not all on one clock; not timed then."""
+    last_frame_s: float = 0.0
+    """How long the last frame claims to be shown if that is absurd, seconds; else 0."""
 
     @property
     def duration_s(self) -> Fraction:
@@ -100,6 +119,10 @@ class VideoIndex:
 class _Scan:
     """What is gathered while the packets pass by."""
 
+    reset_ticks: int
+    """Presentation times that step back further do not belong to one clock."""
+    steps_ticks: tuple[int, int] | None
+    """Neither do decoding times that step outside these; None: any do."""
     times: array[int] = field(default_factory=lambda: array("q"))
     keyframes: list[Keyframe] = field(default_factory=list)
     count: int = 0
@@ -107,13 +130,16 @@ class _Scan:
     latest: int | None = None
     latest_duration: int = 0
     timed: bool = True
+    clock_jumps: bool = False
     cut_ticks: int | None = None
+    previous_decoding_ticks: int | None = None
     sound_end_s: Fraction = Fraction(0)
 
-    def add(self, packet: Packet[Stream], reset_ticks: int) -> None:
+    def add(self, packet: Packet[Stream]) -> None:
         order, ticks = self.count, packet.pts
         self.count += 1
-        if ticks is None or (self.latest is not None and ticks < self.latest - reset_ticks):
+        self.clock_jumps = self.clock_jumps or self._is_jump(packet)
+        if ticks is None or self.clock_jumps:
             self.timed = False
             return
         if packet.is_keyframe:
@@ -124,16 +150,27 @@ class _Scan:
         if self.latest is None or ticks > self.latest:
             self.latest, self.latest_duration = ticks, packet.duration or 0
 
-    def add_last(self, packet: Packet[Stream], reset_ticks: int) -> None:
+    def add_last(self, packet: Packet[Stream]) -> None:
         if packet.is_corrupt and self.count:
             self.cut_ticks = packet.pts
         else:
-            self.add(packet, reset_ticks)
+            self.add(packet)
 
     def add_sound(self, packet: Packet[Stream]) -> None:
         if packet.pts is not None:
             end_s = (packet.pts + (packet.duration or 0)) * packet.time_base
             self.sound_end_s = max(self.sound_end_s, end_s)
+
+    def _is_jump(self, packet: Packet[Stream]) -> bool:
+        """Whether a packet's times are on another clock than those before."""
+        previous, self.previous_decoding_ticks = self.previous_decoding_ticks, packet.dts
+        if self.steps_ticks and previous is not None and packet.dts is not None:
+            least, most = self.steps_ticks
+            if not least <= packet.dts - previous <= most:
+                return True
+        if packet.pts is None or self.latest is None:
+            return False
+        return packet.pts < self.latest - self.reset_ticks
 
     def _add_keyframe(self, packet: Packet[Stream], ticks: int, order: int) -> None:
         if self.first_keyframe_ticks is None:
@@ -154,13 +191,12 @@ def index_video(container: InputContainer, stream: VideoStream) -> VideoIndex | 
     if scan.count == 0:
         return None
     if not scan.timed or not scan.times or _lacks_display_order(container, stream, scan):
-        return _untimed_index(stream, scan.count)
+        return _untimed_index(stream, scan)
     return _timed_index(container, stream, scan)
 
 
 def _scan(container: InputContainer, stream: VideoStream) -> _Scan:
-    scan = _Scan()
-    reset_ticks = round(CLOCK_RESET_S / _time_base(stream))
+    scan = _begin_scan(container, stream)
     # The sound matters only to a header that states one duration for all.
     sound = container.streams.audio if stream.duration is None else ()
     held: Packet[Stream] | None = None
@@ -169,11 +205,20 @@ def _scan(container: InputContainer, stream: VideoStream) -> _Scan:
             scan.add_sound(packet)
             continue
         if held is not None:
-            scan.add(held, reset_ticks)
+            scan.add(held)
         held = packet
     if held is not None:
-        scan.add_last(held, reset_ticks)
+        scan.add_last(held)
     return scan
+
+
+def _begin_scan(container: InputContainer, stream: VideoStream) -> _Scan:
+    time_base = _time_base(stream)
+    steps_ticks = None
+    if container.format.name in BROADCAST_FORMATS:
+        back, forward = BROADCAST_STEP_BACK_S, BROADCAST_STEP_FORWARD_S
+        steps_ticks = (-round(back / time_base), round(forward / time_base))
+    return _Scan(reset_ticks=round(CLOCK_RESET_S / time_base), steps_ticks=steps_ticks)
 
 
 def _lacks_display_order(container: InputContainer, stream: VideoStream, scan: _Scan) -> bool:
@@ -192,7 +237,11 @@ def _timed_index(container: InputContainer, stream: VideoStream, scan: _Scan) ->
     first_shown = 0 if first_keyframe is None else bisect_left(times, first_keyframe)
     start = times[first_shown] if first_shown < len(times) else times[0]
     last_duration = Fraction(scan.latest_duration if scan.latest == times[-1] else 0)
-    end = times[-1] + (last_duration or _frame_ticks(stream, times))
+    last_frame_s = _absurd_s(last_duration, stream, times)
+    if last_frame_s or not last_duration:
+        last_duration = _frame_ticks(stream, times)
+    end = times[-1] + last_duration
+    missing_s = _missing_s(container, stream, times[0], end, scan.sound_end_s)
     return VideoIndex(
         time_base=_time_base(stream),
         start=start,
@@ -200,19 +249,30 @@ def _timed_index(container: InputContainer, stream: VideoStream, scan: _Scan) ->
         timed=True,
         keyframes=tuple(scan.keyframes),
         cut_ticks=scan.cut_ticks,
-        missing_s=_missing_s(container, stream, times[0], end, scan.sound_end_s),
+        # The header repeats what the last frame claims.
+        missing_s=0.0 if last_frame_s else missing_s,
+        last_frame_s=last_frame_s,
     )
 
 
-def _untimed_index(stream: VideoStream, count: int) -> VideoIndex:
+def _absurd_s(last_duration: Fraction, stream: VideoStream, times: array[int]) -> float:
+    """How long the last frame is shown, seconds, if that is not to be believed; else 0."""
+    last_s = last_duration * _time_base(stream)
+    mean_s = _frame_ticks(stream, times) * _time_base(stream)
+    believed_s = max(Fraction(LAST_FRAME_MAX_S), LAST_FRAME_MAX_FRAMES * mean_s)
+    return float(last_s) if last_s > believed_s else 0.0
+
+
+def _untimed_index(stream: VideoStream, scan: _Scan) -> VideoIndex:
     return VideoIndex(
         time_base=1 / _frame_rate(stream),
         start=0,
-        end=Fraction(count),
+        end=Fraction(scan.count),
         timed=False,
         keyframes=(),
         cut_ticks=None,
         missing_s=0.0,
+        clock_jumps=scan.clock_jumps,
     )
 
 

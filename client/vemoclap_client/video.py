@@ -196,6 +196,16 @@ class _Video:
                 f"the file ends at {there_s:.1f} s of the {stated_s:.1f} s its header states; "
                 "what is there was used"
             )
+        if self.index.clock_jumps:
+            found.append(
+                "the file's clock jumps, as where recordings were joined; the pictures were taken "
+                "to follow each other evenly, so times may be off"
+            )
+        if self.index.last_frame_s:
+            found.append(
+                f"the last picture claims to be shown for {self.index.last_frame_s:.0f} s; it was "
+                "taken to be shown as long as the others"
+            )
         if self.statistics.damaged_packets:
             found.append(
                 f"{self.statistics.damaged_packets} damaged packets of the pictures were left out"

@@ -13,13 +13,16 @@ from av.video.reformatter import ColorRange, Colorspace
 from numpy.typing import NDArray
 
 from tests.clips import (
+    KEEP_CLOCK,
     OPEN_GOP,
     OPTIONS,
     Tone,
     claim_keyframes,
+    concatenate,
     cut,
     cut_beginning,
     damage,
+    hold_last_frame,
     numbered_frames,
     numbered_image,
     read_number,
@@ -221,6 +224,54 @@ def test_recording_that_begins_within_a_gop(tmp_path: Path, codec: str) -> None:
     np.testing.assert_array_equal(
         found.images, decode_frames(whole, [t + first / 25 for t in found.times_s]).images
     )
+
+
+@pytest.mark.parametrize(
+    ("extension", "codec", "starts_s"),
+    [
+        ("ts", "libx264", (0, 0)),
+        ("ts", "libx264", (107, 100)),
+        ("ts", "libx264", (100, 5000)),
+        ("ts", "libx264", (5000, 100)),
+        ("ts", "mpeg2video", (0, 0)),
+        ("mpg", "mpeg2video", (0, 0)),
+    ],
+)
+def test_joined_recordings_follow_each_other(
+    tmp_path: Path, extension: str, codec: str, starts_s: tuple[int, int]
+) -> None:
+    parts = [
+        write_clip(
+            tmp_path / f"{number}.{extension}",
+            start_s=start_s,
+            seconds=4,
+            codec=codec,
+            b_frames=2,
+            container_options=KEEP_CLOCK if extension == "ts" else {},
+        )
+        for number, start_s in enumerate(starts_s)
+    ]
+    found = decode_frames(concatenate(tmp_path / f"joined.{extension}", *parts))
+    assert found.duration_s == pytest.approx(8, abs=0.2)
+    assert read_number(found.images[4]) == pytest.approx(50, abs=3)
+    assert read_number(found.images[12]) == pytest.approx(50, abs=5)
+    assert len(found.warnings) == 1
+    assert "clock jumps" in found.warnings[0]
+
+
+def test_an_absurd_last_duration_is_not_believed(tmp_path: Path) -> None:
+    whole = write_clip(tmp_path / "whole.mkv", seconds=3)
+    found = decode_frames(hold_last_frame(whole, tmp_path / "long.mkv", 10_000_000))
+    assert found.duration_s == pytest.approx(3)
+    assert len(found.warnings) == 1
+    assert "shown for 10000000 s" in found.warnings[0]
+
+
+def test_a_last_frame_may_be_held(tmp_path: Path) -> None:
+    whole = write_clip(tmp_path / "whole.mkv", seconds=1)
+    found = decode_frames(hold_last_frame(whole, tmp_path / "held.mkv", 5))
+    assert found.duration_s == pytest.approx(5.96, abs=0.01)
+    assert found.warnings == ()
 
 
 def test_false_keyframes_are_not_trusted(tmp_path: Path) -> None:
