@@ -2,7 +2,7 @@
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from export.exporting import REPOSITORY, Report, export_slot
@@ -13,7 +13,7 @@ from vemoclap_client.errors import VemoclapError
 
 DESCRIPTION = """\
 Puts pretrained networks into the model repository, each checked against its eager original.
-Other commands:  python -m export weights   list and fetch what the networks are made of
+Other commands:  python -m export weights   list what the networks are made of
                  python -m export samples   fetch and render three sample clips"""
 
 
@@ -60,9 +60,17 @@ def _line(slot: Slot, report: Report) -> str:
 
 def _weights(arguments: Sequence[str]) -> None:
     parser = argparse.ArgumentParser("python -m export weights")
-    parser.add_argument("--verify", action="store_true", help="compute every checksum again")
-    options = parser.parse_args(arguments)
-    fetch_all(artifacts(), options.verify)
+    parser.add_argument(
+        "--verify", action="store_true", help="fetch what is missing and compute every checksum"
+    )
+    if parser.parse_args(arguments).verify:
+        fetch_all(artifacts(), verify=True)
+    for line in _weights_table():
+        print(line)
+
+
+def _weights_table() -> Iterator[str]:
+    """Yield the head, then each artifact with its second source on a line below it."""
     rows = [("name", "slot", "source", "licence", "MB", "sha256")]
     rows += [
         (
@@ -76,10 +84,11 @@ def _weights(arguments: Sequence[str]) -> None:
         for item in artifacts().values()
     ]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
-        print(
-            "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        )
+    seconds = [None, *(item.second_source for item in artifacts().values())]
+    for row, second in zip(rows, seconds, strict=True):
+        yield "  ".join(map(str.ljust, row, widths)).rstrip()
+        if second:
+            yield f"    or {second}"
 
 
 def _samples(arguments: Sequence[str]) -> None:

@@ -4,10 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from export import configuration
+from export import cli, configuration
 from export.cli import main
 from export.exporting import CONFIG, REPOSITORY
 from export.registry import PROFILES
+from export.weights import artifacts
 
 NETWORKS = [
     (profile, name)
@@ -31,6 +32,33 @@ def test_an_unknown_profile_is_named_beside_those_that_exist(
 ) -> None:
     assert main(["--profile", "pocket"]) == 41
     assert "no profile 'pocket'; there are: embedded" in capsys.readouterr().err
+
+
+def test_the_weights_are_listed_with_both_sources_and_nothing_is_fetched(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("VEMOCLAP_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(cli, "fetch_all", lambda *_, **__: pytest.fail("fetches"))
+    assert main(["weights"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    for item in artifacts().values():
+        (at,) = (n for n, line in enumerate(lines) if line.startswith(f"{item.name} "))
+        assert item.packages[0] in lines[at]
+        if item.second_source:
+            assert lines[at + 1].strip() == f"or {item.second_source}"
+    assert not (tmp_path / "cache").exists()
+
+
+def test_the_weights_are_fetched_and_verified_on_demand(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked = []
+    monkeypatch.setattr(
+        cli, "fetch_all", lambda names, verify=False: asked.append((list(names), verify))
+    )
+    assert main(["weights", "--verify"]) == 0
+    assert asked == [(list(artifacts()), True)]
+    assert capsys.readouterr().out
 
 
 @pytest.mark.parametrize(("profile", "name"), NETWORKS)
