@@ -37,8 +37,14 @@ VIDEO_FORMATS = (
 SOUND_FORMATS = "wav,w64,mp3,aac,ac3,eac3,flac,aiff,amr,caf,au,dts,tta,ape,wv"
 """Recognised only to say that such a file holds no pictures."""
 
-MAX_PIXELS = 8192 * 8192
-"""Larger pictures are refused by the decoders: a few bytes can claim to be gigabytes."""
+MAX_PIXELS = 7680 * 4352
+"""Larger pictures are refused by the decoders: a few bytes can claim to be gigabytes.
+
+That is 8K, whose 4320 pixels decoders may pad to a multiple of 64.
+"""
+
+MAX_PIXELS_IN_THREADS = 4096 * 2304
+"""Larger pictures are decoded by a single thread: each thread holds some of its own."""
 
 MOV_BOXES = (b"ftyp", b"mdat", b"wide", b"free", b"skip", b"moov")
 """What an MP4 or QuickTime file's first box can be."""
@@ -138,10 +144,12 @@ def has_decoder(stream: VideoStream | AudioStream) -> bool:
 
 
 def use_threads(stream: VideoStream) -> None:
-    """Let the decoder use threads, but few: each holds a raw frame, 12 MB in 4K."""
-    stream.codec_context.thread_type = "AUTO"
-    stream.codec_context.thread_count = min(4, os.cpu_count() or 1)
-    stream.codec_context.options = {"max_pixels": str(MAX_PIXELS)}
+    """Let the decoder use threads, but few: each holds raw frames, 12 MB each in 4K."""
+    context = stream.codec_context
+    is_large = context.width * context.height > MAX_PIXELS_IN_THREADS
+    context.thread_type = "AUTO"
+    context.thread_count = 1 if is_large else min(4, os.cpu_count() or 1)
+    context.options = {"max_pixels": str(MAX_PIXELS)}
 
 
 def read_packets(container: InputContainer, *streams: Stream) -> Iterator[Packet[Stream]]:

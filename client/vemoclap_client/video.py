@@ -226,6 +226,7 @@ def _open_video(path: Path) -> Iterator[_Video]:
 
 def _undecodable(path: Path) -> UndecodableVideoError:
     return UndecodableVideoError(
-        f"{path}: not one of its pictures can be decoded. The file is damaged or uses an unusual "
-        "codec: get it again, or convert it, for example to MP4 with H.264."
+        f"{path}: not one of its pictures can be decoded. The file is damaged, larger than 8K "
+        "(7680 x 4320) or uses an unusual codec: get it again, or convert it, for example to MP4 "
+        "with H.264."
     )

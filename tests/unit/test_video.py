@@ -32,6 +32,7 @@ from tests.clips import (
     write_sound,
 )
 from vemoclap_client import errors
+from vemoclap_client.container import choose_video_stream, open_container, use_threads
 from vemoclap_client.scaling import Scaler, scaled_size
 from vemoclap_client.video import Frames, decode, decode_frames, iterate_frames
 
@@ -404,6 +405,34 @@ def test_sizes(tmp_path: Path, size: tuple[int, int], scaled: tuple[int, int]) -
 )
 def test_scaled_size(size: tuple[int, int], scaled: tuple[int, int]) -> None:
     assert scaled_size(*size) == scaled
+
+
+def write_solid(path: Path, size: tuple[int, int]) -> Path:
+    frames = [solid_frame((235, 128, 128), size, "yuvj420p")]
+    return write_clip(path, size=size, codec="mjpeg", pixel_format="yuvj420p", frames=frames)
+
+
+def test_8k_is_decoded(tmp_path: Path) -> None:
+    found = decode_frames(write_solid(tmp_path / "8k.mkv", (4320, 7680)))
+    assert found.images.shape == (16, 640, 360, 3)
+
+
+def test_larger_pictures_are_refused(tmp_path: Path) -> None:
+    path = write_solid(tmp_path / "large.mkv", (7744, 4352))
+    with pytest.raises(errors.UndecodableVideoError, match="larger than 8K"):
+        decode_frames(path)
+
+
+@pytest.mark.parametrize(("width", "thread_count"), [(4096, 4), (4112, 1)])
+def test_large_pictures_are_decoded_by_one_thread(
+    tmp_path: Path, width: int, thread_count: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "cpu_count", lambda: 8)
+    path = write_solid(tmp_path / "large.mkv", (width, 2304))
+    with open_container(path) as container:
+        stream = choose_video_stream(container, path)
+        use_threads(stream)
+        assert stream.codec_context.thread_count == thread_count
 
 
 def test_cover_art_is_no_video(tmp_path: Path) -> None:
