@@ -11,6 +11,7 @@ scaled frame, also after lossy coding, and fails if the frame is not upright.
 
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -276,6 +277,21 @@ def hold_last_frame(source: Path, target: Path, seconds: int) -> Path:
         for packet in packets:
             packet.stream = copied
             output.mux(packet)
+    return target
+
+
+def join_streams(target: Path, *sources: Path, default: int) -> Path:
+    """Copy the first stream of each file into one file; default is the number of one of them."""
+    with ExitStack() as opened, av.open(str(target), "w") as output:
+        inputs = [opened.enter_context(av.open(str(source))).streams[0] for source in sources]
+        outputs = [output.add_stream_from_template(stream) for stream in inputs]
+        for number, stream in enumerate(outputs):
+            stream.disposition = Disposition.default if number == default else Disposition(0)
+        for stream, copied in zip(inputs, outputs, strict=True):
+            for packet in stream.container.demux(stream):
+                if packet.size:
+                    packet.stream = copied
+                    output.mux(packet)
     return target
 
 

@@ -131,8 +131,12 @@ def _preference(stream: VideoStream) -> tuple[bool, int]:
 
 
 def choose_audio_stream(container: InputContainer) -> AudioStream | None:
-    """The sound to hear: the first stream marked as default, else the first; None if none."""
-    streams = container.streams.audio
+    """The sound to hear: the first stream marked as default, else the first; None if none.
+
+    Streams that cannot be decoded count only if no other is there.
+    """
+    decodable = [stream for stream in container.streams.audio if has_decoder(stream)]
+    streams = decodable or container.streams.audio
     default = (stream for stream in streams if stream.disposition & Disposition.default)
     return next(default, streams[0] if streams else None)
 

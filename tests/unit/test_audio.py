@@ -9,7 +9,7 @@ import pytest
 from av.audio.frame import AudioFrame
 from numpy.typing import NDArray
 
-from tests.clips import KEEP_CLOCK, Tone, concatenate, damage, write_clip, write_sound
+from tests.clips import KEEP_CLOCK, Tone, concatenate, damage, join_streams, write_clip, write_sound
 from vemoclap_client import audio, errors
 from vemoclap_client.audio import decode_audio, mono
 from vemoclap_client.contract import SAMPLE_RATE_HZ
@@ -232,6 +232,29 @@ def test_unknown_codec_is_no_sound(tmp_path: Path) -> None:
     assert clip.frames.shape[0] == 16
     assert clip.audio.size == 0
     assert clip.audio_absent_reason == "there is no decoder for the codec of its sound track"
+
+
+@pytest.mark.parametrize(
+    ("default", "unknown", "heard_hz"),
+    [
+        (0, None, 300),
+        (1, None, 600),
+        (-1, None, 300),
+        (0, b"A_AAC", 600),
+        (1, b"A_FLAC", 300),
+        (-1, b"A_AAC", 600),
+    ],
+)
+def test_of_several_sounds_the_default_then_the_first_that_has_a_decoder_is_heard(
+    tmp_path: Path, default: int, unknown: bytes | None, heard_hz: int
+) -> None:
+    first = write_sound(tmp_path / "0.mka", Tone((300,), rate_hz=48_000))
+    second = write_sound(tmp_path / "1.mka", Tone((600,), rate_hz=48_000, codec="flac"))
+    path = join_streams(tmp_path / "both.mka", first, second, default=default)
+    if unknown:
+        path.write_bytes(path.read_bytes().replace(unknown, b"A_ZZZZ"[: len(unknown)]))
+    samples = decode_audio(path).samples
+    assert amplitude_at(samples, heard_hz) == pytest.approx(0.5, rel=0.1)
 
 
 def test_undecodable_sound_is_no_sound(tmp_path: Path) -> None:

@@ -23,6 +23,7 @@ from tests.clips import (
     cut_beginning,
     damage,
     hold_last_frame,
+    join_streams,
     numbered_frames,
     numbered_image,
     read_number,
@@ -405,6 +406,20 @@ def test_sizes(tmp_path: Path, size: tuple[int, int], scaled: tuple[int, int]) -
 )
 def test_scaled_size(size: tuple[int, int], scaled: tuple[int, int]) -> None:
     assert scaled_size(*size) == scaled
+
+
+@pytest.mark.parametrize(
+    ("default", "size"), [(0, (32, 32)), (1, (96, 64)), (2, (64, 32)), (-1, (96, 64))]
+)
+def test_of_several_pictures_the_default_then_the_largest_is_watched(
+    tmp_path: Path, default: int, size: tuple[int, int]
+) -> None:
+    sources = [
+        write_clip(tmp_path / f"{number}.mkv", size=each, seconds=0.4)
+        for number, each in enumerate([(32, 32), (96, 64), (64, 32)])
+    ]
+    found = decode_frames(join_streams(tmp_path / "all.mkv", *sources, default=default))
+    assert (found.width, found.height) == size
 
 
 def write_solid(path: Path, size: tuple[int, int]) -> Path:
