@@ -10,12 +10,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from export import configuration, stamp
+from export.leftovers import remove_leftovers
 from export.spec import Slot
 from export.weights import fetch_all
 
 REPOSITORY = stamp.PROJECT / "model_repository"
 CONFIG = "config.pbtxt"
 MODEL = "1/model.onnx"
+UNFINISHED = ".export-"
+"""Start of the name of the folder that an export works in."""
 WRITTEN_BY_HAND = (CONFIG, "labels.txt", "1/model.py")
 """What a slot's folder needs besides what is exported, to be served from another repository."""
 
@@ -37,6 +40,15 @@ class Report:
     skipped: bool = False
 
 
+def unchanged(slot: Slot, repository: Path = REPOSITORY) -> Report | None:
+    """Return the report of an earlier export into this repository, or None if it is not good."""
+    started = time.perf_counter()
+    folder = repository / slot.name
+    if not stamp.is_current(folder, _stamp(slot)):
+        return None
+    return Report(slot.name, stamp.differences(folder), time.perf_counter() - started, True)
+
+
 def export_slot(slot: Slot, repository: Path = REPOSITORY, force: bool = False) -> Report:
     """Fill `<repository>/<slot>` unless an earlier export is still good.
 
@@ -51,19 +63,24 @@ def export_slot(slot: Slot, repository: Path = REPOSITORY, force: bool = False) 
         SpecMismatchError: graph, declaration and config.pbtxt disagree.
         ParityError: the graph's answers differ too much. The earlier model stays in place.
     """
+    earlier = None if force else unchanged(slot, repository)
+    if earlier:
+        return earlier
     started = time.perf_counter()
     folder = repository / slot.name
-    current = stamp.stamp_of(slot, REPOSITORY / slot.name / CONFIG)
-    if not force and stamp.is_current(folder, current):
-        return Report(slot.name, stamp.differences(folder), time.perf_counter() - started, True)
     (folder / "1").mkdir(parents=True, exist_ok=True)
+    remove_leftovers(folder / "1", UNFINISHED)
     # Inside the version's folder: Triton looks for no model there, and a move stays on one disk.
-    with tempfile.TemporaryDirectory(dir=folder / "1", prefix=".export-") as temporary:
-        figures = _fill(slot, Path(temporary), current)
+    with tempfile.TemporaryDirectory(dir=folder / "1", prefix=UNFINISHED) as temporary:
+        figures = _fill(slot, Path(temporary), _stamp(slot))
         _move(Path(temporary), folder)
     if not folder.samefile(REPOSITORY / slot.name):
         _copy_handwritten(slot, folder)
     return Report(slot.name, figures, time.perf_counter() - started)
+
+
+def _stamp(slot: Slot) -> stamp.Stamp:
+    return stamp.stamp_of(slot, REPOSITORY / slot.name / CONFIG)
 
 
 def _fill(slot: Slot, folder: Path, current: stamp.Stamp) -> dict[str, float]:

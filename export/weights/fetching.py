@@ -9,12 +9,15 @@ from pathlib import Path
 from typing import IO
 
 from export.errors import ChecksumError, FetchError, WeightsError
+from export.leftovers import remove_leftovers
 from export.weights import registries
 from export.weights.cache import cached_path, checksum, is_verified, mark_verified, using_cache
 from export.weights.delivery import copy, reading
 from export.weights.manifest import Artifact, artifact
 
 CONNECT_TIMEOUT_S = 30
+UNFINISHED = ".fetching-"
+"""Start of the name of a file that is being written."""
 FETCHED_AT_S = 946_684_800
 """1 January 2000: any time but now would do."""
 
@@ -140,7 +143,8 @@ def _install(wanted: Artifact, source: Source) -> Path:
     """Write, verify, then move into the cache: two processes may do so at the same time."""
     path = cached_path(wanted)
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".fetching-")
+    remove_leftovers(path.parent, UNFINISHED)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=UNFINISHED)
     try:
         with os.fdopen(handle, "wb") as file:
             source(wanted, file)

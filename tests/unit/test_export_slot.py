@@ -1,6 +1,8 @@
 """The exporter on a toy network that stands in for the audio encoder."""
 
 import json
+import os
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -166,3 +168,14 @@ def test_a_difference_is_relative_and_nan_counts_as_infinite() -> None:
     reference = np.array([[10.0, 2.0]], np.float32)
     assert largest_difference(reference + np.float32(1), reference) == pytest.approx(0.1)
     assert largest_difference(reference * np.float32("nan"), reference) == float("inf")
+
+
+def test_leftovers_of_a_killed_export_are_removed_when_they_are_old(tmp_path: Path) -> None:
+    version = tmp_path / "audio_encoder" / "1"
+    for name, age in ((".export-old", 3700), (".export-at-work", 3500), ("whisper", 3700)):
+        (version / name).mkdir(parents=True)
+        (version / name / "model.onnx").touch()
+        os.utime(version / name, (time.time() - age,) * 2)
+    export_slot(TOY, tmp_path)
+    folders = sorted(path.name for path in version.iterdir() if path.is_dir())
+    assert folders == [".export-at-work", "whisper"]

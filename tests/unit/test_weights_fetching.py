@@ -2,6 +2,7 @@ import hashlib
 import io
 import os
 import tarfile
+import time
 import zipfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -271,3 +272,13 @@ def test_a_right_file_is_not_fetched_again(delivered: list[str]) -> None:
     fetch("thing")
     fetch("thing", verify=True)
     assert delivered == ["thing"]
+
+
+def test_leftovers_of_a_killed_fetch_are_removed_when_they_are_old() -> None:
+    folder = cached_path(ARTIFACT).parent
+    folder.mkdir(parents=True)
+    for name, age in ((".fetching-old", 3700), (".fetching-at-work", 3500)):
+        (folder / name).touch()
+        os.utime(folder / name, (time.time() - age,) * 2)
+    deliver(ARTIFACT, [source_of(CONTENT)])
+    assert sorted(files_in_cache()) == [".fetching-at-work", "data.bin", "data.bin.verified"]
