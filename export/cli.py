@@ -5,7 +5,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from export.exporting import REPOSITORY, Report, export_slot
+from export.exporting import REPOSITORY, Report, export_slot, unchanged
 from export.registry import PROFILES, select
 from export.spec import Slot
 from export.weights import artifacts, fetch_all
@@ -42,8 +42,13 @@ def _export(arguments: Sequence[str]) -> None:
     parser.add_argument("--out", type=Path, default=REPOSITORY, help="model repository to fill")
     parser.add_argument("--force", action="store_true", help="even where nothing has changed")
     options = parser.parse_args(arguments)
-    for slot in select(options.profile, options.slots):
-        print(_line(slot, export_slot(slot, options.out, options.force)), flush=True)
+    slots = select(options.profile, options.slots)
+    for number, slot in enumerate(slots, 1):
+        report = None if options.force else unchanged(slot, options.out)
+        if report is None:
+            print(f"exporting {slot.name} ({number} of {len(slots)}) ...", flush=True)
+            report = export_slot(slot, options.out, force=True)
+        print(_line(slot, report), flush=True)
 
 
 def _line(slot: Slot, report: Report) -> str:

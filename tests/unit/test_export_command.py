@@ -6,8 +6,9 @@ import pytest
 
 from export import cli, configuration
 from export.cli import main
-from export.exporting import CONFIG, REPOSITORY
+from export.exporting import CONFIG, REPOSITORY, Report
 from export.registry import PROFILES
+from export.spec import Slot
 from export.weights import artifacts
 
 NETWORKS = [
@@ -59,6 +60,27 @@ def test_the_weights_are_fetched_and_verified_on_demand(
     assert main(["weights", "--verify"]) == 0
     assert asked == [(list(artifacts()), True)]
     assert capsys.readouterr().out
+
+
+def test_a_slot_is_announced_before_it_is_exported_but_not_where_it_is_unchanged(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    told = []
+
+    def earlier(slot: Slot, _: Path) -> Report | None:
+        return Report(slot.name, {}, 0.0, True) if slot.name == "fusion" else None
+
+    def export(slot: Slot, _: Path, force: bool) -> Report:
+        told.append(capsys.readouterr().out)
+        return Report(slot.name, {}, 1.0)
+
+    monkeypatch.setattr(cli, "unchanged", earlier)
+    monkeypatch.setattr(cli, "export_slot", export)
+    assert main(["fusion", "screen_reader"]) == 0
+    assert told == [f"{'fusion':18} unchanged\nexporting screen_reader (2 of 2) ...\n"]
+    assert capsys.readouterr().out.startswith("screen_reader        1.0 s  files in place")
+    assert main(["fusion", "--force"]) == 0
+    assert told[1:] == ["exporting fusion (1 of 1) ...\n"]
 
 
 @pytest.mark.parametrize(("profile", "name"), NETWORKS)
