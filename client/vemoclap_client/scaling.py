@@ -9,13 +9,16 @@ import numpy as np
 from av.buffer import Buffer
 from av.sidedata.sidedata import Type as SideDataType
 from av.video.frame import VideoFrame
-from av.video.reformatter import Interpolation, VideoReformatter
+from av.video.reformatter import ColorTrc, Interpolation, VideoReformatter
 from numpy.typing import NDArray
 
 from .contract import FRAME_LONGER_SIDE_MAX_PX, FRAME_SHORTER_SIDE_MIN_PX, FRAME_SHORTER_SIDE_PX
 
 BICUBIC = Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT
 """Bicubic, with rounding and chroma that do not depend on the processor's shortcuts."""
+
+HDR_TRANSFERS = (ColorTrc.SMPTE2084, ColorTrc.ARIB_STD_B67)
+"""PQ and HLG: shown as they are stored, their pictures look dark or pale."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +82,8 @@ class Scaler:
     """Scales every frame of a clip to the size that its first frame asks for.
 
     Colours follow what the frame states of its matrix and range; where it states no matrix,
-    FFmpeg's default holds, which is BT.601.
+    FFmpeg's default holds, which is BT.601. The high dynamic range of PQ and HLG is not mapped
+    to that of a usual screen.
     """
 
     def __init__(self, pixel_aspect: Fraction) -> None:
@@ -87,10 +91,13 @@ class Scaler:
         self._reformatter = VideoReformatter()
         self.displayed_size: tuple[int, int] | None = None
         """(width, height) of the first frame as a player shows it; None before."""
+        self.is_hdr = False
+        """Whether a frame so far had a high dynamic range."""
 
     def scale(self, frame: VideoFrame) -> NDArray[np.uint8]:
         """Convert one frame to an image uint8 [H, W, 3], RGB."""
         orientation = orientation_of(frame)
+        self.is_hdr = self.is_hdr or frame.color_trc in HDR_TRANSFERS
         if self.displayed_size is None:
             self.displayed_size = displayed_size(frame, self._pixel_aspect, orientation)
         width, height = scaled_size(*self.displayed_size)

@@ -206,6 +206,11 @@ class _Video:
                 f"the last picture claims to be shown for {self.index.last_frame_s:.0f} s; it was "
                 "taken to be shown as long as the others"
             )
+        if self.scaler.is_hdr:
+            found.append(
+                "the pictures are HDR and look washed out to the models; "
+                "convert the file to SDR for better results"
+            )
         if self.statistics.damaged_packets:
             found.append(
                 f"{self.statistics.damaged_packets} damaged packets of the pictures were left out"
