@@ -23,8 +23,10 @@ def remove_leftovers(folder: Path, prefix: str) -> None:
 
 
 def _is_old(path: Path) -> bool:
+    # By the last change of any kind: a file that is fetched is given an old time of writing just
+    # before it is moved into place.
     try:
-        return time.time() - path.lstat().st_mtime > OLD_S
+        return time.time() - path.lstat().st_ctime > OLD_S
     except OSError:  # its process has just removed it
         return False
 

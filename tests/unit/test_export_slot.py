@@ -1,7 +1,6 @@
 """The exporter on a toy network that stands in for the audio encoder."""
 
 import json
-import os
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +10,7 @@ import onnx
 import pytest
 import torch
 
-from export import stamp
+from export import leftovers, stamp
 from export.errors import ParityError, SpecMismatchError
 from export.exporting import MODEL, export_slot
 from export.parity import largest_difference
@@ -170,12 +169,16 @@ def test_a_difference_is_relative_and_nan_counts_as_infinite() -> None:
     assert largest_difference(reference * np.float32("nan"), reference) == float("inf")
 
 
-def test_leftovers_of_a_killed_export_are_removed_when_they_are_old(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("age_s", "kept"), [(3500, True), (3700, False)])
+def test_leftovers_of_a_killed_export_are_removed_when_they_are_old(
+    age_s: int, kept: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     version = tmp_path / "audio_encoder" / "1"
-    for name, age in ((".export-old", 3700), (".export-at-work", 3500), ("whisper", 3700)):
+    for name in (".export-killed", "whisper"):
         (version / name).mkdir(parents=True)
         (version / name / "model.onnx").touch()
-        os.utime(version / name, (time.time() - age,) * 2)
+    now = time.time()
+    monkeypatch.setattr(leftovers.time, "time", lambda: now + age_s)
     export_slot(TOY, tmp_path)
     folders = sorted(path.name for path in version.iterdir() if path.is_dir())
-    assert folders == [".export-at-work", "whisper"]
+    assert folders == [".export-killed", "whisper"][not kept :]

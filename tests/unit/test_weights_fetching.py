@@ -14,6 +14,7 @@ from typing import IO
 
 import pytest
 
+from export import leftovers
 from export.cli import main
 from export.errors import ChecksumError, FetchError, WeightsError
 from export.weights import fetch, fetching, registries
@@ -274,11 +275,17 @@ def test_a_right_file_is_not_fetched_again(delivered: list[str]) -> None:
     assert delivered == ["thing"]
 
 
-def test_leftovers_of_a_killed_fetch_are_removed_when_they_are_old() -> None:
+@pytest.mark.parametrize(("age_s", "kept"), [(3500, True), (3700, False)])
+def test_leftovers_of_a_killed_fetch_are_removed_when_they_are_old(
+    age_s: int, kept: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     folder = cached_path(ARTIFACT).parent
     folder.mkdir(parents=True)
-    for name, age in ((".fetching-old", 3700), (".fetching-at-work", 3500)):
-        (folder / name).touch()
-        os.utime(folder / name, (time.time() - age,) * 2)
+    (folder / ".fetching-killed").touch()
+    # As a fetch that is about to move its file into place has done.
+    os.utime(folder / ".fetching-killed", (0, 0))
+    now = time.time()
+    monkeypatch.setattr(leftovers.time, "time", lambda: now + age_s)
     deliver(ARTIFACT, [source_of(CONTENT)])
-    assert sorted(files_in_cache()) == [".fetching-at-work", "data.bin", "data.bin.verified"]
+    expected = [".fetching-killed", "data.bin", "data.bin.verified"]
+    assert sorted(files_in_cache()) == expected[not kept :]
