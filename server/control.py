@@ -38,17 +38,25 @@ class Control:
             return False
 
     def load(self, configs: dict[str, ModelConfig]) -> None:
-        """Loads every slot, ensembles last, since they need the others.
+        """Loads every slot once: an ensemble's steps come with the ensemble.
+
+        Loaded by itself first, a Python step would be loaded a second time with the ensemble:
+        the bytecode that its first load writes beside it makes Triton take it for changed.
 
         Raises:
             ModelLoadError: names every slot that did not load, and why.
         """
         ensembles = [name for name, config in configs.items() if config.platform == "ensemble"]
-        others = [name for name in configs if name not in ensembles]
+        steps = {
+            step.model_name
+            for name in ensembles
+            for step in configs[name].ensemble_scheduling.step
+            if step.model_name in configs
+        }
+        others = [name for name in configs if name not in {*ensembles, *steps}]
         with ThreadPoolExecutor(CONCURRENT_LOADS) as pool:
             failures = [failure for failure in pool.map(self._load, others) if failure]
-            if not failures:
-                failures = [failure for failure in map(self._load, ensembles) if failure]
+            failures += [failure for failure in pool.map(self._load, ensembles) if failure]
         if failures:
             raise ModelLoadError("not every model could be loaded:\n" + "\n".join(failures))
 

@@ -83,7 +83,8 @@ def launched(folder: Path, arguments: Sequence[str | Path] = ()) -> Iterator[Lau
     finally:
         if launcher.poll() is None:
             launcher.terminate()
-        launcher.communicate(timeout=TIMEOUT_S)
+        # Shown by pytest beside a failure: whether, and why, the server was started again.
+        print(launcher.communicate(timeout=TIMEOUT_S)[0])
 
 
 def wait_until(condition: Any, timeout_s: float = TIMEOUT_S) -> None:

@@ -83,6 +83,37 @@ def test_stopping_it_is_clean(stop: signal.Signals, light: Path, tmp_path: Path)
         assert not (tmp_path / "ready.json").exists()
 
 
+ENSEMBLE = """
+name: "collected"
+platform: "ensemble"
+max_batch_size: 8
+input [ %s ]
+output [ { name: "LENGTHS", data_type: TYPE_INT32, dims: [ 5 ] } ]
+ensemble_scheduling { step [ {
+  model_name: "length_collector"
+  model_version: -1
+  %s
+  output_map { key: "LENGTHS" value: "LENGTHS" }
+} ] }
+"""
+
+
+def test_each_slot_is_loaded_once_also_when_python_writes_its_bytecode(light: Path) -> None:
+    shutil.rmtree(light / "length_collector" / "1" / "__pycache__", ignore_errors=True)
+    names = [f"{modality}_LENGTH" for modality in ("AUDIO", "FACE", "SPEECH", "TEXT")]
+    inputs = ", ".join(
+        f'{{ name: "{name}", data_type: TYPE_INT32, dims: [ 1 ] }}' for name in names
+    )
+    maps = " ".join(f'input_map {{ key: "{name}" value: "{name}" }}' for name in names)
+    (light / "collected" / "1").mkdir(parents=True)
+    (light / "collected" / "config.pbtxt").write_text(ENSEMBLE % (inputs, maps))
+    finished = run("--model-repository", light, *FREE_PORTS, "--verbose", "--", "true")
+    assert finished.returncode == 0, finished.stderr
+    log = finished.stdout + finished.stderr
+    for slot in ("collected", *LIGHT_SLOTS):
+        assert log.count(f"successfully loaded '{slot}'") == 1, slot
+
+
 def test_a_killed_launcher_takes_triton_with_it(light: Path, tmp_path: Path) -> None:
     with launched(tmp_path, ["--model-repository", light]) as server:
         children = psutil.Process(server.launcher.pid).children(recursive=True)
