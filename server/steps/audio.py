@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from server.steps.step import FeatureWidth, Infer, Tensors, analyzer_outputs, timed
+from server.steps.step import CPU, Device, FeatureWidth, Infer, Tensors, analyzer_outputs, timed
 from vemoclap_client.contract import FRAME_COUNT, SAMPLE_RATE_HZ
 
 WINDOW_SAMPLES = 3 * SAMPLE_RATE_HZ
@@ -24,7 +24,7 @@ SILENCE = 1e-4
 class AudioAnalyzer:
     """AUDIO float32 [samples] -> FEATURES [16, width], LENGTH, EVIDENCE (absent, events)."""
 
-    def __init__(self, version_directory: Path) -> None:
+    def __init__(self, version_directory: Path, device: Device = CPU) -> None:
         """Reads the names of the encoder's events, written beside it by export."""
         repository = version_directory.parent.parent
         self._events = (repository / "audio_encoder" / "labels.txt").read_text().splitlines()

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from server.steps.frames import unusable
-from server.steps.step import FeatureWidth, Infer, Tensors, analyzer_outputs, timed
+from server.steps.step import CPU, Device, FeatureWidth, Infer, Tensors, analyzer_outputs, timed
 from vemoclap_client.contract import EXPRESSIONS, FRAME_COUNT
 
 DETECTOR_SIDE_PX = 640
@@ -44,7 +44,7 @@ class Face:
 class FaceAnalyzer:
     """FRAMES uint8 [16, H, W, 3] -> FEATURES [16, width], LENGTH, EVIDENCE (absent, faces)."""
 
-    def __init__(self, version_directory: Path) -> None:
+    def __init__(self, version_directory: Path, device: Device = CPU) -> None:
         """Needs no files."""
         blank = np.zeros((1, CROP_SIDE_PX, CROP_SIDE_PX, 3), np.uint8)
         self._width = FeatureWidth("face_expression", {"CROP": blank})

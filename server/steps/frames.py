@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from server.steps.step import Infer, Tensors
+from server.steps.step import CPU, Device, Infer, Tensors
 
 SIDE_PX = 224
 SMALLEST_SIDE_PX = 8
@@ -25,7 +25,7 @@ class FramePreprocessor:
     Values are about [0, 1]: bicubic filtering may overshoot at sharp edges, as it does there.
     """
 
-    def __init__(self, version_directory: Path) -> None:
+    def __init__(self, version_directory: Path, device: Device = CPU) -> None:
         """Needs no files."""
 
     async def run(self, inputs: Tensors, infer: Infer) -> Tensors:

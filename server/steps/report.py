@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from server.steps.step import Infer, Tensors, json_tensor
+from server.steps.step import CPU, Device, Infer, Tensors, json_tensor
 from vemoclap_client.contract import (
     ANALYSIS,
     ANALYSIS_SCHEMA_VERSION,
@@ -28,7 +28,7 @@ ANALYZERS = {
 class LengthCollector:
     """The analyzers' LENGTH tensors -> LENGTHS int32 [5]."""
 
-    def __init__(self, version_directory: Path) -> None:
+    def __init__(self, version_directory: Path, device: Device = CPU) -> None:
         """Needs no files."""
 
     async def run(self, inputs: Tensors, infer: Infer) -> Tensors:
@@ -46,7 +46,7 @@ class AnswerWriter:
     Hands on the features and lengths as they are; see the slot's config.pbtxt for the reason.
     """
 
-    def __init__(self, version_directory: Path) -> None:
+    def __init__(self, version_directory: Path, device: Device = CPU) -> None:
         """Needs no files."""
 
     async def run(self, inputs: Tensors, infer: Infer) -> Tensors:

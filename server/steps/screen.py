@@ -19,7 +19,7 @@ from rapidocr.utils.output import RapidOCROutput
 from rapidocr.utils.process_img import ResizeImgError
 
 from server.steps.frames import unusable
-from server.steps.step import Infer, Tensors, analyzer_outputs, timed
+from server.steps.step import CPU, Device, Infer, Tensors, analyzer_outputs, timed
 from server.steps.text import TextEncoder
 from vemoclap_client.contract import ENGLISH
 
@@ -49,7 +49,7 @@ class Line:
 class ScreenReader:
     """FRAMES uint8 [16, H, W, 3] -> FEATURES [1, width], LENGTH, EVIDENCE (absent, screen_text)."""
 
-    def __init__(self, version_directory: Path) -> None:
+    def __init__(self, version_directory: Path, device: Device = CPU) -> None:
         """Loads the OCR models from `ocr/` and the text encoder's tokenizer."""
         self._ocr = load_ocr(version_directory / "ocr")
         self._text = TextEncoder(version_directory.parent.parent)

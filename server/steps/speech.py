@@ -14,7 +14,7 @@ from faster_whisper.transcribe import Segment, TranscriptionInfo
 from numpy.typing import NDArray
 
 from server.steps.audio import silence, usable
-from server.steps.step import Infer, Tensors, analyzer_outputs, timed
+from server.steps.step import CPU, Device, Infer, Tensors, analyzer_outputs, timed
 from server.steps.text import TextEncoder
 from vemoclap_client.contract import ENGLISH, SAMPLE_RATE_HZ
 
@@ -46,7 +46,7 @@ DECODING: dict[str, Any] = {
 class SpeechRecognizer:
     """AUDIO float32 [samples] -> FEATURES [1, width], LENGTH, EVIDENCE (absent, speech)."""
 
-    def __init__(self, version_directory: Path) -> None:
+    def __init__(self, version_directory: Path, device: Device = CPU) -> None:
         """Loads Whisper (CTranslate2) from `whisper/` and the text encoder's tokenizer."""
         self._whisper = WhisperModel(
             str(version_directory / "whisper"), device="cpu", compute_type="int8"

@@ -4,6 +4,7 @@ import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -11,6 +12,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 Tensors = dict[str, NDArray[Any]]
+
+
+@dataclass(frozen=True)
+class Device:
+    """Where a step that brings its own network runs it: the slot's `instance_group` says so."""
+
+    kind: str
+    """"cpu" or "cuda"."""
+    index: int = 0
+
+
+CPU = Device("cpu")
 
 
 class Infer(Protocol):
@@ -25,8 +38,13 @@ class Infer(Protocol):
 class Step(Protocol):
     """A Python slot. It is made once per instance and run once per clip."""
 
-    def __init__(self, version_directory: Path) -> None:
-        """Loads what the step needs from model_repository/<slot>/<version>/."""
+    def __init__(self, version_directory: Path, device: Device = CPU) -> None:
+        """Loads what the step needs from model_repository/<slot>/<version>/.
+
+        Args:
+            version_directory: that folder.
+            device: for a step that brings a network of its own.
+        """
 
     async def run(self, inputs: Tensors, infer: Infer) -> Tensors:
         """Turns one clip's inputs into its outputs, both without a batch dimension.
@@ -86,6 +104,11 @@ class FeatureWidth:
     async def no_rows(self, infer: Infer) -> NDArray[np.float32]:
         """float32 [0, width]."""
         return np.zeros((0, await self.get(infer)), np.float32)
+
+
+def is_filled(repository: Path, slot: str) -> bool:
+    """Whether an optional slot is there: export has filled it, so the server loads it."""
+    return (repository / slot / "1" / "export.json").is_file()
 
 
 def json_tensor(document: object) -> NDArray[Any]:

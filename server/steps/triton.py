@@ -10,7 +10,7 @@ import numpy as np
 import triton_python_backend_utils as pb_utils
 from numpy.typing import NDArray
 
-from server.steps.step import Step, Tensors
+from server.steps.step import CPU, Device, Step, Tensors
 
 ERROR_DELAY_S = 0.25
 """Triton 2.51 locks up for good when a step of an ensemble answers with an error while the
@@ -31,7 +31,9 @@ def triton_model(step_class: type[Step]) -> type:
                 tensor["name"]: pb_utils.triton_string_to_numpy(tensor["data_type"])
                 for tensor in config["output"]
             }
-            self._step = step_class(Path(args["model_repository"]) / args["model_version"])
+            self._step = step_class(
+                Path(args["model_repository"]) / args["model_version"], _device(args)
+            )
 
         async def execute(self, requests: list[Any]) -> list[Any]:
             """One response per request. While one clip waits for another slot, the next runs."""
@@ -48,6 +50,12 @@ def triton_model(step_class: type[Step]) -> type:
                 return pb_utils.InferenceResponse(error=pb_utils.TritonError(message))
 
     return TritonPythonModel
+
+
+def _device(args: dict[str, str]) -> Device:
+    if args["model_instance_kind"] != "GPU":
+        return CPU
+    return Device("cuda", int(args["model_instance_device_id"]))
 
 
 def _split(request: Any, names: list[str]) -> list[Tensors]:

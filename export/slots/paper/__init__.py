@@ -1,0 +1,1 @@
+"""One module per slot of the `paper` profile."""
