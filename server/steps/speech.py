@@ -14,6 +14,7 @@ from faster_whisper.transcribe import Segment, TranscriptionInfo
 from numpy.typing import NDArray
 
 from server.steps.audio import silence, usable
+from server.steps.compute import COMPUTE_TYPE
 from server.steps.step import CPU, Device, Infer, Tensors, analyzer_outputs, timed
 from server.steps.text import TextEncoder
 from vemoclap_client.contract import ENGLISH, SAMPLE_RATE_HZ
@@ -49,7 +50,10 @@ class SpeechRecognizer:
     def __init__(self, version_directory: Path, device: Device = CPU) -> None:
         """Loads Whisper (CTranslate2) from `whisper/` and the text encoder's tokenizer."""
         self._whisper = WhisperModel(
-            str(version_directory / "whisper"), device="cpu", compute_type="int8"
+            str(version_directory / "whisper"),
+            device=device.kind,
+            device_index=device.index,
+            compute_type=COMPUTE_TYPE[device.kind],
         )
         self._text = TextEncoder(version_directory.parent.parent)
 

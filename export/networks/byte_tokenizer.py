@@ -1,0 +1,35 @@
+"""A tokenizer whose words are bytes: what goes with random weights."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+
+
+def byte_level(size: int, special_tokens: Sequence[str] = ()) -> Tokenizer:
+    """Return a tokenizer of every text: GPT-2's bytes come first, the special tokens last.
+
+    No text is encoded by the tokens in between, but a network with random weights answers with
+    them, and they are decoded as numbers.
+
+    Args:
+        size: number of all tokens: at least 256 and the special ones.
+        special_tokens: never part of a decoded text.
+
+    Source: GPT-2's byte-level alphabet, in which "." is token 13.
+    """
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    numbers = [f"Ġ{number}" for number in range(len(alphabet), size - len(special_tokens))]
+    vocabulary = {token: index for index, token in enumerate([*alphabet, *numbers])}
+    tokenizer = Tokenizer(models.BPE(vocab=vocabulary, merges=[]))
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    tokenizer.add_special_tokens(list(special_tokens))
+    return tokenizer
+
+
+def tokens(tokenizer: Tokenizer) -> list[str]:
+    """Return the tokens in the order of their numbers, the special ones included."""
+    numbers = tokenizer.get_vocab(with_added_tokens=True)
+    return sorted(numbers, key=numbers.__getitem__)

@@ -1,0 +1,114 @@
+"""The speech recogniser on a tiny Whisper with random weights: it loads and runs offline."""
+
+import asyncio
+import json
+import socket
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from export.errors import UnknownNameError
+from export.networks.byte_tokenizer import byte_level
+from export.slots.paper import speech_recognizer
+from server.steps import speech
+from server.steps.step import Tensors
+from tests.parity.sounds import speech as sample_speech
+
+WIDTH = 4
+
+
+async def encode(slot: str, inputs: Mapping[str, NDArray[Any]], outputs: Sequence[str]) -> Tensors:
+    """Answers for slot text_encoder."""
+    assert slot == "text_encoder"
+    answer = {"FEATURES": np.ones((1, WIDTH)), "SENTIMENT": np.float32([[0.2, 0.3, 0.5]])}
+    return {name: answer[name] for name in outputs}
+
+
+@pytest.fixture(scope="module")
+def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("repository")
+    speech_recognizer.make_random(0, folder / "speech_recognizer")
+    (folder / "text_encoder").mkdir()
+    byte_level(300).save(str(folder / "text_encoder" / "tokenizer.json"))
+    return folder
+
+
+@pytest.fixture
+def sound() -> NDArray[np.float32]:
+    return sample_speech()[:48_000]
+
+
+@pytest.fixture
+def recognizer(
+    repository: Path, sound: NDArray[np.float32], monkeypatch: pytest.MonkeyPatch
+) -> speech.SpeechRecognizer:
+    """Made once the sound is there, since from here on there is no network."""
+
+    def refuse(*_: object) -> None:
+        raise AssertionError("the network was asked")
+
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+    return speech.SpeechRecognizer(repository / "speech_recognizer" / "1")
+
+
+def test_it_hears_128_mel_bins_and_every_language(recognizer: speech.SpeechRecognizer) -> None:
+    assert recognizer._whisper.model.n_mels == 128
+    assert recognizer._whisper.feature_extractor.mel_filters.shape[0] == 128
+    assert len(recognizer._whisper.supported_languages) == 100
+
+
+def test_what_it_guesses_is_no_speech(
+    recognizer: speech.SpeechRecognizer, sound: NDArray[np.float32]
+) -> None:
+    outputs = asyncio.run(recognizer.run({"AUDIO": sound}, encode))
+    assert outputs["LENGTH"] == [0]
+    assert json.loads(outputs["EVIDENCE"][0])["absent"] == "no speech was recognised"
+
+
+def test_where_every_guess_counts_it_is_transcribed_translated_and_encoded(
+    recognizer: speech.SpeechRecognizer,
+    sound: NDArray[np.float32],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(speech, "LOG_PROBABILITY_THRESHOLD", -np.inf)
+    monkeypatch.setattr(speech, "NO_SPEECH_THRESHOLD", np.inf)
+    monkeypatch.setattr(speech, "COMPRESSION_RATIO_THRESHOLD", np.inf)
+    outputs = asyncio.run(recognizer.run({"AUDIO": sound}, encode))
+    assert outputs["LENGTH"] == [1]
+    heard = json.loads(outputs["EVIDENCE"][0])["speech"]
+    assert heard["language"] != "en"
+    assert heard["text"] != " ".join(segment["text"] for segment in heard["segments"])
+    assert heard["sentiment"]["positive"] == 0.5
+
+
+def test_a_seed_gives_the_same_weights_and_another_seed_others(
+    repository: Path, tmp_path: Path
+) -> None:
+    def weights(seed: int) -> bytes:
+        speech_recognizer.make_random(seed, tmp_path)
+        return (tmp_path / "1" / "whisper" / "model.bin").read_bytes()
+
+    first = (repository / "speech_recognizer" / "1" / "whisper" / "model.bin").read_bytes()
+    assert weights(0) == first
+    assert weights(1) != first
+
+
+@pytest.mark.parametrize(
+    ("size", "artifact"),
+    [
+        ("large-v3", "whisper_large_v3_model"),
+        ("base", "whisper_weights"),
+        ("tiny", "whisper_tiny_model"),
+    ],
+)
+def test_the_size_is_a_setting(size: str, artifact: str) -> None:
+    assert speech_recognizer.slot(size).files["1/whisper/model.bin"] == artifact
+
+
+def test_an_unknown_size_is_named() -> None:
+    with pytest.raises(UnknownNameError, match=r"'huge'; there are: large-v3, medium"):
+        speech_recognizer.slot("huge")
