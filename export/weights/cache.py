@@ -4,10 +4,13 @@ import hashlib
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
-from export.errors import WeightsError
+from export.errors import ChecksumError, WeightsError
 from export.weights.manifest import Artifact
+
+GIT_DIGITS = 40
 
 
 def cache_folder() -> Path:
@@ -20,9 +23,14 @@ def cache_folder() -> Path:
 
 
 def cached_path(artifact: Artifact) -> Path:
-    """Return where the artifact's file is, or will be. The folder is named by its checksum."""
+    """Return where the artifact's file is, or will be.
+
+    The folder is named by the file's checksum or, where that is unknown, by the hub's repository
+    and revision.
+    """
     file_name = Path(artifact.members[0]).name.removesuffix(".part1")
-    return cache_folder() / "weights" / artifact.sha256[:16] / file_name
+    folder = artifact.sha256[:16] or artifact.packages[0].replace("/", "--")
+    return cache_folder() / "weights" / folder / file_name
 
 
 @contextmanager
@@ -41,6 +49,75 @@ def checksum(path: Path) -> str:
     """Return the sha256 of a file, as 64 hexadecimal digits."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def git_checksum(path: Path) -> str:
+    """Return the name that git gives the file's content, as 40 hexadecimal digits."""
+    digest = hashlib.sha1(f"blob {path.stat().st_size}\0".encode(), usedforsecurity=False)
+    with path.open("rb") as file:
+        while chunk := file.read(1 << 20):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def check(path: Path, expected: str, name: str) -> None:
+    """Check a file against its sha256 (64 digits) or its name in git (40 digits).
+
+    Raises:
+        ChecksumError: it is another file.
+    """
+    kind, found = (
+        ("git checksum", git_checksum(path))
+        if len(expected) == GIT_DIGITS
+        else ("sha256", checksum(path))
+    )
+    if found != expected:
+        raise ChecksumError(f"wrong file for {name!r}: expected {kind} {expected}, found {found}")
+
+
+def expected_checksum(artifact: Artifact) -> str | None:
+    """Return the manifest's checksum, else what the hub told at the first fetch, or None."""
+    found = resolved(artifact)
+    return artifact.sha256 or (found.checksum if found else None)
+
+
+def identity(artifact: Artifact) -> str:
+    """Return a word that changes whenever the artifact's content does, as far as is known."""
+    return expected_checksum(artifact) or f"{artifact.packages[0]}/{artifact.members[0]}"
+
+
+@dataclass(frozen=True)
+class Resolved:
+    """What the hub told of a file whose checksum the manifest does not know.
+
+    Args:
+        commit: the revision, 40 hexadecimal digits.
+        checksum: sha256, or git's name of the content.
+    """
+
+    commit: str
+    checksum: str
+
+
+def resolved(artifact: Artifact) -> Resolved | None:
+    """Return what `remember` has kept, so that every later fetch gets the same file."""
+    try:
+        commit, known = _found_note(artifact).read_text(encoding="ascii").split()
+    except (OSError, ValueError):
+        return None
+    return Resolved(commit, known)
+
+
+def remember(artifact: Artifact, found: Resolved) -> None:
+    """Keep what the hub told, beside the cached file."""
+    note = _found_note(artifact)
+    note.parent.mkdir(parents=True, exist_ok=True)
+    note.write_text(f"{found.commit} {found.checksum}", encoding="ascii")
+
+
+def _found_note(artifact: Artifact) -> Path:
+    path = cached_path(artifact)
+    return path.with_name(path.name + ".found")
 
 
 def is_verified(artifact: Artifact) -> bool:

