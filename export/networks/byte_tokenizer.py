@@ -7,25 +7,26 @@ from collections.abc import Sequence
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 
 
-def byte_level(size: int, special_tokens: Sequence[str] = ()) -> Tokenizer:
-    """Return a tokenizer of every text: GPT-2's bytes come first, the special tokens last.
+def byte_level(size: int, last: Sequence[str] = (), first: Sequence[str] = ()) -> Tokenizer:
+    """Return a tokenizer of every text: GPT-2's 256 bytes between special tokens.
 
-    No text is encoded by the tokens in between, but a network with random weights answers with
-    them, and they are decoded as numbers.
+    What the bytes leave of the size are tokens that no text is encoded by. But a network with
+    random weights answers with them, and they are decoded as numbers.
 
     Args:
         size: number of all tokens: at least 256 and the special ones.
-        special_tokens: never part of a decoded text.
+        last: special tokens, never part of a decoded text, with the highest numbers.
+        first: those with the lowest.
 
     Source: GPT-2's byte-level alphabet, in which "." is token 13.
     """
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
-    numbers = [f"Ġ{number}" for number in range(len(alphabet), size - len(special_tokens))]
-    vocabulary = {token: index for index, token in enumerate([*alphabet, *numbers])}
+    numbers = [f"Ġ{number}" for number in range(len(first) + len(alphabet), size - len(last))]
+    vocabulary = {token: index for index, token in enumerate([*first, *alphabet, *numbers])}
     tokenizer = Tokenizer(models.BPE(vocab=vocabulary, merges=[]))
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
-    tokenizer.add_special_tokens(list(special_tokens))
+    tokenizer.add_special_tokens([*first, *last])
     return tokenizer
 
 

@@ -1,0 +1,4 @@
+from server.steps.translation import Translator
+from server.steps.triton import triton_model
+
+TritonPythonModel = triton_model(Translator)
