@@ -1,0 +1,69 @@
+"""Slot `face_expression`: the crop of a face -> its feature and expression, by a transformer."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from export.options import Format, Precision
+from export.slots.face_expression import CROP_PX, examples
+from export.spec import Files, Network, Slot, Tensor
+from vemoclap_client.contract import EXPRESSIONS
+
+if TYPE_CHECKING:
+    from export.networks.expression_transformer import ExpressionTransformer
+
+FEATURES = 768
+WEIGHTS, CONFIGURATION = "expression_weights", "expression_config"
+
+
+def load(files: Files) -> ExpressionTransformer:
+    """Return trpakov/vit-face-expression in evaluation mode."""
+    from export.networks import expression_transformer
+
+    return expression_transformer.load(files[WEIGHTS], files[CONFIGURATION])
+
+
+def restore(path: Path) -> ExpressionTransformer:
+    """Return the same architecture with the weights of a checkpoint, in evaluation mode.
+
+    Args:
+        path: a state dict as transformers writes it. A `config.json` beside it is heeded.
+
+    Raises:
+        CheckpointError: it does not fit.
+    """
+    from export.networks import expression_transformer
+
+    configuration = path.with_name("config.json")
+    return expression_transformer.load(path, configuration if configuration.is_file() else None)
+
+
+def random() -> ExpressionTransformer:
+    """Return ViT-B/16 as transformers initialises it, in evaluation mode."""
+    from transformers import ViTForImageClassification
+
+    from export.networks import expression_transformer
+
+    model = ViTForImageClassification(expression_transformer.configure())
+    return expression_transformer.ExpressionTransformer(model).eval()
+
+
+SLOT = Slot(
+    name="face_expression",
+    module=__name__,
+    artifacts=(WEIGHTS, CONFIGURATION),
+    network=Network(
+        inputs=(Tensor("CROP", "uint8", (CROP_PX, CROP_PX, 3)),),
+        outputs=(
+            Tensor("FEATURES", "float32", (FEATURES,)),
+            Tensor("PROBABILITIES", "float32", (len(EXPRESSIONS),)),
+        ),
+        load=load,
+        examples=examples,
+        random=random,
+        restore=restore,
+        formats=(Format.ONNX, Format.TORCHSCRIPT),
+        precisions=(Precision.FP32, Precision.FP16, Precision.INT8),
+    ),
+)
