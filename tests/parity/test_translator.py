@@ -116,7 +116,7 @@ def test_every_language_has_a_token(random_folder: Path) -> None:
 
 
 def test_an_unknown_language_is_an_error_that_names_it(random_folder: Path) -> None:
-    with pytest.raises(UnknownLanguageError, match=r"no language 'tlh'; it knows: af, am"):
+    with pytest.raises(UnknownLanguageError, match="not trained with language 'tlh'"):
         translate(random_folder, "nuqneH", "tlh")
 
 

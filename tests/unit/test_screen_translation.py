@@ -1,0 +1,193 @@
+"""On-screen text in other languages: identified and translated where the profile can."""
+
+import asyncio
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from rapidocr.utils.output import RapidOCROutput
+
+from export.networks.byte_tokenizer import byte_level
+from server.repository import read_config
+from server.steps import language, screen
+from server.steps.step import Tensors
+from server.steps.text import TOKEN_LENGTHS
+
+REPOSITORY = Path(__file__).parents[2] / "model_repository"
+LABELS = ("en", "fr", "de", "zh")
+TOKENIZER = byte_level(300)
+GERMAN = "das ist ganz bestimmt ein deutscher satz über das wetter"
+ENGLISH = {"bonjour": "good day", "merci": "thank you", "你好": "good day", "hein": " "}
+LANGUAGES = dict.fromkeys(("bonjour", "merci", "hein"), "fr") | {"你好": "zh", "hallo": "de"}
+
+
+class Slots:
+    """A fake text encoder, language identifier and translator; remembers what they were asked."""
+
+    def __init__(self, certainty: float = 0.95) -> None:
+        self.certainty = certainty
+        self.asked: list[tuple[str, Any]] = []
+
+    async def __call__(
+        self, slot: str, inputs: Mapping[str, NDArray[Any]], outputs: Sequence[str]
+    ) -> Tensors:
+        return await getattr(self, slot)(inputs)
+
+    async def text_encoder(self, inputs: Mapping[str, NDArray[Any]]) -> Tensors:
+        self.asked.append(("text_encoder", texts_of(inputs)))
+        return {"FEATURES": np.ones((1, 4), np.float32), "SENTIMENT": np.ones((1, 3), np.float32)}
+
+    async def language_identifier(self, inputs: Mapping[str, NDArray[Any]]) -> Tensors:
+        texts = texts_of(inputs)
+        self.asked.append(("language_identifier", texts))
+        rest = (1 - self.certainty) / (len(LABELS) - 1)
+        rows = np.full((len(texts), len(LABELS)), rest, np.float32)
+        for row, text in zip(rows, texts, strict=True):
+            row[LABELS.index(LANGUAGES.get(text, "en"))] = self.certainty
+        return {"PROBABILITIES": rows}
+
+    async def translator(self, inputs: Mapping[str, NDArray[Any]]) -> Tensors:
+        pairs = [
+            (text[0].decode(), code[0].decode())
+            for text, code in zip(inputs["TEXT"], inputs["LANGUAGE"], strict=True)
+        ]
+        self.asked.append(("translator", pairs))
+        if any(code == "de" for _, code in pairs):
+            raise RuntimeError("slot translator: out of memory")
+        english = [[ENGLISH.get(text, text.upper()).encode()] for text, _ in pairs]
+        return {"TRANSLATION": np.array(english, object)}
+
+    def asked_of(self, slot: str) -> list[Any]:
+        return [question for name, question in self.asked if name == slot]
+
+
+def texts_of(inputs: Mapping[str, NDArray[Any]]) -> list[str]:
+    assert inputs["INPUT_IDS"].shape[1] in TOKEN_LENGTHS
+    return [
+        TOKENIZER.decode(ids[mask == 1].tolist())
+        for ids, mask in zip(inputs["INPUT_IDS"], inputs["ATTENTION_MASK"], strict=True)
+    ]
+
+
+def read(
+    texts: Sequence[str],
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    filled: Sequence[str] = ("language_identifier", "translator"),
+    slots: Slots | None = None,
+) -> tuple[int, dict[str, Any], Slots]:
+    """Let a screen reader find these texts; return LENGTH, EVIDENCE, and what was asked."""
+    for slot in ("text_encoder", *filled):
+        (folder / slot / "1").mkdir(parents=True)
+        (folder / slot / "1" / "export.json").touch()
+        TOKENIZER.save(str(folder / slot / "tokenizer.json"))
+        (folder / slot / "labels.txt").write_text("\n".join(LABELS))
+    boxes = np.tile(np.float32([[0, 0], [9, 0], [9, 9], [0, 9]]), (len(texts), 1, 1))
+    found = RapidOCROutput(boxes=boxes, txts=tuple(texts), scores=(0.99,) * len(texts))
+    monkeypatch.setattr(screen, "load_ocr", lambda _: lambda *_args, **_kwargs: found)
+    slots = slots or Slots()
+    reader = screen.ScreenReader(folder / "screen_reader" / "1")
+    outputs = asyncio.run(reader.run({"FRAMES": np.zeros((16, 90, 160, 3), np.uint8)}, slots))
+    return int(outputs["LENGTH"][0]), json.loads(outputs["EVIDENCE"][0]), slots
+
+
+def test_only_what_is_foreign_is_translated_and_shown_as_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    length, evidence, slots = read(["Exit", "Bonjour", "Merci"], tmp_path, monkeypatch)
+    assert length == 1
+    assert evidence["absent"] is None
+    found = evidence["screen_text"]
+    assert found["text"] == "exit. good day. thank you"
+    assert found["language"] == "fr"
+    assert [line["text"] for line in found["lines"]] == ["Exit", "Bonjour", "Merci"]
+    assert slots.asked_of("translator") == [[("bonjour", "fr"), ("merci", "fr")]]
+    assert slots.asked_of("text_encoder")[-1] == ["exit. good day. thank you"]
+
+
+def test_what_is_equal_in_english_is_kept_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    texts = ["你好", "BONJOUR", "good day", "bonjour"]
+    _, evidence, slots = read(texts, tmp_path, monkeypatch)
+    assert evidence["screen_text"]["text"] == "good day"
+    assert slots.asked_of("translator") == [[("你好", "zh"), ("bonjour", "fr")]]
+
+
+def test_what_is_uncertain_counts_as_english(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    length, evidence, slots = read(["bonjour"], tmp_path, monkeypatch, slots=Slots(0.89))
+    assert length == 1
+    assert evidence["screen_text"]["language"] == "unknown"
+    assert evidence["screen_text"]["text"] == "bonjour"
+    assert slots.asked_of("translator") == []
+
+
+def test_a_translator_that_fails_makes_the_text_absent(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    length, evidence, slots = read(["Hallo"], tmp_path, monkeypatch)
+    assert length == 0
+    assert evidence["absent"] == (
+        "the on-screen text is in language 'de', which could not be translated: "
+        "slot translator: out of memory"
+    )
+    assert evidence["screen_text"]["text"] == "hallo"
+    assert evidence["screen_text"]["sentiment"] is None
+    assert slots.asked_of("text_encoder") == [[""]]  # how wide features are
+
+
+def test_a_translation_without_words_makes_the_text_absent(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    length, evidence, _ = read(["hein"], tmp_path, monkeypatch)
+    assert length == 0
+    assert evidence["absent"].endswith("'fr', which the translator has no words for")
+    assert evidence["screen_text"]["text"] == "hein"
+
+
+def test_without_a_translator_the_text_is_identified_as_a_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(LANGUAGES, "bonjour. exit", "fr")
+    texts, filled = ["Bonjour", "Exit"], ["language_identifier"]
+    length, evidence, slots = read(texts, tmp_path, monkeypatch, filled)
+    assert length == 0
+    assert evidence["absent"].endswith("'fr', which this profile cannot translate")
+    assert slots.asked_of("language_identifier") == [["bonjour. exit"]]
+
+
+def test_without_an_identifier_the_small_one_is_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, evidence, slots = read([GERMAN], tmp_path, monkeypatch, ["translator"])
+    assert slots.asked_of("language_identifier") == []
+    assert slots.asked_of("translator") == [[(GERMAN, "de")]]
+    assert evidence["screen_text"]["language"] == "de"
+
+
+def test_many_texts_are_asked_about_in_parts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    texts = [f"mot {number}" for number in range(screen.TEXTS_AT_MOST + 3)]
+    for text in texts:
+        monkeypatch.setitem(LANGUAGES, text, "fr")
+    _, evidence, slots = read(texts, tmp_path, monkeypatch)
+    for slot, limit in (
+        ("language_identifier", language.IDENTIFIED_AT_ONCE),
+        ("translator", language.TRANSLATED_AT_ONCE),
+    ):
+        sizes = [len(question) for question in slots.asked_of(slot)]
+        assert max(sizes) <= limit
+        assert sum(sizes) == screen.TEXTS_AT_MOST
+    assert evidence["screen_text"]["text"].startswith("MOT 0. MOT 1. MOT 2")
+
+
+def test_the_translator_takes_what_is_sent_at_once() -> None:
+    config = read_config(REPOSITORY / "translator" / "config.pbtxt")
+    assert config.max_batch_size >= language.TRANSLATED_AT_ONCE
