@@ -1,3 +1,5 @@
+import importlib
+import pkgutil
 import re
 from pathlib import Path
 
@@ -6,6 +8,9 @@ import pytest
 from export.errors import UnknownNameError
 from export.registry import PROFILES
 from export.samples import SAMPLES
+from export.slots import paper
+from export.slots.paper import speech_recognizer
+from export.spec import Slot
 from export.weights import Artifact, artifacts, fetch
 from export.weights.cache import cached_path
 
@@ -53,14 +58,22 @@ def test_what_may_not_be_used_commercially_says_so() -> None:
 
 def test_every_artifact_is_used_and_every_used_one_is_listed() -> None:
     used = set(ONLY_FOR_TESTS)
-    for slots in PROFILES.values():
-        for slot in slots.values():
-            used |= {*slot.artifacts, *slot.files.values()}
+    for slot in (*declared_slots(), *(slot for one in PROFILES.values() for slot in one.values())):
+        used |= {*slot.artifacts, *slot.files.values()}
+    for files in speech_recognizer.SIZES.values():
+        used |= set(files.values())
     for sample in SAMPLES.values():
         used |= set(sample.artifacts)
     assert used <= set(artifacts())
-    unused = set(artifacts()) - used
-    assert {artifacts()[name].registry for name in unused} <= {"hub"}
+    unused = [artifacts()[name] for name in set(artifacts()) - used]
+    assert {artifact.slot for artifact in unused} <= PAPER_ONLY | {"text_encoder"}
+
+
+def declared_slots() -> list[Slot]:
+    """Return those that the modules of the `paper` profile declare."""
+    names = [info.name for info in pkgutil.iter_modules(paper.__path__, f"{paper.__name__}.")]
+    values = [value for name in names for value in vars(importlib.import_module(name)).values()]
+    return [value for value in values if isinstance(value, Slot)]
 
 
 def test_an_artifact_names_a_slot_that_exists() -> None:
