@@ -5,8 +5,19 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from export.exporting import REPOSITORY, Report, export_slot, unchanged
-from export.registry import PROFILES, select
+from export.errors import CheckpointError, UnknownNameError
+from export.exporting import REPOSITORY, Report, export_slot, remove_others, unchanged
+from export.options import (
+    Checkpoint,
+    Format,
+    Options,
+    Precision,
+    Pretrained,
+    Random,
+    Weights,
+)
+from export.parity import allowed
+from export.registry import PROFILES, profile, select
 from export.spec import Slot
 from export.weights import artifacts, fetch_all
 from vemoclap_client.errors import VemoclapError
@@ -32,35 +43,79 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _export(arguments: Sequence[str]) -> None:
+    given = _parser().parse_args(arguments)
+    options = _options(given)
+    slots = select(options.profile, given.slots)
+    if isinstance(options.weights, Checkpoint) and len(slots) != 1:
+        raise UnknownNameError("--checkpoint fills one slot: name it")
+    for number, slot in enumerate(slots, 1):
+        report = None if given.force else unchanged(slot, given.out, options)
+        if report is None:
+            print(f"exporting {slot.name} ({number} of {len(slots)}) ...", flush=True)
+            report = export_slot(slot, given.out, force=True, options=options)
+        print(_line(slot, report), flush=True)
+    if not given.slots:
+        for name in remove_others(profile(options.profile), given.out):
+            print(f"{name:18} emptied: it is not part of profile {options.profile}")
+
+
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         "python -m export",
         description=DESCRIPTION,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("slots", nargs="*", metavar="SLOT", help="slots to fill (default: all)")
-    parser.add_argument("--profile", default="embedded", help=f"one of: {', '.join(PROFILES)}")
-    parser.add_argument("--out", type=Path, default=REPOSITORY, help="model repository to fill")
-    parser.add_argument("--force", action="store_true", help="even where nothing has changed")
-    options = parser.parse_args(arguments)
-    slots = select(options.profile, options.slots)
-    for number, slot in enumerate(slots, 1):
-        report = None if options.force else unchanged(slot, options.out)
-        if report is None:
-            print(f"exporting {slot.name} ({number} of {len(slots)}) ...", flush=True)
-            report = export_slot(slot, options.out, force=True)
-        print(_line(slot, report), flush=True)
+    add = parser.add_argument
+    add("slots", nargs="*", metavar="SLOT", help="slots to fill (default: all)")
+    add(
+        "--profile",
+        help=f"one of: {', '.join(PROFILES)} (default: embedded; with --checkpoint or "
+        "--weights random: paper)",
+    )
+    add("--format", type=Format, choices=list(Format), default=Format.ONNX)
+    add("--precision", type=Precision, choices=list(Precision), default=Precision.FP32)
+    add(
+        "--weights",
+        choices=("pretrained", "random"),
+        default="pretrained",
+        help="random: full-size networks for tests of speed and parity, no network needed",
+    )
+    add("--seed", type=int, default=0, help="of random weights")
+    add("--checkpoint", type=Path, help="fill the one SLOT from this file")
+    add("--out", type=Path, default=REPOSITORY, help="model repository to fill")
+    add("--force", action="store_true", help="even where nothing has changed")
+    return parser
+
+
+def _options(given: argparse.Namespace) -> Options:
+    if given.checkpoint is not None and not given.checkpoint.is_file():
+        raise CheckpointError(f"there is no checkpoint {given.checkpoint}")
+    weights: Weights = Pretrained()
+    if given.checkpoint is not None:
+        weights = Checkpoint(given.checkpoint)
+    elif given.weights == "random":
+        weights = Random(given.seed)
+    default = "embedded" if isinstance(weights, Pretrained) else "paper"
+    return Options(given.profile or default, given.format, given.precision, weights)
 
 
 def _line(slot: Slot, report: Report) -> str:
     if report.skipped:
         return f"{report.slot:18} unchanged"
-    figures = ", ".join(f"{name} {value:.1e}" for name, value in report.differences.items())
-    allowed = (
-        f"largest difference {figures} (allowed {slot.network.tolerance:.0e})"
-        if slot.network
-        else "files in place"
+    return f"{report.slot:18} {report.seconds:5.1f} s  {_found(slot, report)}"
+
+
+def _found(slot: Slot, report: Report) -> str:
+    if slot.network is None or report.precision is None:
+        return "files in place"
+    written = f"{report.format} {report.precision}"
+    if not report.figures:
+        return f"{written}, from a file that was checked by itself"
+    figures = ", ".join(
+        f"{name} {figure:.4f}" if report.precision is Precision.INT8 else f"{name} {figure:.1e}"
+        for name, figure in report.figures.items()
     )
-    return f"{report.slot:18} {report.seconds:5.1f} s  {allowed}"
+    return f"{written}  {figures} ({allowed(slot.network, report.precision)})"
 
 
 def _weights(arguments: Sequence[str]) -> None:

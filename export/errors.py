@@ -5,6 +5,7 @@ ExportError
 ├── WeightsError             an artifact cannot be had
 │   ├── FetchError           no source could deliver it
 │   └── ChecksumError        what was delivered is not the pinned file
+├── StorageError             the repository cannot be written
 ├── CheckpointError          a checkpoint does not fit the network
 ├── SpecMismatchError        graph, specification and config.pbtxt do not name the same tensors
 └── ParityError              the exported network's answers differ from the eager network's
@@ -59,3 +60,9 @@ class CheckpointError(ExportError):
     """A checkpoint does not fit the network; names the keys that are missing and unexpected."""
 
     exit_code = 47
+
+
+class StorageError(ExportError):
+    """The model repository cannot be written: a full disk, or no permission."""
+
+    exit_code = 48

@@ -2,25 +2,36 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from export import configuration, stamp
+from export.errors import CheckpointError, StorageError
 from export.leftovers import remove_leftovers
-from export.spec import Slot
+from export.options import Checkpoint, Format, Options, Precision, Pretrained, Random
+from export.spec import Files, Network, Slot
 from export.weights import fetch_all
+
+if TYPE_CHECKING:
+    import torch
 
 REPOSITORY = stamp.PROJECT / "model_repository"
 CONFIG = "config.pbtxt"
-MODEL = "1/model.onnx"
+VARIANTS = "configs"
+MODEL = f"1/{Format.ONNX.filename}"
 UNFINISHED = ".export-"
 """Start of the name of the folder that an export works in."""
 WRITTEN_BY_HAND = (CONFIG, "labels.txt", "1/model.py")
 """What a slot's folder needs besides what is exported, to be served from another repository."""
+TORCH_CANNOT_WRITE = "PytorchStreamWriter"
 
 
 @dataclass(frozen=True)
@@ -29,27 +40,40 @@ class Report:
 
     Args:
         slot: its name.
-        differences: each output's largest difference from the eager network, relative.
+        format: the one that was written; None for a slot without a network.
+        precision: the one that it computes in.
+        figures: each output's worst figure against the eager network; see `parity.compare`.
         seconds: how long it took.
-        skipped: an earlier export was still good, and the differences are its.
+        skipped: an earlier export was still good, and the figures are its.
     """
 
     slot: str
-    differences: dict[str, float]
+    format: Format | None
+    precision: Precision | None
+    figures: dict[str, float]
     seconds: float
     skipped: bool = False
 
 
-def unchanged(slot: Slot, repository: Path = REPOSITORY) -> Report | None:
+def unchanged(
+    slot: Slot, repository: Path = REPOSITORY, options: Options | None = None
+) -> Report | None:
     """Return the report of an earlier export into this repository, or None if it is not good."""
     started = time.perf_counter()
+    chosen = suited(slot, options or Options())
     folder = repository / slot.name
-    if not stamp.is_current(folder, _stamp(slot)):
+    if not stamp.is_current(folder, _expected(slot, chosen, folder)):
         return None
-    return Report(slot.name, stamp.differences(folder), time.perf_counter() - started, True)
+    figures = stamp.figures(folder)
+    return _report(slot, chosen, figures, time.perf_counter() - started, skipped=True)
 
 
-def export_slot(slot: Slot, repository: Path = REPOSITORY, force: bool = False) -> Report:
+def export_slot(
+    slot: Slot,
+    repository: Path = REPOSITORY,
+    force: bool = False,
+    options: Options | None = None,
+) -> Report:
     """Fill `<repository>/<slot>` unless an earlier export is still good.
 
     Args:
@@ -57,39 +81,117 @@ def export_slot(slot: Slot, repository: Path = REPOSITORY, force: bool = False) 
         repository: model repository. Into another one than the project's own, what is written by
             hand is copied too, so that it can be served as it is.
         force: export even when an earlier export is still good.
+        options: format, precision and weights.
 
     Raises:
         WeightsError: an artifact cannot be had.
+        CheckpointError: the user's checkpoint does not fit, or the slot takes none.
         SpecMismatchError: graph, declaration and config.pbtxt disagree.
-        ParityError: the graph's answers differ too much. The earlier model stays in place.
+        ParityError: the graph's answers differ too much.
+        StorageError: the repository cannot be written. After any of these, the earlier model is
+            still in place.
     """
-    earlier = None if force else unchanged(slot, repository)
+    earlier = None if force else unchanged(slot, repository, options)
     if earlier:
         return earlier
     started = time.perf_counter()
+    chosen = suited(slot, options or Options())
     folder = repository / slot.name
-    (folder / "1").mkdir(parents=True, exist_ok=True)
-    remove_leftovers(folder / "1", UNFINISHED)
-    # Inside the version's folder: Triton looks for no model there, and a move stays on one disk.
-    with tempfile.TemporaryDirectory(dir=folder / "1", prefix=UNFINISHED) as temporary:
-        figures = _fill(slot, Path(temporary), _stamp(slot))
-        _move(Path(temporary), folder)
-    if not folder.samefile(REPOSITORY / slot.name):
-        _copy_handwritten(slot, folder)
-    return Report(slot.name, figures, time.perf_counter() - started)
+    with _storage(slot, folder):
+        (folder / "1").mkdir(parents=True, exist_ok=True)
+        remove_leftovers(folder / "1", UNFINISHED)
+        # Inside the version's folder: Triton looks for no model there, and a move stays on one
+        # disk.
+        with tempfile.TemporaryDirectory(dir=folder / "1", prefix=UNFINISHED) as temporary:
+            figures = _fill(slot, chosen, Path(temporary))
+            _move(Path(temporary), folder)
+        if not folder.samefile(REPOSITORY / slot.name):
+            _copy_handwritten(slot, folder)
+    return _report(slot, chosen, figures, time.perf_counter() - started)
 
 
-def _stamp(slot: Slot) -> stamp.Stamp:
-    return stamp.stamp_of(slot, REPOSITORY / slot.name / CONFIG)
+def suited(slot: Slot, options: Options) -> Options:
+    """Return the options with a format and a precision that the slot's network has."""
+    network = slot.network
+    if network is None:
+        return options
+    formats, precisions = network.formats, network.precisions
+    return Options(
+        options.profile,
+        options.format if options.format in formats else formats[0],
+        options.precision if options.precision in precisions else precisions[0],
+        options.weights,
+    )
 
 
-def _fill(slot: Slot, folder: Path, current: stamp.Stamp) -> dict[str, float]:
+def remove_others(slots: dict[str, Slot], repository: Path = REPOSITORY) -> list[str]:
+    """Remove what an export has put into slots that are not among these; return their names.
+
+    A repository holds one profile: what another has left would be served beside it.
+    """
+    others = [path.parents[1] for path in sorted(repository.glob(f"*/{stamp.STAMP}"))]
+    removed = [folder for folder in others if folder.name not in slots]
+    for folder in removed:
+        _remove(folder, {*stamp.paths(folder), stamp.STAMP})
+    return [folder.name for folder in removed]
+
+
+def _report(
+    slot: Slot, chosen: Options, figures: dict[str, float], seconds: float, skipped: bool = False
+) -> Report:
+    has = slot.network is not None
+    return Report(
+        slot.name,
+        chosen.format if has else None,
+        chosen.precision if has else None,
+        figures,
+        seconds,
+        skipped,
+    )
+
+
+def _expected(slot: Slot, chosen: Options, folder: Path) -> stamp.Stamp:
+    """The stamp that makes an earlier export still good."""
+    expected = _stamp(slot, chosen)
+    earlier = stamp.weights(folder)
+    if slot.is_brought and isinstance(chosen.weights, Pretrained) and "checkpoint" in earlier:
+        expected["weights"] = earlier
+    return expected
+
+
+def _stamp(slot: Slot, chosen: Options) -> stamp.Stamp:
+    return stamp.stamp_of(slot, chosen, REPOSITORY / slot.name / CONFIG)
+
+
+@contextmanager
+def _storage(slot: Slot, folder: Path) -> Iterator[None]:
+    """Make a failure to write a StorageError."""
+    try:
+        yield
+    except OSError as error:
+        raise StorageError(_cannot_write(slot, folder, error)) from error
+    except RuntimeError as error:
+        if TORCH_CANNOT_WRITE not in str(error):
+            raise
+        raise StorageError(_cannot_write(slot, folder, error)) from error
+
+
+def _cannot_write(slot: Slot, folder: Path, error: Exception) -> str:
+    full = isinstance(error, OSError) and error.errno == errno.ENOSPC
+    reason = "the disk is full" if full else str(error)
+    return (
+        f"{slot.name}: cannot write into {folder}: {reason}. What was there before is unchanged. "
+        "Free some space, or choose another folder with --out, and run again."
+    )
+
+
+def _fill(slot: Slot, chosen: Options, folder: Path) -> dict[str, float]:
     """Write all of the slot's files, checked, into an empty folder; the stamp comes last."""
     (folder / "1").mkdir()
-    files = fetch_all({*slot.artifacts, *slot.files.values()})
-    figures = _export_network(slot, files, folder / MODEL) if slot.network else {}
-    for path, name in slot.files.items():
-        _link(files[name], folder / path)
+    current = _stamp(slot, chosen)
+    files = fetch_all(_needed(slot, chosen))
+    figures = _export_network(slot, chosen, files, folder) if slot.network else {}
+    _write_files(slot, chosen, files, folder)
     for path, text in slot.texts.items():
         (folder / path).write_text(text, encoding="utf-8")
     described = stamp.describe(folder, current, _relative_files(folder), figures)
@@ -97,17 +199,82 @@ def _fill(slot: Slot, folder: Path, current: stamp.Stamp) -> dict[str, float]:
     return figures
 
 
-def _export_network(slot: Slot, files: dict[str, Path], path: Path) -> dict[str, float]:
-    from export import graph, parity
+def _needed(slot: Slot, chosen: Options) -> list[str]:
+    """Names of the artifacts that this export is made of."""
+    everything = sorted({*slot.artifacts, *slot.files.values()})
+    match chosen.weights:
+        case Random() if slot.make_random or (slot.network and slot.network.random):
+            return []
+        case Checkpoint() if slot.make is None or slot.make_restored:
+            return sorted(set(slot.files.values()))
+    return everything
+
+
+def _write_files(slot: Slot, chosen: Options, files: Files, folder: Path) -> None:
+    """Write what lies beside the network: artifacts as they are, and what is made of them."""
+    match chosen.weights:
+        case Random(seed) if slot.make_random:
+            slot.make_random(seed, folder)
+            return
+        case Checkpoint(path) if slot.make_restored:
+            slot.make_restored(path, folder)
+        case _ if slot.make and files:
+            slot.make(files, folder)
+    for path_in_folder, name in slot.files.items():
+        if name in files:
+            _link(files[name], folder / path_in_folder)
+
+
+def _export_network(slot: Slot, chosen: Options, files: Files, folder: Path) -> dict[str, float]:
+    from export import parity
 
     network = slot.network
     assert network is not None
+    path = folder / "1" / chosen.format.filename
+    if isinstance(chosen.weights, Checkpoint) and network.compose:
+        network.compose(chosen.weights.path, path)
+        return {}
     configured = configuration.read(REPOSITORY / slot.name / CONFIG)
     configuration.check(slot.name, network, configured)
-    eager = network.load(files)
+    eager = _build(slot, network, chosen, files)
+    cases = parity.references(network, eager)
+    write_network(slot.name, network, eager, chosen, path)
+    return parity.compare(slot.name, network, cases, path, chosen.precision)
+
+
+def write_network(
+    slot: str, network: Network, eager: torch.nn.Module, chosen: Options, path: Path
+) -> None:
+    """Write the eager network to `path` in the chosen format and precision, unchecked."""
+    from export import graph, precision, torchscript
+
+    if chosen.precision is Precision.FP16:
+        eager = precision.halve(eager)
+    if chosen.format is Format.TORCHSCRIPT:
+        if chosen.precision is Precision.INT8:
+            eager = precision.quantise(eager)
+        torchscript.write(network, eager, path)
+        return
     graph.write(network, eager, path)
-    graph.finish(slot.name, network, configured, path)
-    return parity.compare(slot.name, network, eager, path)
+    configured = configuration.read(REPOSITORY / slot / CONFIG)
+    graph.finish(slot, network, configured, chosen.weights, path)
+    if chosen.precision is Precision.INT8:
+        precision.quantise_onnx(path)
+
+
+def _build(slot: Slot, network: Network, chosen: Options, files: Files) -> torch.nn.Module:
+    import torch
+
+    match chosen.weights:
+        case Checkpoint(path):
+            if network.restore is None:
+                raise CheckpointError(f"slot {slot.name} of this profile takes no checkpoint")
+            return network.restore(path)
+        case Random(seed) if network.random:
+            with torch.random.fork_rng():
+                torch.manual_seed(seed)
+                return network.random()
+    return network.load(files)
 
 
 def _link(source: Path, target: Path) -> None:
@@ -120,19 +287,32 @@ def _link(source: Path, target: Path) -> None:
 
 
 def _move(source: Path, folder: Path) -> None:
-    """Move every file into place; the stamp last, so that it never speaks for missing files."""
-    paths = sorted(_relative_files(source), key=lambda path: (path == stamp.STAMP, path))
+    """Move every file into place, and remove what an earlier export has left besides.
+
+    The stamp comes last, so that it never speaks for missing files.
+    """
+    earlier = stamp.paths(folder)
+    paths = [path for path in sorted(_relative_files(source)) if path != stamp.STAMP]
     (folder / stamp.STAMP).unlink(missing_ok=True)
     for path in paths:
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         (source / path).replace(folder / path)
+    _remove(folder, earlier - set(paths))
+    (source / stamp.STAMP).replace(folder / stamp.STAMP)
+
+
+def _remove(folder: Path, paths: set[str]) -> None:
+    for path in paths:
+        (folder / path).unlink(missing_ok=True)
 
 
 def _copy_handwritten(slot: Slot, folder: Path) -> None:
-    for path in WRITTEN_BY_HAND:
-        source = REPOSITORY / slot.name / path
-        if source.is_file() and path not in slot.texts:
-            shutil.copyfile(source, folder / path)
+    source, exported = REPOSITORY / slot.name, stamp.paths(folder)
+    variants = [str(path.relative_to(source)) for path in source.glob(f"{VARIANTS}/*.pbtxt")]
+    for path in (*WRITTEN_BY_HAND, *variants):
+        if (source / path).is_file() and path not in exported:
+            (folder / path).parent.mkdir(exist_ok=True)
+            shutil.copyfile(source / path, folder / path)
 
 
 def _relative_files(folder: Path) -> list[str]:

@@ -12,6 +12,7 @@ import torch
 
 from export.configuration import VARIES, Configuration
 from export.errors import SpecMismatchError
+from export.options import Weights
 from export.spec import Arrays, Network, Tensor
 
 OPSET = 18
@@ -53,7 +54,9 @@ def _dynamic_axes(tensor: Tensor) -> dict[int, object]:
     return dict.fromkeys([0, *varying], torch.export.Dim.DYNAMIC)
 
 
-def finish(slot: str, network: Network, configuration: Configuration, path: Path) -> None:
+def finish(
+    slot: str, network: Network, configuration: Configuration, weights: Weights, path: Path
+) -> None:
     """Check the traced graph's names and axes, then declare its sizes as config.pbtxt does.
 
     Native Triton refuses a size that is -1 in config.pbtxt and fixed in the graph. Which number
@@ -64,7 +67,7 @@ def finish(slot: str, network: Network, configuration: Configuration, path: Path
     """
     model = onnx.load(path)
     if network.finish is not None:
-        network.finish(model)
+        network.finish(model, weights)
     for infos, declared, configured in (
         (model.graph.input, network.inputs, configuration.inputs),
         (model.graph.output, network.outputs, configuration.outputs),

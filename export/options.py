@@ -66,6 +66,7 @@ Weights = Pretrained | Random | Checkpoint
 class Options:
     """An export's choices. A slot that has no such format or precision takes its first."""
 
+    profile: str = "embedded"
     format: Format = Format.ONNX
     precision: Precision = Precision.FP32
     weights: Weights = field(default_factory=Pretrained)

@@ -1,7 +1,7 @@
 """Profile -> slot's name -> what fills it. The only list of slots."""
 
 from export.errors import UnknownNameError
-from export.fusion import zero_shot
+from export.fusion import attention, zero_shot
 from export.slots import (
     audio_encoder,
     face_detector,
@@ -13,17 +13,25 @@ from export.slots import (
 )
 from export.spec import Slot
 
+
+def _by_name(*slots: Slot) -> dict[str, Slot]:
+    return {slot.name: slot for slot in slots}
+
+
 PROFILES: dict[str, dict[str, Slot]] = {
-    "embedded": {
-        "image_encoder": image_encoder.SLOT,
-        "audio_encoder": audio_encoder.SLOT,
-        "face_detector": face_detector.SLOT,
-        "face_expression": face_expression.SLOT,
-        "text_encoder": text_encoder.SLOT,
-        "speech_recognizer": speech_recognizer.SLOT,
-        "screen_reader": screen_reader.SLOT,
-        "fusion": zero_shot.SLOT,
-    },
+    "embedded": _by_name(
+        image_encoder.SLOT,
+        audio_encoder.SLOT,
+        face_detector.SLOT,
+        face_expression.SLOT,
+        text_encoder.SLOT,
+        speech_recognizer.SLOT,
+        screen_reader.SLOT,
+        zero_shot.SLOT,
+    ),
+    "paper": _by_name(
+        attention.SLOT,
+    ),
 }
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from export.options import Format, Precision
+from export.options import Format, Precision, Weights
 
 if TYPE_CHECKING:
     import onnx
@@ -68,11 +68,14 @@ class Network:
         cases: number of cases: a second length, a second pattern of absence.
         tolerance: largest difference allowed in fp32, relative to the reference's largest
             magnitude.
-        finish: edits the ONNX graph after export, before it is checked.
+        finish: edits the ONNX graph after export, before it is checked; told which weights are
+            in it.
         random: builds the full-size architecture with random weights, in evaluation mode. The
             caller seeds torch's global generator.
         restore: builds the eager module, in evaluation mode, from a checkpoint that the user
             brings; raises CheckpointError where it does not fit.
+        compose: (checkpoint, path) -> writes the finished ONNX graph from an ONNX file that the
+            user brings, and checks it; raises CheckpointError where it does not fit.
         formats: those it can be written in; the first is the default.
         precisions: those it can compute in; the first is the default.
     """
@@ -83,9 +86,10 @@ class Network:
     examples: Callable[[int, int], Arrays]
     cases: int = 1
     tolerance: float = FP32_TOLERANCE
-    finish: Callable[[onnx.ModelProto], None] | None = None
+    finish: Callable[[onnx.ModelProto, Weights], None] | None = None
     random: Callable[[], torch.nn.Module] | None = None
     restore: Callable[[Path], torch.nn.Module] | None = None
+    compose: Callable[[Path, Path], None] | None = None
     formats: tuple[Format, ...] = (Format.ONNX,)
     precisions: tuple[Precision, ...] = (Precision.FP32,)
 
@@ -108,6 +112,8 @@ class Slot:
             any network. Where neither this nor `network.random` is there, `files` are fetched in
             any case: they come from a package registry.
         make_restored: (checkpoint, folder) -> the same for a checkpoint that the user brings.
+        is_brought: its weights may not be fetched; an earlier export from the user's checkpoint is
+            kept.
     """
 
     name: str
@@ -120,6 +126,7 @@ class Slot:
     make: Callable[[Files, Path], None] | None = None
     make_random: Callable[[int, Path], None] | None = None
     make_restored: Callable[[Path, Path], None] | None = None
+    is_brought: bool = False
 
 
 def generator(*seed: int) -> np.random.Generator:

@@ -4,31 +4,57 @@ import ast
 import hashlib
 import json
 from collections.abc import Iterable, Iterator
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from export.options import Options
 from export.spec import Slot
 from export.weights.manifest import artifact
 
 PROJECT = Path(__file__).parents[1]
 ROOTS = {"export": PROJECT, "vemoclap_client": PROJECT / "client"}
-LIBRARIES = ("numpy", "onnx", "onnxruntime", "onnxscript", "torch", "transformers")
+LIBRARIES = (
+    "ctranslate2",
+    "numpy",
+    "onnx",
+    "onnxruntime",
+    "onnxscript",
+    "open_clip_torch",
+    "speechbrain",
+    "torch",
+    "transformers",
+)
 STAMP = "1/export.json"
 
 Stamp = dict[str, object]
 
 
-def stamp_of(slot: Slot, configuration: Path) -> Stamp:
+def stamp_of(slot: Slot, options: Options, configuration: Path) -> Stamp:
     """Return everything that decides what the slot's export looks like."""
     names = sorted({*slot.artifacts, *slot.files.values()})
     data = [*slot.data, configuration]
     return {
+        "profile": options.profile,
+        "weights": options.weights.describe(),
+        "format": options.format if slot.network else None,
+        "precision": options.precision if slot.network else None,
         "module": slot.module,
         "artifacts": {name: artifact(name).sha256 for name in names},
         "sources": sources_checksum([slot.module, "export.exporting"], data),
         "texts": dict(slot.texts),
-        "libraries": {name: version(name) for name in LIBRARIES} if slot.network else {},
+        "libraries": _versions() if slot.network or slot.make else {},
     }
+
+
+def _versions() -> dict[str, str | None]:
+    return {name: _version(name) for name in LIBRARIES}
+
+
+def _version(library: str) -> str | None:
+    try:
+        return version(library)
+    except PackageNotFoundError:
+        return None
 
 
 def sources_checksum(modules: list[str], data: Iterable[Path] = ()) -> str:
@@ -47,16 +73,32 @@ def is_current(folder: Path, stamp: Stamp) -> bool:
         return False
 
 
-def differences(folder: Path) -> dict[str, float]:
+def figures(folder: Path) -> dict[str, float]:
     """Return the parity figures that an earlier export has left."""
     earlier = json.loads((folder / STAMP).read_text(encoding="utf-8"))
-    return dict(earlier["differences"])
+    return dict(earlier["figures"])
+
+
+def weights(folder: Path) -> str:
+    """Return what weights an earlier export has put there, in a word; "" without one."""
+    try:
+        return str(json.loads((folder / STAMP).read_text(encoding="utf-8"))["stamp"]["weights"])
+    except (OSError, ValueError, KeyError):
+        return ""
+
+
+def paths(folder: Path) -> set[str]:
+    """Return the files that an earlier export has put into the folder, but for its stamp."""
+    try:
+        return set(json.loads((folder / STAMP).read_text(encoding="utf-8"))["sizes"])
+    except (OSError, ValueError, KeyError):
+        return set()
 
 
 def describe(folder: Path, stamp: Stamp, paths: Iterable[str], figures: dict[str, float]) -> str:
     """Return the stamp's file's content for the files at `paths` of the folder."""
     sizes = {path: (folder / path).stat().st_size for path in sorted(paths)}
-    document = {"stamp": stamp, "sizes": sizes, "differences": figures}
+    document = {"stamp": stamp, "sizes": sizes, "figures": figures}
     return json.dumps(document, indent=1) + "\n"
 
 

@@ -21,7 +21,8 @@ class Head:
     """The fusion head that answered.
 
     Attributes:
-        kind: "zero-shot" or "attention".
+        kind: "zero-shot", "attention", or "random" for random weights, whose answers mean
+            nothing.
         trained_on: name of its training data; None for a head that saw none.
     """
 
@@ -29,6 +30,8 @@ class Head:
     trained_on: str | None
 
     def __str__(self) -> str:
+        if self.kind == "random":
+            return "random weights: these numbers mean nothing"
         if self.trained_on is None:
             return f"{self.kind} (not trained on Ekman-6 or any other emotion data)"
         return f"{self.kind} (trained on {self.trained_on})"

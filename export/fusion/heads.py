@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from export.options import Random, Weights
 from export.spec import Arrays, Tensor, generator
 from vemoclap_client.contract import (
     CONTRIBUTIONS,
@@ -21,6 +22,9 @@ from vemoclap_client.contract import (
 
 if TYPE_CHECKING:
     import onnx
+
+RANDOM = "random"
+"""Kind of a head whose weights are random: its answers mean nothing."""
 
 ROWS = dict.fromkeys(MODALITIES, FRAME_COUNT) | {"speech": 1, "text": 1}
 """Modality -> rows of its padded features."""
@@ -63,16 +67,24 @@ def examples(widths: dict[str, int]) -> Callable[[int, int], Arrays]:
 
 def name_in_graph(
     profile: str, kind: str, trained_on: str | None
-) -> Callable[[onnx.ModelProto], None]:
+) -> Callable[[onnx.ModelProto, Weights], None]:
     """Return an edit that adds output HEAD, string [n, 1]: a JSON document, the same every time.
 
-    An answer then names the head that gave it, whatever lies in the folder by then.
+    An answer then names the head that gave it, whatever lies in the folder by then. Random weights
+    are called so.
     """
-    document = json.dumps({"profile": profile, "kind": kind, "trained_on": trained_on})
 
-    def edit(model: onnx.ModelProto) -> None:
+    def edit(model: onnx.ModelProto, weights: Weights) -> None:
         from onnx import TensorProto, helper, numpy_helper
 
+        is_random = isinstance(weights, Random)
+        document = json.dumps(
+            {
+                "profile": profile,
+                "kind": RANDOM if is_random else kind,
+                "trained_on": None if is_random else trained_on,
+            }
+        )
         graph = model.graph
         one = numpy_helper.from_array(np.array([1]), "head_columns")
         name = numpy_helper.from_array(np.array([[document]], object), "head_document")

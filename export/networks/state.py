@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
@@ -55,7 +56,7 @@ def _named(what: str, keys: list[str]) -> str:
     return f"{len(keys)} keys {what}: {', '.join(keys[:MOST_NAMED])}{more}"
 
 
-def read_checkpoint(path: Path) -> dict[str, object]:
+def read_checkpoint(path: Path) -> dict[str, Any]:
     """Read a file that torch.save or safetensors wrote, without running code that it may hold.
 
     Raises:
@@ -68,9 +69,10 @@ def read_checkpoint(path: Path) -> dict[str, object]:
             return dict(load_file(path))
         content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:
+        reason = (str(error) or type(error).__name__).splitlines()[0]
         raise CheckpointError(
-            f"{path} cannot be read as a checkpoint: {str(error).splitlines()[0]}. It must be a "
-            "file of weights that torch.save or safetensors wrote."
+            f"{path} cannot be read as a checkpoint: {reason}. It must be a file of weights that "
+            "torch.save or safetensors wrote."
         ) from error
     if not isinstance(content, dict):
         raise CheckpointError(f"{path} holds a {type(content).__name__}, not a state dict.")

@@ -67,12 +67,13 @@ def test_a_slot_is_announced_before_it_is_exported_but_not_where_it_is_unchanged
 ) -> None:
     told = []
 
-    def earlier(slot: Slot, _: Path) -> Report | None:
-        return Report(slot.name, {}, 0.0, True) if slot.name == "fusion" else None
+    def earlier(slot: Slot, *_: object) -> Report | None:
+        is_good = slot.name == "fusion"
+        return Report(slot.name, None, None, {}, 0.0, skipped=True) if is_good else None
 
-    def export(slot: Slot, _: Path, force: bool) -> Report:
+    def export(slot: Slot, *_: object, **__: object) -> Report:
         told.append(capsys.readouterr().out)
-        return Report(slot.name, {}, 1.0)
+        return Report(slot.name, None, None, {}, 1.0)
 
     monkeypatch.setattr(cli, "unchanged", earlier)
     monkeypatch.setattr(cli, "export_slot", export)

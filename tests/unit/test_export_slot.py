@@ -2,6 +2,7 @@
 
 import json
 import time
+import warnings
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,9 +11,11 @@ import onnx
 import pytest
 import torch
 
-from export import leftovers, stamp
-from export.errors import ParityError, SpecMismatchError
-from export.exporting import MODEL, export_slot
+from export import leftovers, parity, stamp
+from export.errors import CheckpointError, ParityError, SpecMismatchError
+from export.exporting import MODEL, export_slot, remove_others, unchanged
+from export.networks.state import load_state, read_checkpoint
+from export.options import Checkpoint, Format, Options, Precision, Random, Weights
 from export.parity import largest_difference
 from export.slots import audio_encoder
 from export.spec import Arrays, Files, Network, Slot, Tensor
@@ -21,13 +24,36 @@ WINDOW = audio_encoder.WINDOW
 
 
 class Toy(torch.nn.Module):
+    """Peaks of the quarters, through a layer with random weights."""
+
+    FLOAT32_PARTS = ("scale",)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.scale = torch.nn.LayerNorm(4)
+        self.layer = torch.nn.Linear(4, 4)
+        self.gain = torch.nn.Parameter(torch.ones(4))
+
     def forward(self, window: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        peaks = window.reshape(-1, 4, WINDOW // 4).amax(2) + 1.0
-        return peaks, peaks.mean(1, keepdim=True)
+        peaks = self.scale(window.reshape(-1, 4, WINDOW // 4).amax(2) + 1.0)
+        # A tensor made here must lie where the input does.
+        shift = torch.ones(window.shape[0], 1, device=window.device)
+        mixed = self.layer(peaks.to(self.gain.dtype) * self.gain).float() + shift
+        return mixed, mixed.mean(1, keepdim=True)
+
+
+def build() -> torch.nn.Module:
+    return Toy().eval()
 
 
 def load(_: Files) -> torch.nn.Module:
-    return Toy().eval()
+    with torch.random.fork_rng():
+        torch.manual_seed(7)
+        return build()
+
+
+def restore(path: Path) -> torch.nn.Module:
+    return load_state(build(), read_checkpoint(path), path)
 
 
 def examples(batch: int, case: int) -> Arrays:
@@ -40,16 +66,20 @@ NETWORK = Network(
     outputs=(Tensor("FEATURES", "float32", (4,)), Tensor("EVENTS", "float32", (1,))),
     load=load,
     examples=examples,
+    random=build,
+    restore=restore,
+    formats=tuple(Format),
+    precisions=tuple(Precision),
 )
 TOY = Slot("audio_encoder", __name__, network=NETWORK, texts={"labels.txt": "Peak\n"})
 
 
-def spoil(model: onnx.ModelProto) -> None:
-    """Change a constant of the graph by one part in a thousand."""
+def spoil(model: onnx.ModelProto, _: Weights) -> None:
+    """Change a constant of the graph by a hundredth."""
     for initializer in model.graph.initializer:
         value = onnx.numpy_helper.to_array(initializer)
-        if value.dtype == np.float32 and value.size == 1:
-            spoilt = onnx.numpy_helper.from_array(value * np.float32(1.001), initializer.name)
+        if value.dtype == np.float32 and np.abs(value).max() > 0:
+            spoilt = onnx.numpy_helper.from_array(value * np.float32(1.01), initializer.name)
             initializer.CopyFrom(spoilt)
             return
     raise AssertionError("no constant to spoil")
@@ -61,7 +91,7 @@ def with_network(**changes: object) -> Slot:
 
 def test_another_folder_becomes_a_servable_repository(tmp_path: Path) -> None:
     report = export_slot(TOY, tmp_path)
-    assert max(report.differences.values()) <= NETWORK.tolerance
+    assert max(report.figures.values()) <= NETWORK.tolerance
     folder = tmp_path / "audio_encoder"
     files = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
     assert files == {"config.pbtxt", "labels.txt", MODEL, "1/export.json"}
@@ -72,7 +102,7 @@ def test_a_second_export_is_skipped_until_something_changes(tmp_path: Path) -> N
     first = export_slot(TOY, tmp_path)
     second = export_slot(TOY, tmp_path)
     assert second.skipped
-    assert second.differences == first.differences
+    assert second.figures == first.figures
     assert not export_slot(replace(TOY, texts={"labels.txt": "Other\n"}), tmp_path).skipped
     (tmp_path / "audio_encoder" / MODEL).write_bytes(b"cut off")
     assert not export_slot(replace(TOY, texts={"labels.txt": "Other\n"}), tmp_path).skipped
@@ -124,13 +154,13 @@ def test_sizes_left_open_in_the_configuration_get_a_word(tmp_path: Path) -> None
 def test_a_parity_miss_fails_and_keeps_the_earlier_model(tmp_path: Path) -> None:
     export_slot(TOY, tmp_path)
     earlier = (tmp_path / "audio_encoder" / MODEL).read_bytes()
-    with pytest.raises(ParityError, match=r"audio_encoder: FEATURES differs .* by \d.\de-0\d"):
+    with pytest.raises(ParityError, match=r"audio_encoder: FEATURES differs .* by \d\.\de-\d\d"):
         export_slot(with_network(finish=spoil), tmp_path, force=True)
     assert (tmp_path / "audio_encoder" / MODEL).read_bytes() == earlier
 
 
 def test_an_interrupted_export_keeps_the_earlier_model(tmp_path: Path) -> None:
-    def interrupted(_: onnx.ModelProto) -> None:
+    def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
     export_slot(TOY, tmp_path)
@@ -161,6 +191,111 @@ def test_a_wrong_declaration_fails(
     with pytest.raises(SpecMismatchError, match=message):
         export_slot(with_network(outputs=outputs), tmp_path)
     assert not (tmp_path / "audio_encoder" / MODEL).exists()
+
+
+@pytest.mark.parametrize("precision", Precision)
+@pytest.mark.parametrize("chosen", Format)
+def test_every_format_and_precision_is_written_and_checked(
+    chosen: Format, precision: Precision, tmp_path: Path
+) -> None:
+    options = Options(format=chosen, precision=precision)
+    report = export_slot(TOY, tmp_path, options=options)
+    assert (report.format, report.precision) == (chosen, precision)
+    assert set(report.figures) == {"FEATURES", "EVENTS"}
+    stamped = json.loads((tmp_path / "audio_encoder" / "1" / "export.json").read_text())
+    assert set(stamped["sizes"]) == {f"1/{chosen.filename}", "labels.txt"}
+    exact = precision is Precision.FP32
+    assert (max(report.figures.values()) < 1e-5) == exact
+    assert unchanged(TOY, tmp_path, options) is not None
+    assert unchanged(TOY, tmp_path) is None or (chosen, precision) == (Format.ONNX, Precision.FP32)
+
+
+def test_another_format_replaces_the_earlier_model(tmp_path: Path) -> None:
+    export_slot(TOY, tmp_path)
+    export_slot(TOY, tmp_path, options=Options(format=Format.TORCHSCRIPT))
+    version = tmp_path / "audio_encoder" / "1"
+    assert sorted(path.name for path in version.iterdir()) == ["export.json", "model.pt"]
+
+
+def test_torchscript_follows_the_device_of_its_input(tmp_path: Path) -> None:
+    export_slot(TOY, tmp_path, options=Options(format=Format.TORCHSCRIPT))
+    with warnings.catch_warnings(action="ignore"):
+        loaded = torch.jit.load(tmp_path / "audio_encoder" / "1" / "model.pt")
+    assert "prim::device" in str(loaded.graph)
+    assert 'value="cpu"' not in str(loaded.graph)
+
+
+@pytest.mark.parametrize("precision", [Precision.FP16, Precision.INT8])
+def test_a_reduced_precision_that_is_too_coarse_fails(
+    precision: Precision, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(parity, "FP16_TOLERANCE", 1e-9)
+    monkeypatch.setattr(parity, "INT8_COSINE", 1.0)
+    with pytest.raises(ParityError, match="audio_encoder: FEATURES"):
+        export_slot(TOY, tmp_path, options=Options(precision=precision))
+
+
+def test_random_weights_differ_by_seed_and_are_the_same_for_the_same(tmp_path: Path) -> None:
+    contents = []
+    for number, seed in enumerate((0, 0, 1)):
+        folder = tmp_path / str(number)
+        export_slot(TOY, folder, options=Options(weights=Random(seed)))
+        contents.append((folder / "audio_encoder" / MODEL).read_bytes())
+    assert contents[0] == contents[1]
+    assert contents[0] != contents[2]
+
+
+def test_a_checkpoint_that_the_user_brings_is_exported(tmp_path: Path) -> None:
+    path = tmp_path / "toy.pt"
+    torch.save(load({}).state_dict(), path)
+    export_slot(TOY, tmp_path / "a", options=Options(weights=Checkpoint(path)))
+    export_slot(TOY, tmp_path / "b")
+    ours, theirs = (tmp_path / name / "audio_encoder" / MODEL for name in "ab")
+    assert ours.read_bytes() == theirs.read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"layer.bias": None}, r"1 keys missing: layer\.bias"),
+        ({"head.bias": torch.zeros(2)}, r"1 keys unexpected: head\.bias"),
+        (
+            {"layer.bias": torch.zeros(3)},
+            r"1 keys of another shape: layer\.bias \(3,\) instead of \(4,\)",
+        ),
+    ],
+)
+def test_a_checkpoint_that_does_not_fit_is_told_by_its_keys(
+    change: dict[str, torch.Tensor | None], message: str, tmp_path: Path
+) -> None:
+    export_slot(TOY, tmp_path)
+    earlier = (tmp_path / "audio_encoder" / MODEL).read_bytes()
+    state = {**load({}).state_dict(), **change}
+    path = tmp_path / "toy.pt"
+    torch.save({name: value for name, value in state.items() if value is not None}, path)
+    with pytest.raises(CheckpointError, match=message):
+        export_slot(TOY, tmp_path, options=Options(weights=Checkpoint(path)))
+    assert (tmp_path / "audio_encoder" / MODEL).read_bytes() == earlier
+
+
+@pytest.mark.parametrize("content", [b"", b"no checkpoint", None])
+def test_a_file_that_is_no_checkpoint_is_named(content: bytes | None, tmp_path: Path) -> None:
+    path = tmp_path / "toy.pt"
+    if content is None:
+        torch.save([1, 2], path)
+    else:
+        path.write_bytes(content)
+    with pytest.raises(CheckpointError, match=r"toy\.pt"):
+        export_slot(TOY, tmp_path, options=Options(weights=Checkpoint(path)))
+
+
+def test_what_another_profile_has_left_is_removed(tmp_path: Path) -> None:
+    export_slot(TOY, tmp_path)
+    assert remove_others({"audio_encoder": TOY}, tmp_path) == []
+    assert remove_others({}, tmp_path) == ["audio_encoder"]
+    folder = tmp_path / "audio_encoder"
+    left = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+    assert left == {"config.pbtxt"}
 
 
 def test_a_difference_is_relative_and_nan_counts_as_infinite() -> None:

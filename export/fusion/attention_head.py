@@ -1,0 +1,154 @@
+"""VEMOCLAP's cross-attention head, written from the paper's description.
+
+Source: Sulun, Viana, Davies: VEMOCLAP (arXiv 2410.21303); the names of the weights are those of
+the released checkpoint.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from itertools import permutations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from vemoclap_client.contract import EMOTIONS, MODALITIES
+
+UPSTREAM_NAMES = {
+    "image": "clip",
+    "audio": "beats",
+    "face": "face_emotion",
+    "speech": "asr_sentiment",
+    "text": "ocr_sentiment",
+}
+"""Modality -> the name of its feature in the released checkpoint."""
+
+SEQUENCES = ("beats", "clip", "face_emotion")
+SINGLE_ROWS = ("asr_sentiment", "ocr_sentiment")
+PAIRS = tuple(f"{a}_{b}" for a, b in permutations(SEQUENCES, 2))
+
+WIDTH = 512
+HEADS = 4
+"""The released program builds 4, whatever its configuration says; a checkpoint fits either."""
+
+
+class AttentionHead(nn.Module):
+    """Features of five modalities -> probabilities of six emotions, and what each contributed."""
+
+    minimum: Tensor
+    span: Tensor
+    kept: Tensor
+
+    def __init__(
+        self,
+        widths: Mapping[str, int],
+        ranges: Mapping[str, tuple[float, float]],
+        heads: int = HEADS,
+    ) -> None:
+        """Build the layers, with random weights.
+
+        Args:
+            widths: modality -> width of its features.
+            ranges: modality -> smallest and largest value of its features in the training data.
+            heads: of each attention; must divide 512.
+        """
+        super().__init__()
+        self.heads = heads
+        named = {UPSTREAM_NAMES[modality]: width for modality, width in widths.items()}
+        self.encoders = nn.ModuleDict(
+            {name: nn.Linear(width, WIDTH) for name, width in named.items()}
+        )
+        for projection in ("query_proj", "key_proj", "value_proj"):
+            layers = {name: nn.Linear(WIDTH, WIDTH) for name in SEQUENCES}
+            self.add_module(projection, nn.ModuleDict(layers))
+        self.attention_layers = nn.ModuleDict(
+            {pair: nn.MultiheadAttention(WIDTH, heads, batch_first=True) for pair in PAIRS}
+        )
+        self.attn_norms = nn.ModuleDict({pair: nn.LayerNorm(WIDTH) for pair in PAIRS})
+        vectors = len(PAIRS) + len(SINGLE_ROWS)
+        self.cls_mlp = nn.Sequential(nn.Linear(vectors * WIDTH, len(EMOTIONS)))
+        limits = torch.tensor([ranges[modality] for modality in MODALITIES])
+        self.register_buffer("minimum", limits[:, 0], persistent=False)
+        self.register_buffer("span", limits[:, 1] - limits[:, 0], persistent=False)
+        self.register_buffer("kept", _leave_one_out(), persistent=False)
+
+    def forward(
+        self,
+        image: Tensor,
+        audio: Tensor,
+        face: Tensor,
+        speech: Tensor,
+        text: Tensor,
+        lengths: Tensor,
+    ) -> tuple[Tensor, Tensor]:
+        """Return PROBABILITIES float32 [n, 6] and CONTRIBUTIONS float32 [n, 5, 6].
+
+        A contribution is p(all) - p(without that modality).
+
+        Args:
+            image: float32 [n, 16, width], raw and zero-padded, as all of them.
+            audio: float32 [n, 16, width].
+            face: float32 [n, 16, width].
+            speech: float32 [n, 1, width].
+            text: float32 [n, 1, width].
+            lengths: int32 [n, 5], real rows of each; 0 = absent.
+        """
+        features = {}
+        for index, (modality, rows) in enumerate(
+            zip(MODALITIES, (image, audio, face, speech, text), strict=True)
+        ):
+            normalised = self._normalise(rows, lengths[:, index], index)
+            # All variants, everything and each modality left out, in one batch: [n * 6, ...].
+            variants = normalised[:, None] * self.kept[:, index, None, None]
+            features[UPSTREAM_NAMES[modality]] = variants.flatten(0, 1)
+        answers = torch.softmax(self.logits(features), dim=-1)
+        variants = answers.reshape(-1, len(MODALITIES) + 1, len(EMOTIONS))
+        probabilities = variants[:, 0]
+        return probabilities, probabilities[:, None] - variants[:, 1:]
+
+    def logits(self, features: Mapping[str, Tensor]) -> Tensor:
+        """Return float32 [n, 6] from normalised, zero-padded features by their upstream names."""
+        encoded = {name: layer(features[name]) for name, layer in self.encoders.items()}
+        vectors = {name: encoded[name][:, 0] for name in SINGLE_ROWS}
+        for a, b in permutations(SEQUENCES, 2):
+            vectors[f"{a}_{b}"] = self._attend(f"{a}_{b}", a, b, encoded)
+        joined = torch.cat([vectors[name] for name in sorted(vectors)], dim=-1)
+        scores: Tensor = self.cls_mlp(functional.relu(joined))
+        return scores
+
+    def _normalise(self, rows: Tensor, length: Tensor, index: int) -> Tensor:
+        """Scale by the training data's range; what is padded or absent is zero, not scaled."""
+        real = torch.arange(rows.shape[1], device=rows.device) < length[:, None]
+        scaled = (rows - self.minimum[index]) / self.span[index]
+        return scaled * real[..., None].to(rows.dtype)
+
+    def _attend(self, pair: str, a: str, b: str, encoded: Mapping[str, Tensor]) -> Tensor:
+        """Queries of a on keys and values of b, normalised, mean over time: float32 [n, 512]."""
+        layer = self.get_submodule(f"attention_layers.{pair}")
+        assert isinstance(layer, nn.MultiheadAttention)
+        assert layer.in_proj_bias is not None
+        inputs = (
+            self.get_submodule(f"query_proj.{a}")(encoded[a]),
+            self.get_submodule(f"key_proj.{b}")(encoded[b]),
+            self.get_submodule(f"value_proj.{b}")(encoded[b]),
+        )
+        # Written out, where nn.MultiheadAttention would choose a kernel that ONNX has not.
+        parts = zip(inputs, layer.in_proj_weight.chunk(3), layer.in_proj_bias.chunk(3), strict=True)
+        queries, keys, values = (
+            self._split(functional.linear(rows, weight, bias)) for rows, weight, bias in parts
+        )
+        mixed = functional.scaled_dot_product_attention(queries, keys, values)
+        attended = layer.out_proj(mixed.transpose(1, 2).flatten(2))
+        normalised: Tensor = self.attn_norms[pair](attended)
+        return normalised.mean(dim=1)
+
+    def _split(self, rows: Tensor) -> Tensor:
+        """Float32 [n, time, 512] -> [n, heads, time, 512 / heads]."""
+        return rows.reshape(*rows.shape[:2], self.heads, -1).transpose(1, 2)
+
+
+def _leave_one_out() -> Tensor:
+    """Row 0 keeps all, row i all but modality i - 1: float32 [6, 5]."""
+    count = len(MODALITIES)
+    return torch.cat([torch.ones(1, count), torch.ones(count, count) - torch.eye(count)])

@@ -1,0 +1,52 @@
+"""Other precisions than float32: in the eager network, and in the written ONNX graph."""
+
+from __future__ import annotations
+
+import copy
+import warnings
+from pathlib import Path
+
+import torch
+from torch import nn
+
+
+def halve(network: nn.Module) -> nn.Module:
+    """Return a copy that computes in float16, but for the parts in its `FLOAT32_PARTS`."""
+    halved = copy.deepcopy(network).half()
+    for name in getattr(network, "FLOAT32_PARTS", ()):
+        halved.get_submodule(name).float()
+    return halved
+
+
+def quantise(network: nn.Module) -> nn.Module:
+    """Return a copy whose linear layers multiply in int8, for TorchScript on a CPU."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch's advice to move to another package of its own
+        quantised: nn.Module = torch.ao.quantization.quantize_dynamic(  # type: ignore[no-untyped-call]
+            network, {nn.Linear}, dtype=torch.qint8
+        )
+    return quantised
+
+
+def quantise_onnx(path: Path) -> None:
+    """Make the matrix products of the graph at `path` int8, one scale per output channel."""
+    import logging
+
+    from onnxruntime.quantization import QuantType, quantize_dynamic
+
+    # It advises a pre-processing step that only matters for static quantisation.
+    logging.getLogger().addFilter(_without_advice)
+    try:
+        quantize_dynamic(
+            path,
+            path,
+            op_types_to_quantize=["MatMul", "Gemm"],
+            per_channel=True,
+            weight_type=QuantType.QInt8,
+        )
+    finally:
+        logging.getLogger().removeFilter(_without_advice)
+
+
+def _without_advice(record: object) -> bool:
+    return "pre-processing" not in str(getattr(record, "msg", ""))
