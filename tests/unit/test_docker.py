@@ -1,0 +1,248 @@
+"""What docker/ says, checked without an engine: by linter, by schema and against the project."""
+
+import importlib.util
+import json
+import re
+import shlex
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from importlib.metadata import distribution
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+
+from server.__main__ import _parser as launcher
+from server.address import Address
+from server.repository import read_configs
+from server.resources import SHARED_MEMORY_BYTES
+from tests.docker_files import (
+    COMPOSITIONS,
+    DOCKER,
+    DOCKERFILES,
+    PROJECT,
+    built_stage,
+    compose,
+    reaches_builder,
+    server_arguments,
+    stages,
+    values,
+)
+
+HADOLINT = Path(sys.executable).with_name("hadolint")
+PORTS = sorted(Address().ports.values())
+each_dockerfile = pytest.mark.parametrize("path", DOCKERFILES, ids=lambda path: path.name)
+
+
+@pytest.fixture(params=COMPOSITIONS)
+def composition(request: pytest.FixtureRequest) -> dict[str, Any]:
+    return compose(*COMPOSITIONS[request.param])
+
+
+@pytest.fixture
+def validator() -> jsonschema.Draft202012Validator:
+    """The Compose Specification's own schema, as check-jsonschema brings it (Apache-2.0)."""
+    name = "check_jsonschema/builtin_schemas/vendor/compose-spec.json"
+    schema = Path(str(distribution("check-jsonschema").locate_file(name)))
+    return jsonschema.Draft202012Validator(json.loads(schema.read_text(encoding="utf-8")))
+
+
+def lint(path: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([HADOLINT, "--no-color", path], capture_output=True, text=True)
+
+
+@each_dockerfile
+def test_hadolint_finds_nothing(path: Path) -> None:
+    done = lint(path)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_hadolint_would_find_something(tmp_path: Path) -> None:
+    careless = tmp_path / "Dockerfile"
+    careless.write_text("FROM debian:latest\nRUN cd /tmp && apt-get install curl\n")
+    done = lint(careless)
+    assert done.returncode != 0
+    assert {"DL3003", "DL3007"} <= set(re.findall(r"DL\d+", done.stdout))
+
+
+@each_dockerfile
+def test_base_images_are_pinned_by_tag(path: Path) -> None:
+    for base, _, _ in stages(path):
+        assert base == "scratch" or re.fullmatch(r"[\w./-]+:\d[\w.-]*", base), base
+
+
+def project_files() -> list[str]:
+    command = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
+    done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=True)
+    return [name for name in done.stdout.splitlines() if (PROJECT / name).is_file()]
+
+
+@each_dockerfile
+def test_what_is_copied_is_in_the_project_and_reaches_the_builder(path: Path) -> None:
+    names = {name for _, name, _ in stages(path)}
+    for copied in (copied for _, _, steps in stages(path) for copied in values(steps, "COPY")):
+        *sources, _ = shlex.split(copied)
+        if sources[0].startswith("--from="):
+            assert sources[0].removeprefix("--from=") in names
+            continue
+        for source in sources:
+            inside = [name for name in project_files() if f"{name}/".startswith(f"{source}/")]
+            assert inside, f"{path.name} copies {source}, which the project does not have"
+            assert [name for name in inside if not reaches_builder(name)] == []
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        ".git/config",
+        ".venv/bin/python",
+        "model_repository/text_encoder/1/model.onnx",
+        "model_repository/speech_recognizer/1/whisper/model.bin",
+        "model_repository/text_encoder/tokenizer.json",
+        "server/__pycache__/process.cpython-311.pyc",
+        "results/clip.json",
+    ],
+)
+def test_neither_weights_nor_history_reach_the_builder(name: str) -> None:
+    assert not reaches_builder(name)
+
+
+@each_dockerfile
+def test_images_run_as_an_ordinary_user(path: Path) -> None:
+    # A number: Kubernetes' runAsNonRoot takes no name's word for it.
+    users = values(stages(path)[-1][2], "USER")
+    assert int(users[-1].split(":")[0]) > 0
+
+
+def test_compose_files_are_valid(
+    composition: dict[str, Any], validator: jsonschema.Draft202012Validator
+) -> None:
+    validator.validate(composition)
+    validator.validate(compose("compose.gpu.yaml"))
+
+
+def test_the_schema_would_refuse_a_mistake(validator: jsonschema.Draft202012Validator) -> None:
+    document = compose("compose.yaml")
+    document["services"]["server"]["read_onyl"] = True
+    with pytest.raises(jsonschema.ValidationError, match="read_onyl"):
+        validator.validate(document)
+
+
+def test_services_are_built_and_mounted_from_the_project(composition: dict[str, Any]) -> None:
+    assert set(composition["services"]) == {"server", "app"}
+    for service in composition["services"].values():
+        assert (DOCKER / service["build"]["context"]).resolve() == PROJECT
+        assert built_stage(service)
+        for volume in service.get("volumes", []):
+            assert volume["read_only"]
+            assert volume["source"] in ("../model_repository", "../samples")
+
+
+def test_services_are_shut_in(composition: dict[str, Any]) -> None:
+    for service in composition["services"].values():
+        assert service["read_only"]
+        assert service["cap_drop"] == ["ALL"]
+        assert service["security_opt"] == ["no-new-privileges:true"]
+        assert set(service["deploy"]["resources"]["limits"]) == {"cpus", "memory", "pids"}
+        assert [mount.split(":")[0] for mount in service["tmpfs"]] == ["/tmp"]
+        assert not {"privileged", "network_mode", "ipc", "pid", "user"} & set(service)
+
+
+def test_the_server_gets_the_memory_and_the_tmp_it_needs(composition: dict[str, Any]) -> None:
+    service = composition["services"]["server"]
+    assert int(service["shm_size"].removesuffix("gb")) * 2**30 >= SHARED_MEMORY_BYTES
+    # Docker mounts a tmpfs noexec unless told otherwise; Triton's backends are loaded from there.
+    assert "exec" in service["tmpfs"][0].split(":")[1].split(",")
+
+
+def test_only_this_machine_reaches_the_ports(composition: dict[str, Any]) -> None:
+    service = composition["services"]["server"]
+    assert sorted(service["ports"]) == [f"127.0.0.1:{port}:{port}" for port in PORTS]
+    assert sorted(map(int, values(built_stage(service), "EXPOSE")[0].split())) == PORTS
+    assert "ports" not in composition["services"]["app"]
+
+
+def test_the_launcher_takes_its_arguments(composition: dict[str, Any]) -> None:
+    options = launcher().parse_args(server_arguments(composition["services"]["server"]))
+    assert options.host == "0.0.0.0"
+    found = Address(options.host, options.grpc_port, options.http_port, options.metrics_port)
+    assert sorted(found.ports.values()) == PORTS
+
+
+def test_the_server_image_serves_the_folder_that_is_mounted() -> None:
+    service = compose(*COMPOSITIONS["gpu"])["services"]["server"]
+    image_alone = {"build": service["build"]}
+    for arguments in (server_arguments(service), server_arguments(image_alone)):
+        assert str(launcher().parse_args(arguments).model_repository) == "/models"
+    assert [volume["target"] for volume in service["volumes"]] == ["/models"]
+
+
+def test_the_override_asks_for_a_gpu_and_serves_the_variant_for_it() -> None:
+    service = compose(*COMPOSITIONS["gpu"])["services"]["server"]
+    assert launcher().parse_args(server_arguments(service)).variant == "gpu"
+    devices = service["deploy"]["resources"]["reservations"]["devices"]
+    assert devices == [{"driver": "nvidia", "count": 1, "capabilities": ["gpu"]}]
+
+
+def health_check() -> Any:
+    spec = importlib.util.spec_from_file_location("healthcheck", DOCKER / "healthcheck.py")
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_health_is_the_readiness_of_the_ensemble(composition: dict[str, Any]) -> None:
+    service = composition["services"]["server"]
+    assert service["healthcheck"]["test"] == ["CMD", "python3", "docker/healthcheck.py"]
+    assert "docker/healthcheck.py docker/" in values(built_stage(service), "COPY")
+    address, _, model = health_check().URL.removesuffix("/ready").partition("/v2/models/")
+    assert address == f"http://127.0.0.1:{Address().http_port}"
+    assert read_configs(PROJECT / "model_repository")[model].platform == "ensemble"
+    assert int(service["healthcheck"]["timeout"].removesuffix("s")) > health_check().TIMEOUT_S
+
+
+class Endpoint(BaseHTTPRequestHandler):
+    status = 200
+
+    def do_GET(self) -> None:
+        self.send_response(self.status)
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def endpoint() -> Iterator[str]:
+    with HTTPServer(("127.0.0.1", 0), Endpoint) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}/"
+        server.shutdown()
+        thread.join()
+
+
+@pytest.mark.parametrize(("status", "code"), [(200, 0), (400, 1), (503, 1)])
+def test_the_health_check_tells_ready_from_not_ready(
+    status: int, code: int, endpoint: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+    monkeypatch.setattr(Endpoint, "status", status)
+    module = health_check()
+    monkeypatch.setattr(module, "URL", endpoint)
+    assert module.main() == code
+
+
+def test_the_health_check_says_when_nothing_listens(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    module = health_check()
+    monkeypatch.setattr(module, "URL", "http://127.0.0.1:9/")
+    assert module.main() == 1
+    assert "http://127.0.0.1:9/" in capsys.readouterr().err
