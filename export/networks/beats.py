@@ -164,6 +164,20 @@ def _gate(attention: Any, query: torch.Tensor) -> Any:
     return update * (reset * attention.grep_a - 1.0) + 2.0
 
 
+def random() -> AudioEncoder:
+    """Return the full-size network with random weights, in evaluation mode.
+
+    Positions and their gates, which start out next to nothing, are given weight: a mistake in them
+    would not show in a comparison otherwise.
+    """
+    network = AudioEncoder()
+    with torch.no_grad():
+        network.encoder.layers[0].self_attn.relative_attention_bias.weight.mul_(10)
+        for layer in network.encoder.layers:
+            layer.self_attn.grep_linear.weight.mul_(20)
+    return network.eval()
+
+
 def restore(path: Path) -> AudioEncoder:
     """Return the network of a checkpoint in the original format, in evaluation mode.
 

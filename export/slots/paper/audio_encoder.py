@@ -44,7 +44,7 @@ def random() -> AudioEncoder:
     """Return the full-size encoder with random weights, in evaluation mode."""
     from export.networks import beats
 
-    return beats.AudioEncoder().eval()
+    return beats.random()
 
 
 def examples(batch: int, case: int) -> Arrays:
