@@ -97,7 +97,8 @@ class AudioEncoder(nn.Module):
         The original's probability is the sigmoid of the predictor's mean over frames. A linear
         layer and a mean commute, so it is that of the mean feature, too. Over several windows the
         two part: VEMOCLAP shows the events of the mean feature, whoever averages these EVENTS
-        shows the mean probability, which is at least as high for a short event in a long clip.
+        shows the mean probability, which is the higher of the two for an event that is clear in
+        few windows and unlikely in the others.
 
         Args:
             window: float32 [N, 48000], 3 s at 16 kHz, in [-1, 1].
