@@ -3,14 +3,16 @@
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from export import stamp
 from export.spec import Files
 from export.weights import artifacts, fetch_all
-from export.weights.cache import cache_folder
+from export.weights.cache import cache_folder, using_cache
+from vemoclap_client.errors import OutputError
 
 
 @dataclass(frozen=True)
@@ -58,11 +60,24 @@ def bring(folder: Path | None = None) -> list[Path]:
         folder: where they are to be; the cache, if None.
 
     Raises:
-        WeightsError: what a clip is made of cannot be had.
+        WeightsError: what a clip is made of cannot be had, or the cache cannot be written.
+        OutputError: the folder cannot be written. Clips that were there before stay.
     """
-    folder = folder or cache_folder() / "samples"
-    folder.mkdir(parents=True, exist_ok=True)
-    return [_bring(name, sample, folder) for name, sample in SAMPLES.items()]
+    with using_cache() if folder is None else _writing(folder):
+        folder = folder or cache_folder() / "samples"
+        folder.mkdir(parents=True, exist_ok=True)
+        return [_bring(name, sample, folder) for name, sample in SAMPLES.items()]
+
+
+@contextmanager
+def _writing(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise OutputError(
+            f"cannot write clips into {folder} ({error}); free some space there, or choose a "
+            "folder that can be written"
+        ) from error
 
 
 def _bring(name: str, sample: Sample, folder: Path) -> Path:

@@ -1,0 +1,71 @@
+"""A small network that stands in for the audio encoder, for exports that go wrong.
+
+Run as a program, `python -m tests.unit.toy_slot FOLDER MARKER` exports it into FOLDER, makes the
+file MARKER when the graph is written, and waits to be killed.
+"""
+
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from export.exporting import export_slot
+from export.networks.state import load_state, read_checkpoint
+from export.options import Format
+from export.slots import audio_encoder
+from export.spec import Arrays, Files, Network, Slot, Tensor
+
+WINDOW = audio_encoder.WINDOW
+
+
+class Toy(torch.nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = torch.nn.Linear(4, 4)
+
+    def forward(self, window: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        features = self.layer(window.reshape(-1, 4, WINDOW // 4).amax(2))
+        return features, features.mean(1, keepdim=True)
+
+
+def load(_: Files) -> torch.nn.Module:
+    network = Toy().eval()
+    for value in network.parameters():
+        torch.nn.init.constant_(value, 0.5)
+    return network
+
+
+def restore(path: Path) -> torch.nn.Module:
+    return load_state(Toy().eval(), read_checkpoint(path), path)
+
+
+def examples(batch: int, case: int) -> Arrays:
+    random = np.random.default_rng([batch, case])
+    return {"WINDOW": random.normal(size=(batch, WINDOW)).astype(np.float32)}
+
+
+NETWORK = Network(
+    inputs=(Tensor("WINDOW", "float32", (WINDOW,)),),
+    outputs=(Tensor("FEATURES", "float32", (4,)), Tensor("EVENTS", "float32", (1,))),
+    load=load,
+    examples=examples,
+    restore=restore,
+    formats=(Format.ONNX, Format.TORCHSCRIPT),
+)
+TOY = Slot("audio_encoder", __name__, network=NETWORK, texts={"labels.txt": "Peak\n"})
+
+
+def export_until_killed(folder: Path, marker: Path) -> None:
+    def wait(*_: object) -> None:
+        marker.touch()
+        time.sleep(60)
+
+    slot = replace(TOY, network=replace(NETWORK, finish=wait))
+    export_slot(slot, folder, force=True)
+
+
+if __name__ == "__main__":
+    export_until_killed(Path(sys.argv[1]), Path(sys.argv[2]))
