@@ -25,12 +25,13 @@ from vemoclap_client.errors import VemoclapError
 DESCRIPTION = """\
 Puts pretrained networks into the model repository, each checked against its eager original.
 Other commands:  python -m export weights   list what the networks are made of
-                 python -m export samples   fetch and render three sample clips"""
+                 python -m export samples   fetch and render three sample clips
+                 python -m export configs   derive the slots' configurations for other machines"""
 
 
 def main(arguments: Sequence[str]) -> int:
     """Run a command and return its exit code: 0, or that of the error that it printed."""
-    commands = {"weights": _weights, "samples": _samples}
+    commands = {"weights": _weights, "samples": _samples, "configs": _configs}
     try:
         if arguments and arguments[0] in commands:
             commands[arguments[0]](arguments[1:])
@@ -158,3 +159,11 @@ def _samples(arguments: Sequence[str]) -> None:
     parser.add_argument("--out", type=Path, help="folder for the clips (default: the cache)")
     for path in bring(parser.parse_args(arguments).out):
         print(path)
+
+
+def _configs(arguments: Sequence[str]) -> None:
+    from export import variants
+
+    argparse.ArgumentParser("python -m export configs").parse_args(arguments)
+    for path in variants.write(REPOSITORY):
+        print(path.relative_to(REPOSITORY))

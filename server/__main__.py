@@ -27,6 +27,7 @@ def main(arguments: list[str] | None = None) -> int:
         address,
         options.startup_timeout_s,
         options.verbose,
+        options.variant,
     )
     try:
         _check(options)
@@ -69,6 +70,11 @@ def _parser() -> argparse.ArgumentParser:
         parser.add_argument(
             f"--{name}-port", type=int, default=port, help="%(default)s; 0 takes a free port"
         )
+    parser.add_argument(
+        "--variant",
+        help="the slots' configurations of this name, where they have one: gpu, tensorrt, "
+        "torchscript, torchscript-gpu (default: config.pbtxt)",
+    )
     parser.add_argument("--startup-timeout-s", type=float, default=180.0)
     parser.add_argument(
         "--ready-file", type=Path, help="JSON with pid and ports, kept while the server is ready"

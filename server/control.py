@@ -12,6 +12,8 @@ from server.address import Address
 from server.errors import ModelLoadError
 
 CONCURRENT_LOADS = 4
+OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+"""Without the proxy that the environment may name: the server is on this machine."""
 
 
 class Control:
@@ -32,7 +34,7 @@ class Control:
     def is_live(self) -> bool:
         """Whether the HTTP endpoint answers."""
         try:
-            with urllib.request.urlopen(f"{self._base}/health/live", timeout=5) as response:
+            with OPENER.open(f"{self._base}/health/live", timeout=5) as response:
                 return bool(response.status == 200)
         except OSError:
             return False
@@ -69,7 +71,7 @@ class Control:
             method="POST",
         )
         try:
-            urllib.request.urlopen(request, timeout=max(self.remaining_s(), 1)).close()
+            OPENER.open(request, timeout=max(self.remaining_s(), 1)).close()
         except urllib.error.HTTPError as error:
             return f"  {slot}: {json.loads(error.read())['error']}"
         except TimeoutError:

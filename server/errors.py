@@ -55,3 +55,9 @@ class ServerDiedError(ServerStartError):
     """Triton ended by itself, again and again."""
 
     exit_code = 36
+
+
+class ProfilesMixedError(ServerStartError):
+    """The repository's slots are filled from different profiles, or only some at random."""
+
+    exit_code = 38

@@ -93,7 +93,7 @@ def _environment() -> dict[str, str]:
     environment = dict(os.environ)
     # Every slot brings its own thread pool; those of numpy would only compete with them.
     environment.setdefault("OPENBLAS_NUM_THREADS", "1")
-    environment.setdefault("OMP_NUM_THREADS", str(os.cpu_count() or 1))
+    environment.setdefault("OMP_NUM_THREADS", str(len(os.sched_getaffinity(0))))
     return environment
 
 

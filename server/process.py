@@ -21,7 +21,7 @@ from server.control import Control
 from server.errors import ModelLoadError
 from server.installation import PROJECT, Installation, find_installation
 from server.leftovers import folder_prefix, region_prefix, remove_regions, sweep
-from server.repository import check_weights, read_configs
+from server.repository import check_profile, check_weights, read_configs, without_empty
 from server.resources import check_shared_memory
 
 EXIT_TIMEOUT_S = 3
@@ -49,28 +49,37 @@ class RunningServer:
 
 @contextmanager
 def running_server(
-    repository: Path, address: Address, startup_timeout_s: float, verbose: bool = False
+    repository: Path,
+    address: Address,
+    startup_timeout_s: float,
+    verbose: bool = False,
+    variant: str | None = None,
 ) -> Iterator[RunningServer]:
     """Runs a Triton on `repository` for as long as the context lasts.
 
     Args:
-        repository: the model repository; every slot in it is loaded.
+        repository: the model repository; every slot in it is loaded, but for optional ones that
+            are empty.
         address: where to listen.
         startup_timeout_s: longest time until every model is ready.
         verbose: show Triton's own log instead of keeping it for error messages.
+        variant: name of the slots' configurations, where they have one of that name.
 
     Raises:
         ServerStartError: one of its kinds; the message says what to do.
     """
     sweep()
     check_shared_memory()
-    configs = read_configs(repository)
+    configs = without_empty(repository, read_configs(repository, variant))
     check_weights(repository, configs)
+    check_profile(repository, configs)
     token = secrets.token_hex()
     with TemporaryDirectory(prefix=folder_prefix(os.getpid())) as folder:
         installation = find_installation(Path(folder))
         address = address.resolved()
         arguments = _arguments(installation, repository, address, token)
+        if variant is not None:
+            arguments.append(f"--model-config-name={variant}")
         log = Path(folder) / "triton.log"
         started = time.monotonic()
         with log.open("wb") as output:

@@ -1,11 +1,22 @@
 """Reads a model repository's configurations and says what it lacks."""
 
+import json
 from pathlib import Path
 
 from google.protobuf import text_format
 from tritonclient.grpc.model_config_pb2 import ModelConfig
 
-from server.errors import ModelLoadError, WeightsMissingError
+from server.errors import ModelLoadError, ProfilesMixedError, UsageError, WeightsMissingError
+from server.steps.step import is_filled
+
+CONFIG = "config.pbtxt"
+VARIANTS = "configs"
+"""Folder of a slot's other configurations; Triton's own name."""
+
+MODEL_FILES = {"onnxruntime": "model.onnx", "pytorch": "model.pt"}
+"""Backend -> its default name of the model file."""
+
+STAMP = "1/export.json"
 
 
 def read_config(path: Path) -> ModelConfig:
@@ -20,10 +31,45 @@ def read_config(path: Path) -> ModelConfig:
         raise ModelLoadError(f"{path} is not a model configuration: {error}") from error
 
 
-def read_configs(repository: Path) -> dict[str, ModelConfig]:
-    """Every slot's configuration by name, in alphabetical order."""
-    paths = sorted(repository.glob("*/config.pbtxt"))
-    return {path.parent.name: read_config(path) for path in paths}
+def read_configs(repository: Path, variant: str | None = None) -> dict[str, ModelConfig]:
+    """Every slot's configuration by name, in alphabetical order, as this variant has it.
+
+    Raises:
+        ModelLoadError: one is not a Triton model configuration.
+        UsageError: no slot has the variant.
+    """
+    if variant is not None and variant not in (known := variants(repository)):
+        raise UsageError(
+            f"no slot of {repository} has a variant {variant!r}; there are: "
+            f"{', '.join(known) or 'none'}"
+        )
+    paths = sorted(repository.glob(f"*/{CONFIG}"))
+    return {path.parent.name: read_config(config_path(path.parent, variant)) for path in paths}
+
+
+def config_path(slot: Path, variant: str | None) -> Path:
+    """The configuration that Triton takes with --model-config-name."""
+    other = slot / VARIANTS / f"{variant}.pbtxt"
+    return other if variant is not None and other.is_file() else slot / CONFIG
+
+
+def variants(repository: Path) -> list[str]:
+    """Names of the variants that at least one slot has."""
+    return sorted({path.stem for path in repository.glob(f"*/{VARIANTS}/*.pbtxt")})
+
+
+def is_optional(config: ModelConfig) -> bool:
+    """Whether only some profiles fill the slot, which is left out where it is empty."""
+    return bool(config.parameters["optional"].string_value == "true")
+
+
+def without_empty(repository: Path, configs: dict[str, ModelConfig]) -> dict[str, ModelConfig]:
+    """The configurations but for the optional slots that nothing has filled."""
+    return {
+        name: config
+        for name, config in configs.items()
+        if not is_optional(config) or is_filled(repository, name)
+    }
 
 
 def check_weights(repository: Path, configs: dict[str, ModelConfig]) -> None:
@@ -33,14 +79,57 @@ def check_weights(repository: Path, configs: dict[str, ModelConfig]) -> None:
         WeightsMissingError: names the slots and how to fill them.
     """
     if not configs:
-        raise WeightsMissingError(f"{repository} holds no model: no */config.pbtxt in it.")
-    missing = [
-        name
+        raise WeightsMissingError(f"{repository} holds no model: no */{CONFIG} in it.")
+    missing = {
+        name: other_format(repository / name)
         for name, config in configs.items()
-        if config.backend == "onnxruntime"
-        and not any((repository / name).glob(f"*/{config.default_model_filename or 'model.onnx'}"))
-    ]
-    if missing:
-        raise WeightsMissingError(
-            f"no weights yet for {', '.join(missing)} in {repository}. Run `make export`."
+        if config.backend in MODEL_FILES and not any(_model_files(repository / name, config))
+    }
+    if not missing:
+        return
+    message = f"no weights yet for {', '.join(missing)} in {repository}. Run `make export`."
+    if other := next(filter(None, missing.values()), None):
+        message += (
+            f" What is there is {other}, which another variant serves: see --variant "
+            f"({', '.join(variants(repository))}), or export another FORMAT."
         )
+    raise WeightsMissingError(message)
+
+
+def _model_files(slot: Path, config: ModelConfig) -> list[Path]:
+    filename = config.default_model_filename or MODEL_FILES[config.backend]
+    return list(slot.glob(f"*/{filename}"))
+
+
+def other_format(slot: Path) -> str | None:
+    """Name of a model file of any format in the slot's folder."""
+    found = [name for name in MODEL_FILES.values() if any(slot.glob(f"*/{name}"))]
+    return found[0] if found else None
+
+
+def check_profile(repository: Path, configs: dict[str, ModelConfig]) -> None:
+    """Fails where the slots do not belong together: their features would mean nothing to the head.
+
+    Raises:
+        ProfilesMixedError: says which slot is filled from what.
+    """
+    origins: dict[str, list[str]] = {}
+    for name in configs:
+        origins.setdefault(_origin(repository / name), []).append(name)
+    origins.pop("", None)
+    if len(origins) > 1:
+        told = "; ".join(f"{origin}: {', '.join(slots)}" for origin, slots in origins.items())
+        raise ProfilesMixedError(
+            f"the slots of {repository} are of different origin ({told}). Run `make export` for "
+            "one PROFILE and WEIGHTS, which fills all of them."
+        )
+
+
+def _origin(slot: Path) -> str:
+    """The profile that the slot is filled from, and whether at random; "" if export has not."""
+    try:
+        stamp = json.loads((slot / STAMP).read_text(encoding="utf-8"))["stamp"]
+        is_random = str(stamp["weights"]).startswith("random")
+        return f"profile {stamp['profile']}{', random weights' if is_random else ''}"
+    except (OSError, ValueError, KeyError):
+        return ""

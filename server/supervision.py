@@ -20,14 +20,19 @@ DEATHS_WITHIN_S = 300.0
 
 
 def run_command(
-    command: list[str], repository: Path, address: Address, timeout_s: float, verbose: bool
+    command: list[str],
+    repository: Path,
+    address: Address,
+    timeout_s: float,
+    verbose: bool,
+    variant: str | None,
 ) -> int:
     """Runs a command with VEMOCLAP_URL set, on a server of its own; returns its exit code.
 
     Raises:
         ServerStartError: the server did not start.
     """
-    with running_server(repository, address, timeout_s, verbose) as server:
+    with running_server(repository, address, timeout_s, verbose, variant) as server:
         _say_ready(server)
         environment = {**os.environ, "VEMOCLAP_URL": server.grpc_url}
         return subprocess.call(command, env=environment)
@@ -38,6 +43,7 @@ def serve(
     address: Address,
     timeout_s: float,
     verbose: bool,
+    variant: str | None,
     ready_file: Path | None,
 ) -> None:
     """Serves until it is interrupted, on the same ports again when the server died.
@@ -48,7 +54,7 @@ def serve(
     """
     deaths: deque[float] = deque(maxlen=MOST_DEATHS)
     while True:
-        with running_server(repository, address, timeout_s, verbose) as server:
+        with running_server(repository, address, timeout_s, verbose, variant) as server:
             address = server.address
             _say_ready(server)
             with _announced(server, ready_file):

@@ -258,6 +258,63 @@ def test_missing_weights_are_named_with_the_command_that_brings_them(tmp_path: P
     assert "make export" in finished.stderr
 
 
+def with_variant(light: Path, text: str) -> None:
+    config = light / "length_collector" / "config.pbtxt"
+    variant = light / "length_collector" / "configs" / "other.pbtxt"
+    variant.parent.mkdir(exist_ok=True)
+    variant.write_text(config.read_text() + text)
+
+
+def test_a_variant_is_what_triton_loads(light: Path) -> None:
+    with_variant(light, 'parameters { key: "flavour" value: { string_value: "other" } }')
+    url = "http://127.0.0.1:$PORT/v2/models/length_collector/config"
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    asks = f"import urllib.request as r; print(r.urlopen('{url}').read())".replace("$PORT", port)
+    told = [
+        run(
+            *("--model-repository", light, *FREE_PORTS, "--http-port", port, *variant),
+            *("--", sys.executable, "-c", asks),
+        ).stdout
+        for variant in ([], ["--variant", "other"])
+    ]
+    assert ["flavour" in text for text in told] == [False, True]
+
+
+def test_a_variant_that_no_slot_has_is_refused(light: Path) -> None:
+    with_variant(light, "")
+    finished = run("--model-repository", light, *FREE_PORTS, "--variant", "hopper")
+    assert finished.returncode == errors.UsageError.exit_code
+    assert "variant 'hopper'; there are: other" in finished.stderr
+
+
+def test_an_optional_slot_is_left_out_until_it_is_filled(light: Path) -> None:
+    config = light / "length_collector" / "config.pbtxt"
+    config.write_text(
+        config.read_text() + 'parameters { key: "optional" value: { string_value: "true" } }'
+    )
+    arguments = ["--model-repository", light, *FREE_PORTS, "--verbose", "--", "true"]
+    left_out = run(*arguments)
+    (light / "length_collector" / "1" / "export.json").write_text("{}")
+    loaded = run(*arguments)
+    for finished, expected in ((left_out, 0), (loaded, 1)):
+        assert finished.returncode == 0
+        log = finished.stdout + finished.stderr
+        assert log.count("successfully loaded 'length_collector'") == expected
+
+
+def test_slots_of_different_origin_are_not_served_together(light: Path) -> None:
+    origins = {"length_collector": "pretrained", "frame_preprocessor": "random, seed 0"}
+    for slot, weights in origins.items():
+        stamp = {"stamp": {"profile": "paper", "weights": weights}}
+        (light / slot / "1" / "export.json").write_text(json.dumps(stamp))
+    finished = run("--model-repository", light, *FREE_PORTS, "--", "true")
+    assert finished.returncode == errors.ProfilesMixedError.exit_code
+    assert "profile paper: length_collector" in finished.stderr
+    assert "profile paper, random weights: frame_preprocessor" in finished.stderr
+
+
 def test_a_broken_model_is_named_with_its_reason(light: Path) -> None:
     model = light / "length_collector" / "1" / "model.py"
     model.write_text("raise ValueError('this model is broken')\n")

@@ -4,12 +4,19 @@ from pathlib import Path
 
 import pytest
 from google.protobuf import text_format
-from tritonclient.grpc.model_config_pb2 import DataType, ModelConfig, ModelInput, ModelOutput
+from tritonclient.grpc.model_config_pb2 import (
+    DataType,
+    ModelConfig,
+    ModelInput,
+    ModelInstanceGroup,
+    ModelOutput,
+)
 
-from export import configuration
+from export import configuration, variants
 from export.registry import PROFILES
 from export.spec import Slot
 from server.repository import read_configs
+from server.repository import variants as list_variants
 from server.steps.face import FACES_PER_FRAME
 from vemoclap_client import contract
 
@@ -108,6 +115,33 @@ def test_the_ensemble_is_the_public_contract() -> None:
         contract.LENGTHS: ("TYPE_INT32", (modalities,)),
         **{contract.FEATURES[name]: ("TYPE_FP32", (rows[name], -1)) for name in rows},
     }
+
+
+def test_the_committed_variants_are_those_that_are_derived() -> None:
+    committed = {path: path.read_text() for path in REPOSITORY.glob("*/configs/*.pbtxt")}
+    assert committed == variants.derive(REPOSITORY), "run `make configs`"
+    assert list_variants(REPOSITORY) == sorted(variants.VARIANTS_OF)
+
+
+@pytest.mark.parametrize("variant", variants.VARIANTS_OF)
+def test_a_variant_changes_the_machine_and_the_format_only(variant: str) -> None:
+    changed = read_configs(REPOSITORY, variant)
+    assert changed.keys() == CONFIGS.keys()
+    devices = set()
+    for name, config in changed.items():
+        origin = CONFIGS[name]
+        assert (config.name, config.max_batch_size) == (name, origin.max_batch_size)
+        assert list(config.input) == list(origin.input)
+        assert list(config.output) == list(origin.output)
+        assert list(config.model_warmup) == list(origin.model_warmup)
+        if config != origin:
+            devices.add(ModelInstanceGroup.Kind.Name(config.instance_group[0].kind))
+    assert devices == {"KIND_CPU" if variant == "torchscript" else "KIND_GPU"}
+    neural = [c.backend for c in changed.values() if c.backend in ("onnxruntime", "pytorch")]
+    if "torchscript" in variant:
+        assert neural.count("onnxruntime") == 1, "the fusion head"
+    else:
+        assert "pytorch" not in neural
 
 
 @pytest.mark.parametrize("slot", NETWORKS)

@@ -1,7 +1,9 @@
 """What the Python-based `onnxruntime` backend makes of a model configuration."""
 
 import importlib.util
+import json
 import sys
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -17,6 +19,7 @@ def backend(monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.setitem(
         sys.modules, "triton_python_backend_utils", ModuleType("triton_python_backend_utils")
     )
+    monkeypatch.delitem(sys.modules, "server.backends.batching", raising=False)
     path = PYTHON_BASED_BACKENDS / "onnxruntime" / "model.py"
     spec = importlib.util.spec_from_file_location("onnxruntime_backend", path)
     assert spec is not None
@@ -67,27 +70,67 @@ def test_graph_levels_are_the_native_backends(backend: Any, level: int, expected
     assert options.graph_optimization_level == expected
 
 
+CPU = {"model_instance_kind": "CPU", "model_name": "slot"}
+GPU = {"model_instance_kind": "GPU", "model_instance_device_id": "2", "model_name": "slot"}
+CUDA, TENSORRT = "CUDAExecutionProvider", "TensorrtExecutionProvider"
+
+
+def accelerated(name: str, **parameters: str) -> dict[str, Any]:
+    """As Triton hands it over."""
+    group = [{"name": name, "parameters": parameters}]
+    accelerators = {"gpu_execution_accelerator": group}
+    return {"name": "slot", "optimization": {"execution_accelerators": accelerators}}
+
+
 def test_the_processor_is_used_where_the_instance_group_says_so(backend: Any) -> None:
-    assert backend.providers({"model_instance_kind": "CPU"}) == ["CPUExecutionProvider"]
+    assert backend.providers(CPU, accelerated("cuda")) == ["CPUExecutionProvider"]
 
 
 def test_a_gpu_without_a_gpu_build_is_refused_with_the_package_that_brings_it(backend: Any) -> None:
-    with pytest.raises(RuntimeError, match="onnxruntime-gpu"):
-        backend.providers(
-            {"model_instance_kind": "GPU", "model_instance_device_id": "0", "model_name": "slot"}
-        )
+    with pytest.raises(RuntimeError, match=r"no CUDAExecutionProvider; install onnxruntime-gpu"):
+        backend.providers(GPU, {})
 
 
 def test_a_gpu_is_used_by_its_number(backend: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ort, "get_available_providers", lambda: ["CUDAExecutionProvider"])
-    arguments = {"model_instance_kind": "GPU", "model_instance_device_id": "2"}
-    assert backend.providers(arguments)[0] == ("CUDAExecutionProvider", {"device_id": "2"})
+    monkeypatch.setattr(ort, "get_available_providers", lambda: [CUDA])
+    assert backend.providers(GPU, {}) == [(CUDA, {"device_id": "2"}), "CPUExecutionProvider"]
+    config = accelerated("cuda", arena_extend_strategy="kSameAsRequested")
+    expected = {"device_id": "2", "arena_extend_strategy": "kSameAsRequested"}
+    assert backend.providers(GPU, config)[0] == (CUDA, expected)
+
+
+def test_tensorrt_comes_first_with_its_options(
+    backend: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = accelerated("tensorrt", precision_mode="FP16", max_workspace_size_bytes="64")
+    monkeypatch.setattr(ort, "get_available_providers", lambda: [CUDA])
+    with pytest.raises(RuntimeError, match=r"slot: .* no TensorrtExecutionProvider"):
+        backend.providers(GPU, config)
+    monkeypatch.setattr(ort, "get_available_providers", lambda: [CUDA, TENSORRT])
+    options = {"device_id": "2", "trt_max_workspace_size": "64", "trt_fp16_enable": "1"}
+    assert backend.providers(GPU, config) == [
+        (TENSORRT, options),
+        (CUDA, {"device_id": "2"}),
+        "CPUExecutionProvider",
+    ]
 
 
 def test_an_accelerator_that_only_the_native_backend_has_is_refused(backend: Any) -> None:
-    accelerators = {"gpu_execution_accelerator": [{"name": "tensorrt"}]}
-    config = {"name": "slot", "optimization": {"execution_accelerators": accelerators}}
-    with pytest.raises(RuntimeError, match="slot: execution accelerator tensorrt"):
-        backend.check_accelerators(config)
-    accelerators["gpu_execution_accelerator"] = [{"name": "cuda"}]
-    backend.check_accelerators(config)
+    with pytest.raises(RuntimeError, match="slot: execution accelerator openvino"):
+        backend.providers(CPU, accelerated("openvino"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "precision", "disabled"),
+    [(CPU, "fp16", ["NchwcTransformer"]), (CPU, "fp32", []), (GPU, "fp16", []), (CPU, None, [])],
+)
+def test_the_pass_that_crashes_on_float16_is_left_out_where_it_would(
+    backend: Any,
+    tmp_path: Path,
+    arguments: dict[str, str],
+    precision: str | None,
+    disabled: list[str],
+) -> None:
+    if precision:
+        (tmp_path / "export.json").write_text(json.dumps({"stamp": {"precision": precision}}))
+    assert backend.disabled_optimizers(tmp_path, arguments) == disabled

@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 import onnxruntime as ort
-import triton_python_backend_utils as pb_utils
-from numpy.typing import NDArray
+
+from server.backends.batching import Arrays, BatchedModel, parameters_of
 
 GRAPH_LEVELS = {
     "-1": ort.GraphOptimizationLevel.ORT_ENABLE_BASIC,
@@ -24,80 +24,66 @@ EXECUTION_MODES = {
     "0": ort.ExecutionMode.ORT_SEQUENTIAL,
     "1": ort.ExecutionMode.ORT_PARALLEL,
 }
+ACCELERATORS = {
+    "tensorrt": "TensorrtExecutionProvider",
+    "cuda": "CUDAExecutionProvider",
+}
+"""The native backend's name -> ONNX Runtime's, the preferred first."""
+
+TENSORRT_OPTIONS = {"max_workspace_size_bytes": "trt_max_workspace_size"}
+"""The native backend's name of a parameter -> ONNX Runtime's, where they differ."""
+
+CRASHES_ON_FLOAT16 = "NchwcTransformer"
+"""ONNX Runtime 1.32 dies of it (SIGSEGV) on float16 convolutions on a CPU."""
+
 DECODE = np.frompyfunc(lambda value: value.decode(), 1, 1)
 
 
-class TritonPythonModel:
+class TritonPythonModel(BatchedModel):
     """One instance of one ONNX model."""
 
     def initialize(self, args: dict[str, str]) -> None:
         """Opens the model file on the instance's device."""
         config = json.loads(args["model_config"])
+        self.read_configuration(config)
         filename = config.get("default_model_filename") or "model.onnx"
-        path = Path(args["model_repository"]) / args["model_version"] / filename
-        check_accelerators(config)
+        folder = Path(args["model_repository"]) / args["model_version"]
         self._session = ort.InferenceSession(
-            path, session_options(config), providers=providers(args)
+            folder / filename,
+            session_options(config),
+            providers=providers(args, config),
+            disabled_optimizers=disabled_optimizers(folder, args),
         )
-        self._batches = config.get("max_batch_size", 0) > 0
-        self._inputs = [tensor["name"] for tensor in config["input"]]
-        self._outputs = [tensor["name"] for tensor in config["output"]]
 
-    def execute(self, requests: list[Any]) -> list[Any]:
-        """Runs all requests in one batch; where that fails, each alone, to name the culprit."""
-        if len(requests) == 1 or not self._batches:
-            return [self._run_alone(request) for request in requests]
-        try:
-            return self._run_together(requests)
-        except Exception:
-            return [self._run_alone(request) for request in requests]
-
-    def _run_alone(self, request: Any) -> Any:
-        try:
-            outputs = self._run(self._read(request))
-            return respond(request, outputs)
-        except Exception as error:
-            return pb_utils.InferenceResponse(error=pb_utils.TritonError(str(error)))
-
-    def _run_together(self, requests: list[Any]) -> list[Any]:
-        feeds = [self._read(request) for request in requests]
-        joined = {name: np.concatenate([feed[name] for feed in feeds]) for name in feeds[0]}
-        ends = np.cumsum([len(next(iter(feed.values()))) for feed in feeds])[:-1]
-        split = {name: np.split(value, ends) for name, value in self._run(joined).items()}
-        return [
-            respond(request, {name: parts[index] for name, parts in split.items()})
-            for index, request in enumerate(requests)
-        ]
-
-    def _read(self, request: Any) -> dict[str, NDArray[Any]]:
-        tensors = {name: pb_utils.get_input_tensor_by_name(request, name) for name in self._inputs}
-        # A request leaves out what the configuration calls optional.
-        return {name: read_tensor(tensor) for name, tensor in tensors.items() if tensor is not None}
-
-    def _run(self, feed: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
-        return dict(zip(self._outputs, self._session.run(self._outputs, feed), strict=True))
+    def run(self, feed: Arrays) -> Arrays:
+        """Runs the graph; Triton's byte strings become text."""
+        texts = {
+            name: DECODE(array) if array.dtype == object else array for name, array in feed.items()
+        }
+        return dict(zip(self._outputs, self._session.run(self._outputs, texts), strict=True))
 
 
-def check_accelerators(config: dict[str, Any]) -> None:
-    """Refuses an execution accelerator that would be left out in silence.
+def accelerators(config: dict[str, Any]) -> dict[str, dict[str, str]]:
+    """The configuration's execution accelerators: name -> its parameters.
 
     Raises:
-        RuntimeError: the configuration names one that only the native backend has.
+        RuntimeError: it names one that would be left out in silence.
     """
-    accelerators = config.get("optimization", {}).get("execution_accelerators", {})
-    named = {item["name"] for group in accelerators.values() for item in group}
-    if unknown := sorted(named - {"cuda"}):
+    groups = config.get("optimization", {}).get("execution_accelerators", {})
+    named = {
+        item["name"]: item.get("parameters", {}) for group in groups.values() for item in group
+    }
+    if unknown := sorted(named.keys() - ACCELERATORS.keys()):
         raise RuntimeError(
             f"{config['name']}: execution accelerator {', '.join(unknown)} needs Triton's native "
             "onnxruntime backend; remove it from config.pbtxt, or serve with NVIDIA's container."
         )
+    return named
 
 
 def session_options(config: dict[str, Any]) -> ort.SessionOptions:
     """ONNX Runtime's options from a model configuration."""
-    parameters = {
-        name: value["string_value"] for name, value in config.get("parameters", {}).items()
-    }
+    parameters = parameters_of(config)
     options = ort.SessionOptions()
     options.intra_op_num_threads = int(parameters.get("intra_op_thread_count", 0))
     options.inter_op_num_threads = int(parameters.get("inter_op_thread_count", 0))
@@ -115,32 +101,44 @@ def session_options(config: dict[str, Any]) -> ort.SessionOptions:
     return options
 
 
-def providers(args: dict[str, str]) -> list[Any]:
-    """Execution providers for the device that `instance_group` names.
+def providers(args: dict[str, str], config: dict[str, Any]) -> list[Any]:
+    """Execution providers for the device that `instance_group` names, and the accelerators.
 
     Raises:
-        RuntimeError: a GPU is asked for, and this ONNX Runtime was built without CUDA.
+        RuntimeError: the device or an accelerator is asked for, and this ONNX Runtime was built
+            without it.
     """
+    named = accelerators(config)
     if args["model_instance_kind"] != "GPU":
         return ["CPUExecutionProvider"]
-    if "CUDAExecutionProvider" not in ort.get_available_providers():
-        raise RuntimeError(
-            f"{args['model_name']}: instance_group asks for a GPU, but the installed onnxruntime "
-            "has no CUDAExecutionProvider; install onnxruntime-gpu."
-        )
     device = {"device_id": args["model_instance_device_id"]}
-    return [("CUDAExecutionProvider", device), "CPUExecutionProvider"]
+    wanted = {
+        ACCELERATORS[name]: device | options_for(name, given)
+        for name, given in ({name: named[name] for name in ACCELERATORS if name in named}).items()
+    }
+    wanted.setdefault("CUDAExecutionProvider", device)
+    if missing := sorted(wanted.keys() - set(ort.get_available_providers())):
+        raise RuntimeError(
+            f"{args['model_name']}: the configuration asks for a GPU, but the installed "
+            f"onnxruntime has no {', '.join(missing)}; install onnxruntime-gpu."
+        )
+    return [*wanted.items(), "CPUExecutionProvider"]
 
 
-def read_tensor(tensor: Any) -> NDArray[Any]:
-    """An input as ONNX Runtime wants it: Triton's byte strings become text."""
-    array: NDArray[Any] = tensor.as_numpy()
-    return DECODE(array) if array.dtype == object else array
+def options_for(accelerator: str, given: dict[str, str]) -> dict[str, str]:
+    """An accelerator's parameters, as the native backend names them, for ONNX Runtime."""
+    if accelerator == "cuda":
+        return given
+    options = {TENSORRT_OPTIONS.get(name, name): value for name, value in given.items()}
+    if options.pop("precision_mode", "FP32") == "FP16":
+        options["trt_fp16_enable"] = "1"
+    return options
 
 
-def respond(request: Any, outputs: dict[str, NDArray[Any]]) -> Any:
-    """A response with the outputs that the request asks for."""
-    wanted = request.requested_output_names()
-    return pb_utils.InferenceResponse(
-        [pb_utils.Tensor(name, outputs[name]) for name in outputs if name in wanted]
-    )
+def disabled_optimizers(folder: Path, args: dict[str, str]) -> list[str]:
+    """Passes that must not run: one crashes on float16 on a CPU; export says what it wrote."""
+    stamp = folder / "export.json"
+    if args["model_instance_kind"] == "GPU" or not stamp.is_file():
+        return []
+    written = json.loads(stamp.read_text(encoding="utf-8"))["stamp"]
+    return [CRASHES_ON_FLOAT16] if written.get("precision") == "fp16" else []

@@ -1,0 +1,126 @@
+"""The slots' configurations for other machines and formats, derived from config.pbtxt.
+
+`python -m export configs` writes them to `<slot>/configs/<variant>.pbtxt`, where Triton finds them
+with `--model-config-name=<variant>`. They are committed; a test holds them to their origin.
+
+Source: the names of the parameters and accelerators are those of triton-inference-server's
+onnxruntime_backend and pytorch_backend.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from server.repository import CONFIG, VARIANTS, read_config
+
+if TYPE_CHECKING:
+    from tritonclient.grpc.model_config_pb2 import ModelConfig
+
+OWN_NETWORKS = ("speech_recognizer", "translator")
+"""Python steps that bring a network of their own."""
+
+ON_THE_PROCESSOR = ("fusion",)
+"""Too small for a GPU to pay, and with a text among its outputs, which TorchScript has not."""
+
+FIXED_SHAPES = ("image_encoder", "audio_encoder", "face_detector", "face_expression")
+"""TensorRT builds an engine for each shape: only these have but one."""
+
+WORKSPACE_BYTES = str(1 << 30)
+"""What TensorRT may use while it chooses kernels."""
+
+GPU_QUEUE_DELAY_US = 5000
+"""A GPU answers a batch in little more time than one item: waiting for company pays longer."""
+
+HEADER = "# Made from ../config.pbtxt by `make configs`. Do not edit.\n"
+
+
+def _gpu(config: ModelConfig) -> None:
+    """ONNX on a GPU through CUDA; the Python steps' own networks there too."""
+    _on_gpu(config)
+    if config.name not in OWN_NETWORKS:
+        # Fixed shapes need no search, and memory must not grow in powers of two.
+        _accelerate(config, "cuda", arena_extend_strategy="kSameAsRequested")
+
+
+def _tensorrt(config: ModelConfig) -> None:
+    """As `gpu`; networks of one shape through TensorRT in float16."""
+    _on_gpu(config)
+    if config.name in FIXED_SHAPES:
+        _accelerate(
+            config, "tensorrt", precision_mode="FP16", max_workspace_size_bytes=str(1 << 30)
+        )
+    elif config.name not in OWN_NETWORKS:
+        _accelerate(config, "cuda", arena_extend_strategy="kSameAsRequested")
+
+
+def _torchscript(config: ModelConfig) -> None:
+    """TorchScript on the processor."""
+    config.backend = "pytorch"
+    config.parameters.pop("intra_op_thread_count", None)
+    config.instance_group[0].kind = _kind("KIND_CPU")
+
+
+def _torchscript_gpu(config: ModelConfig) -> None:
+    """TorchScript on a GPU; the Python steps' own networks there too."""
+    if config.name not in OWN_NETWORKS:
+        config.backend = "pytorch"
+    _on_gpu(config)
+
+
+VARIANTS_OF: dict[str, tuple[Callable[[ModelConfig], None], bool]] = {
+    "gpu": (_gpu, True),
+    "tensorrt": (_tensorrt, True),
+    "torchscript": (_torchscript, False),
+    "torchscript-gpu": (_torchscript_gpu, True),
+}
+"""Variant -> what it changes, and whether it moves the Python steps' own networks."""
+
+
+def derive(repository: Path) -> dict[Path, str]:
+    """Return every variant's file in this repository: path -> content."""
+    files = {}
+    for path in sorted(repository.glob(f"*/{CONFIG}")):
+        for variant, (change, moves_steps) in VARIANTS_OF.items():
+            config = read_config(path)
+            if _is_neural(config) or (moves_steps and config.name in OWN_NETWORKS):
+                change(config)
+                files[path.parent / VARIANTS / f"{variant}.pbtxt"] = _text(config)
+    return files
+
+
+def write(repository: Path) -> list[Path]:
+    """Write every variant's file; return their paths."""
+    files = derive(repository)
+    for path, text in files.items():
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    return list(files)
+
+
+def _is_neural(config: ModelConfig) -> bool:
+    return bool(config.backend == "onnxruntime" and config.name not in ON_THE_PROCESSOR)
+
+
+def _on_gpu(config: ModelConfig) -> None:
+    config.parameters.pop("intra_op_thread_count", None)
+    config.instance_group[0].kind = _kind("KIND_GPU")
+    config.dynamic_batching.max_queue_delay_microseconds = GPU_QUEUE_DELAY_US
+
+
+def _accelerate(config: ModelConfig, name: str, **parameters: str) -> None:
+    accelerators = config.optimization.execution_accelerators.gpu_execution_accelerator
+    accelerators.add(name=name, parameters=parameters)
+
+
+def _kind(name: str) -> int:
+    from tritonclient.grpc.model_config_pb2 import ModelInstanceGroup
+
+    return int(ModelInstanceGroup.Kind.Value(name))
+
+
+def _text(config: ModelConfig) -> str:
+    from google.protobuf import text_format
+
+    return HEADER + text_format.MessageToString(config)
