@@ -17,7 +17,7 @@ from export.options import (
     Weights,
 )
 from export.parity import allowed
-from export.registry import PROFILES, profile, select
+from export.registry import PROFILES, artifacts_of, profile, select
 from export.spec import Slot
 from export.weights import artifacts, fetch_all
 from vemoclap_client.errors import VemoclapError
@@ -124,8 +124,12 @@ def _weights(arguments: Sequence[str]) -> None:
     parser.add_argument(
         "--verify", action="store_true", help="fetch what is missing and compute every checksum"
     )
-    if parser.parse_args(arguments).verify:
-        fetch_all(artifacts(), verify=True)
+    parser.add_argument(
+        "--profile", default="embedded", help="whose weights to verify (%(default)s)"
+    )
+    given = parser.parse_args(arguments)
+    if given.verify:
+        fetch_all(artifacts_of(given.profile), verify=True)
     for line in _weights_table():
         print(line)
 
@@ -139,8 +143,8 @@ def _weights_table() -> Iterator[str]:
             item.slot,
             f"{item.registry}: {', '.join(item.packages)}",
             item.licence,
-            f"{item.size_bytes / 1e6:.1f}",
-            item.sha256[:12],
+            f"{item.size_bytes / 1e6:.1f}" if item.size_bytes else "unknown",
+            item.sha256[:12] or ("by commit" if item.is_pinned else "NOT PINNED"),
         )
         for item in artifacts().values()
     ]

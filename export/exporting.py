@@ -31,7 +31,6 @@ UNFINISHED = ".export-"
 """Start of the name of the folder that an export works in."""
 WRITTEN_BY_HAND = (CONFIG, "labels.txt", "1/model.py")
 """What a slot's folder needs besides what is exported, to be served from another repository."""
-TORCH_CANNOT_WRITE = "PytorchStreamWriter"
 
 
 @dataclass(frozen=True)
@@ -170,15 +169,10 @@ def _storage(slot: Slot, folder: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise StorageError(_cannot_write(slot, folder, error)) from error
-    except RuntimeError as error:
-        if TORCH_CANNOT_WRITE not in str(error):
-            raise
-        raise StorageError(_cannot_write(slot, folder, error)) from error
 
 
-def _cannot_write(slot: Slot, folder: Path, error: Exception) -> str:
-    full = isinstance(error, OSError) and error.errno == errno.ENOSPC
-    reason = "the disk is full" if full else str(error)
+def _cannot_write(slot: Slot, folder: Path, error: OSError) -> str:
+    reason = "the disk is full" if error.errno == errno.ENOSPC else str(error)
     return (
         f"{slot.name}: cannot write into {folder}: {reason}. What was there before is unchanged. "
         "Free some space, or choose another folder with --out, and run again."
@@ -309,10 +303,13 @@ def _remove(folder: Path, paths: set[str]) -> None:
 def _copy_handwritten(slot: Slot, folder: Path) -> None:
     source, exported = REPOSITORY / slot.name, stamp.paths(folder)
     variants = [str(path.relative_to(source)) for path in source.glob(f"{VARIANTS}/*.pbtxt")]
-    for path in (*WRITTEN_BY_HAND, *variants):
-        if (source / path).is_file() and path not in exported:
-            (folder / path).parent.mkdir(exist_ok=True)
-            shutil.copyfile(source / path, folder / path)
+    with tempfile.TemporaryDirectory(dir=folder / "1", prefix=UNFINISHED) as temporary:
+        for path in (*WRITTEN_BY_HAND, *variants):
+            if (source / path).is_file() and path not in exported:
+                copied = Path(temporary) / Path(path).name
+                shutil.copyfile(source / path, copied)
+                (folder / path).parent.mkdir(exist_ok=True)
+                copied.replace(folder / path)
 
 
 def _relative_files(folder: Path) -> list[str]:

@@ -14,7 +14,8 @@ def halve(network: nn.Module) -> nn.Module:
     """Return a copy that computes in float16, but for the parts in its `FLOAT32_PARTS`."""
     halved = copy.deepcopy(network).half()
     for name in getattr(network, "FLOAT32_PARTS", ()):
-        halved.get_submodule(name).float()
+        # The original's: halved and widened again, it would keep float16's rounding.
+        halved.set_submodule(name, copy.deepcopy(network.get_submodule(name)))
     return halved
 
 

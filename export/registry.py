@@ -11,6 +11,14 @@ from export.slots import (
     speech_recognizer,
     text_encoder,
 )
+from export.slots.paper import audio_encoder as paper_audio_encoder
+from export.slots.paper import face_expression as paper_face_expression
+from export.slots.paper import image_encoder as paper_image_encoder
+from export.slots.paper import language_identifier as paper_language_identifier
+from export.slots.paper import screen_reader as paper_screen_reader
+from export.slots.paper import speech_recognizer as paper_speech_recognizer
+from export.slots.paper import text_encoder as paper_text_encoder
+from export.slots.paper import translator as paper_translator
 from export.spec import Slot
 
 
@@ -30,6 +38,14 @@ PROFILES: dict[str, dict[str, Slot]] = {
         zero_shot.SLOT,
     ),
     "paper": _by_name(
+        paper_image_encoder.SLOT,
+        paper_audio_encoder.SLOT,
+        paper_face_expression.SLOT,
+        paper_text_encoder.SLOT,
+        paper_speech_recognizer.SLOT,
+        paper_screen_reader.SLOT,
+        paper_language_identifier.SLOT,
+        paper_translator.SLOT,
         attention.SLOT,
     ),
 }
@@ -60,3 +76,13 @@ def select(profile_name: str, names: list[str]) -> list[Slot]:
             f"there are: {', '.join(slots)}"
         )
     return [slots[name] for name in names or slots]
+
+
+def artifacts_of(profile_name: str) -> list[str]:
+    """Return the names of the artifacts that a profile is made of.
+
+    Raises:
+        UnknownNameError: there is no such profile.
+    """
+    slots = profile(profile_name).values()
+    return sorted({name for slot in slots for name in (*slot.artifacts, *slot.files.values())})

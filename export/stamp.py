@@ -9,6 +9,7 @@ from pathlib import Path
 
 from export.options import Options
 from export.spec import Slot
+from export.weights.cache import identity
 from export.weights.manifest import artifact
 
 PROJECT = Path(__file__).parents[1]
@@ -39,7 +40,7 @@ def stamp_of(slot: Slot, options: Options, configuration: Path) -> Stamp:
         "format": options.format if slot.network else None,
         "precision": options.precision if slot.network else None,
         "module": slot.module,
-        "artifacts": {name: artifact(name).sha256 for name in names},
+        "artifacts": {name: identity(artifact(name)) for name in names},
         "sources": sources_checksum([slot.module, "export.exporting"], data),
         "texts": dict(slot.texts),
         "libraries": _versions() if slot.network or slot.make else {},

@@ -23,7 +23,9 @@ def write(network: Network, eager: torch.nn.Module, path: Path) -> None:
         traced = torch.jit.trace(eager, example, check_trace=False)  # type: ignore[no-untyped-call]
         frozen = torch.jit.freeze(traced)
         _follow_the_input(frozen.graph)
-        torch.jit.save(frozen, path)
+        # Into an open file: given a path, torch ends the whole process when the disk is full.
+        with path.open("wb") as file:
+            torch.jit.save(frozen, file)
 
 
 def _follow_the_input(graph: Any) -> None:

@@ -27,6 +27,13 @@ ON_THE_PROCESSOR = ("fusion",)
 FIXED_SHAPES = ("image_encoder", "audio_encoder", "face_detector", "face_expression")
 """TensorRT builds an engine for each shape: only these have but one."""
 
+CUDA_OPTIONS = {
+    # Memory must not grow in powers of two.
+    "arena_extend_strategy": "kSameAsRequested",
+    # float32 is float32: who wants speed for accuracy exports in float16.
+    "use_tf32": "0",
+}
+
 WORKSPACE_BYTES = str(1 << 30)
 """What TensorRT may use while it chooses kernels."""
 
@@ -40,8 +47,7 @@ def _gpu(config: ModelConfig) -> None:
     """ONNX on a GPU through CUDA; the Python steps' own networks there too."""
     _on_gpu(config)
     if config.name not in OWN_NETWORKS:
-        # Fixed shapes need no search, and memory must not grow in powers of two.
-        _accelerate(config, "cuda", arena_extend_strategy="kSameAsRequested")
+        _accelerate(config, "cuda", **CUDA_OPTIONS)
 
 
 def _tensorrt(config: ModelConfig) -> None:
@@ -52,7 +58,7 @@ def _tensorrt(config: ModelConfig) -> None:
             config, "tensorrt", precision_mode="FP16", max_workspace_size_bytes=str(1 << 30)
         )
     elif config.name not in OWN_NETWORKS:
-        _accelerate(config, "cuda", arena_extend_strategy="kSameAsRequested")
+        _accelerate(config, "cuda", **CUDA_OPTIONS)
 
 
 def _torchscript(config: ModelConfig) -> None:
