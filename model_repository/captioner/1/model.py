@@ -1,0 +1,4 @@
+from server.steps.caption import Captioner
+from server.steps.triton import triton_model
+
+TritonPythonModel = triton_model(Captioner)
