@@ -35,6 +35,9 @@ EXTRA_WIDTHS = ((256, 512), (128, 256), (128, 256), (64, 128))
 ANCHORS_PER_CELL = (3, 6, 6, 6, 6, 6)
 MAP_CHANNELS = (512, 1024, 512, 256, 256, 128)
 
+FINEST_MAP = 32
+"""Side of the first map that carries anchors; each further one has half of it."""
+
 BATCH_NORM_EPSILON = 1e-3
 CENTRE_SCALE = 10.0
 SIZE_SCALE = 5.0
@@ -106,10 +109,10 @@ class FaceDetector(nn.Module):
 
     def detect(self, pixels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """[N, 3, 512, 512], 0 to 255 -> boxes in shares of the image's side, and scores."""
-        maps = self._maps(pixels / 127.5 - 1)
-        encoded = _per_anchor(self.boxes, maps, 4)
-        classes = _per_anchor(self.classes, maps, CLASSES)
-        return _decode(encoded, self.anchors), torch.sigmoid(classes[..., FACE])
+        maps = self._maps((pixels / 127.5 - 1).to(self.stem.weight.dtype))
+        encoded = _per_anchor(self.boxes, maps, 4).float()
+        classes = _per_anchor(self.classes, maps, CLASSES).float()
+        return _decode(encoded, self.anchors.float()), torch.sigmoid(classes[..., FACE])
 
     def _maps(self, pixels: torch.Tensor) -> list[torch.Tensor]:
         features = functional.relu6(self.stem(pixels))
@@ -123,6 +126,21 @@ class FaceDetector(nn.Module):
             features = extra(features)
             maps.append(features)
         return maps
+
+
+def grid_anchors() -> torch.Tensor:
+    """Return anchors for random weights: around the cells' centres, larger on coarser maps.
+
+    Float32 [1, 5118, 4] as y0, x0, y1, x1 in shares of the image's side, as the trained ones are.
+    """
+    parts = []
+    for level, count in enumerate(ANCHORS_PER_CELL):
+        side = FINEST_MAP >> level
+        centre = (torch.arange(side) + 0.5) / side
+        centres = torch.cartesian_prod(centre, centre).repeat_interleave(count, 0)
+        halves = torch.linspace(0.5, 1.5, count).repeat(side * side)[:, None] / side
+        parts.append(torch.cat([centres - halves, centres + halves], 1))
+    return torch.cat(parts)[None]
 
 
 def _per_anchor(heads: nn.ModuleList, maps: list[torch.Tensor], values: int) -> torch.Tensor:
