@@ -53,9 +53,15 @@ class CaptionDecoder(nn.Module):
     checkpoint.
     """
 
+    later_words: torch.Tensor
+
     def __init__(self) -> None:
         super().__init__()
         self.clip_project = PrefixMapper()
+        # Given ready-made: transformers' own way to make it depends on the batch it is traced on.
+        length = PREFIX_LENGTH + TOKEN_LENGTH
+        mask = torch.full((1, 1, length, length), -torch.inf).triu(1)
+        self.register_buffer("later_words", mask, persistent=False)
         self.gpt = GPT2LMHeadModel(GPT2Config(**SETTINGS))
 
     def forward(
@@ -75,7 +81,9 @@ class CaptionDecoder(nn.Module):
         embedding = self.gpt.transformer.wte
         prefix = self.clip_project(feature.to(embedding.weight.dtype))
         sequence = torch.cat([prefix, embedding(tokens)], dim=1)
-        states = self.gpt.transformer(inputs_embeds=sequence).last_hidden_state
+        states = self.gpt.transformer(
+            inputs_embeds=sequence, attention_mask=self.later_words
+        ).last_hidden_state
         last = token_count.clamp(0, TOKEN_LENGTH).long() + (PREFIX_LENGTH - 1)
         state = states.gather(1, last.unsqueeze(2).expand(-1, -1, WIDTH))
         return (self.gpt.lm_head(state).squeeze(1).float(),)
