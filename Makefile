@@ -3,7 +3,16 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 
 PYTHON ?= python3.11
+# What `export` makes (make export PROFILE=paper FORMAT=torchscript PRECISION=fp16 WEIGHTS=random),
+# of which slots (default: all), and what `serve` takes of it (VARIANT=torchscript).
 PROFILE ?= embedded
+FORMAT ?= onnx
+PRECISION ?= fp32
+WEIGHTS ?= pretrained
+SEED ?= 0
+SLOTS ?=
+OUT ?= model_repository
+VARIANT ?=
 VIDEO ?=
 # Handed to the recipes through the environment, since a file's name may hold anything.
 export VIDEO := $(value VIDEO)
@@ -27,7 +36,7 @@ python:
 setup: .venv/.ready .venv-server/.ready ## Make both environments: .venv and .venv-server
 
 .venv/.ready: requirements/development.txt client/pyproject.toml | python
-	@echo "setup: .venv (client, export, tests; about 1.9 GB)"
+	@echo "setup: .venv (client, export, tests; about 7 GB)"
 	$(PYTHON) -m venv .venv
 	$(BIN)/python $(PIP_INSTALL) --requirement requirements/development.txt
 	$(BIN)/python $(PIP_INSTALL) --no-deps --editable client
@@ -40,9 +49,18 @@ setup: .venv/.ready .venv-server/.ready ## Make both environments: .venv and .ve
 	$(SERVER_PYTHON) $(PIP_INSTALL) --no-deps --editable client
 	@touch $@
 
+.PHONY: setup-torchscript
+setup-torchscript: .venv-server/.torchscript ## Let .venv-server serve TorchScript too (torch, 0.8 GB more)
+
+.venv-server/.torchscript: requirements/torchscript.txt .venv-server/.ready
+	@echo "setup: torch into .venv-server"
+	$(SERVER_PYTHON) $(PIP_INSTALL) --requirement requirements/torchscript.txt
+	@touch $@
+
 .PHONY: export
-export: .venv/.ready ## Fetch the weights of PROFILE and fill model_repository/ with them
-	@$(BIN)/python -m export --profile $(PROFILE)
+export: .venv/.ready ## Fill model_repository/ from PROFILE, FORMAT, PRECISION, WEIGHTS
+	@$(BIN)/python -m export --profile $(PROFILE) --format $(FORMAT) --precision $(PRECISION) \
+	    --weights $(WEIGHTS) --seed $(SEED) --out $(OUT) $(SLOTS)
 
 .PHONY: weights
 weights: .venv/.ready ## List every pretrained file, its source and its licence
@@ -64,24 +82,33 @@ endif
 
 .PHONY: serve
 serve: setup export ## Serve on 127.0.0.1 until Ctrl-C: gRPC 8001, HTTP 8000, metrics 8002
-	@$(SERVER_PYTHON) -m server
+	@$(SERVER_PYTHON) -m server --model-repository $(OUT) $(if $(VARIANT),--variant $(VARIANT))
 
 .PHONY: timings
 timings: setup export ## Print the milliseconds per slot and end to end on VIDEO (default: a sample)
 	@$(MAKE) --no-print-directory samples
 	@$(SERVER_PYTHON) -m server $(FREE_PORTS) -- $(BIN)/python -m tests.timings "$${VIDEO:-samples/portrait.mp4}"
 
+.PHONY: configs
+configs: .venv/.ready ## Derive the slots' configurations for other machines and formats
+	@$(BIN)/python -m export configs
+
+.PHONY: check-gpu
+check-gpu: setup setup-torchscript ## Export, serve and time the paper's encoders on a CUDA device
+	@$(BIN)/python -m tests.check_gpu
+
 .PHONY: test
-test: setup export ## Run every test: unit, parity, server
+test: setup setup-torchscript export ## Run every test: unit, parity, server
 	@$(MAKE) --no-print-directory samples
 	$(BIN)/pytest
 
 .PHONY: test-unit test-parity test-server
 test-unit: .venv/.ready ## Run the tests that need neither weights nor server
 	$(BIN)/pytest tests/unit
-test-parity: export ## Compare every exported model with the model it came from
-	$(BIN)/pytest tests/parity
-test-server: setup export ## Run the tests against a real Triton
+test-parity: export ## Compare every exported model with the model it came from, the slow ones too
+	@$(MAKE) --no-print-directory samples
+	$(BIN)/pytest tests/parity -m "slow or not slow"
+test-server: setup setup-torchscript export ## Run the tests against a real Triton
 	@$(MAKE) --no-print-directory samples
 	$(BIN)/pytest tests/server
 
@@ -99,6 +126,7 @@ format: .venv/.ready ## Put the code into the agreed format
 .PHONY: lock
 lock: ## Resolve requirements/*.in anew and pin the result
 	requirements/lock.sh server $(PYTHON)
+	requirements/lock.sh torchscript $(PYTHON)
 	requirements/lock.sh development $(PYTHON)
 
 .PHONY: clean

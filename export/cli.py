@@ -46,7 +46,7 @@ def main(arguments: Sequence[str]) -> int:
 def _export(arguments: Sequence[str]) -> None:
     given = _parser().parse_args(arguments)
     options = _options(given)
-    slots = select(options.profile, given.slots)
+    slots = select(options.profile, given.slots, given.whisper)
     if isinstance(options.weights, Checkpoint) and len(slots) != 1:
         raise UnknownNameError("--checkpoint fills one slot: name it")
     for number, slot in enumerate(slots, 1):
@@ -83,6 +83,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     add("--seed", type=int, default=0, help="of random weights")
     add("--checkpoint", type=Path, help="fill the one SLOT from this file")
+    add("--whisper", metavar="SIZE", help="of the paper profile (default: large-v3)")
     add("--out", type=Path, default=REPOSITORY, help="model repository to fill")
     add("--force", action="store_true", help="even where nothing has changed")
     return parser

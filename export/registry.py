@@ -12,6 +12,8 @@ from export.slots import (
     text_encoder,
 )
 from export.slots.paper import audio_encoder as paper_audio_encoder
+from export.slots.paper import caption_decoder as paper_caption_decoder
+from export.slots.paper import captioner as paper_captioner
 from export.slots.paper import face_expression as paper_face_expression
 from export.slots.paper import image_encoder as paper_image_encoder
 from export.slots.paper import language_identifier as paper_language_identifier
@@ -46,6 +48,8 @@ PROFILES: dict[str, dict[str, Slot]] = {
         paper_screen_reader.SLOT,
         paper_language_identifier.SLOT,
         paper_translator.SLOT,
+        paper_caption_decoder.SLOT,
+        paper_captioner.SLOT,
         attention.SLOT,
     ),
 }
@@ -62,13 +66,22 @@ def profile(name: str) -> dict[str, Slot]:
     return PROFILES[name]
 
 
-def select(profile_name: str, names: list[str]) -> list[Slot]:
+def select(profile_name: str, names: list[str], whisper_size: str | None = None) -> list[Slot]:
     """Return the named slots of a profile, or all of them when none is named.
+
+    Args:
+        profile_name: the profile.
+        names: of the slots; none for all.
+        whisper_size: of the paper profile's speech recogniser; None for large-v3.
 
     Raises:
         UnknownNameError: there is no such profile, or it fills no slot of that name.
     """
-    slots = profile(profile_name)
+    slots = dict(profile(profile_name))
+    if whisper_size is not None:
+        if profile_name != "paper":
+            raise UnknownNameError(f"profile {profile_name!r} has no choice of Whisper's size")
+        slots["speech_recognizer"] = paper_speech_recognizer.slot(whisper_size)
     unknown = [name for name in names if name not in slots]
     if unknown:
         raise UnknownNameError(

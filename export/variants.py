@@ -24,7 +24,13 @@ OWN_NETWORKS = ("speech_recognizer", "translator")
 ON_THE_PROCESSOR = ("fusion",)
 """Too small for a GPU to pay, and with a text among its outputs, which TorchScript has not."""
 
-FIXED_SHAPES = ("image_encoder", "audio_encoder", "face_detector", "face_expression")
+FIXED_SHAPES = (
+    "image_encoder",
+    "audio_encoder",
+    "face_detector",
+    "face_expression",
+    "caption_decoder",
+)
 """TensorRT builds an engine for each shape: only these have but one."""
 
 CUDA_OPTIONS = {

@@ -16,7 +16,7 @@ from export.weights.cache import cached_path
 
 NOT_PINNED = {"caption_weights"}
 """Nobody's public record says which bytes they are."""
-PAPER_ONLY = {"captioner", "language_identifier", "translator"}
+PAPER_ONLY: set[str] = set()
 ONLY_FOR_TESTS = {"voice_activity_reference"}
 NAMES = list(artifacts())
 
