@@ -15,14 +15,11 @@ import numpy as np
 import open_clip
 import pytest
 import torch
-from onnx import ModelProto, parser, save
 from safetensors.torch import load_file, save_file
-from tokenizers import AddedToken, ByteLevelBPETokenizer, Tokenizer
 from transformers import (
     PreTrainedModel,
     RobertaConfig,
     RobertaForSequenceClassification,
-    RobertaTokenizer,
     ViTConfig,
     ViTForImageClassification,
     XLMRobertaConfig,
@@ -37,9 +34,8 @@ from export.networks import (
     expression_transformer,
     language_classifier,
     sentiment_encoder,
-    yolo_face,
 )
-from export.slots.paper import face_detector, language_identifier, text_encoder
+from export.slots.paper import face_detector, language_identifier
 from vemoclap_client.contract import EXPRESSIONS, SENTIMENTS
 
 pytestmark = pytest.mark.parity
@@ -58,18 +54,6 @@ SMALL_ROBERTA = SMALL | {
     "pad_token_id": 1,
 }
 SHUFFLED = ("surprise", "neutral", "angry", "sad", "happy", "fear", "disgust")
-TEXTS = (
-    "",
-    " ",
-    "Hello world",
-    "  two  spaces\tand\na newline ",
-    "Crème brûlée à volonté, naïve façade",
-    "😀 so happy 👩‍👩‍👧 !!!",
-    "日本語のテキスト و العربية",
-    "@user http don't we'll it's",
-    "literally <mask> and </s> and <s>",
-    "e\u0301 combining, \u00a0 no-break, \u200b zero width",
-)
 
 
 def published(model: PreTrainedModel, folder: Path) -> PreTrainedModel:
@@ -128,20 +112,6 @@ def sentiment(tmp_path_factory: pytest.TempPathFactory) -> SimpleNamespace:
     torch.save(state, weights)
     ours = sentiment_encoder.load(weights, folder / "config.json")
     return SimpleNamespace(model=model, weights=weights, ours=ours)
-
-
-@pytest.fixture(scope="module")
-def vocabulary(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """vocab.json and merges.txt of a tokenizer that merges, with RoBERTa's special tokens."""
-    folder = tmp_path_factory.mktemp("vocabulary")
-    trained = ByteLevelBPETokenizer()
-    special = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
-    text = ["hello world, two spaces and a newline; happy, literally happy", *TEXTS]
-    trained.train_from_iterator(
-        text, vocab_size=320, min_frequency=1, show_progress=False, special_tokens=special
-    )
-    trained.save_model(str(folder))
-    return folder
 
 
 def padded(fill: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -260,32 +230,6 @@ def test_a_checkpoint_of_another_network_names_its_keys(
         sentiment_encoder.load(expression.files[0], sentiment.weights.with_name("config.json"))
 
 
-@pytest.mark.parametrize("text", TEXTS)
-def test_the_tokenizer_is_that_of_transformers(text: str, vocabulary: Path) -> None:
-    # As transformers 4 made it and the published special_tokens_map.json has it: version 5 would
-    # take a bare <mask> for one that does not swallow the space before it.
-    mask = AddedToken("<mask>", lstrip=True, normalized=False, special=True)
-    theirs = RobertaTokenizer.from_pretrained(str(vocabulary), mask_token=mask)
-    ours = sentiment_encoder.read_tokenizer(vocabulary / "vocab.json", vocabulary / "merges.txt")
-    assert ours.encode(text).ids == theirs(text)["input_ids"]
-
-
-def test_the_tokenizers_of_random_weights_know_every_text(tmp_path: Path) -> None:
-    for slot in (text_encoder, language_identifier):
-        slot.make_random(0, tmp_path)
-        tokenizer = Tokenizer.from_file(str(tmp_path / "tokenizer.json"))
-        for text in TEXTS[:8]:
-            ids = tokenizer.encode(text).ids
-            assert (ids[0], ids[-1], len(ids)) == (0, 2, len(text.encode()) + 2)
-            assert tokenizer.decode(ids) == text
-    assert (tmp_path / "labels.txt").read_text().split() == list(language_identifier.LANGUAGES)
-
-
-def test_a_text_checkpoint_without_its_tokenizer_says_what_to_bring(tmp_path: Path) -> None:
-    with pytest.raises(CheckpointError, match=r"vocab\.json, .*merges\.txt not found"):
-        text_encoder.make_restored(tmp_path / "pytorch_model.bin", tmp_path)
-
-
 def test_languages_are_those_of_transformers_in_the_models_order(
     tmp_path: Path,
 ) -> None:
@@ -321,64 +265,3 @@ def test_in_float16_the_networks_still_answer_float32(
         for ours, theirs in zip(found, expected, strict=True):
             assert ours.dtype == torch.float32
             assert parity.largest_difference(ours.numpy(), theirs.numpy()) < 2e-2
-
-
-def test_random_anchors_cover_the_image() -> None:
-    anchors = face_detector.random().anchors[0]
-    centres = (anchors[:, :2] + anchors[:, 2:]) / 2
-    assert anchors.shape == (face_detector.ANCHORS, 4)
-    assert (anchors[:, 2:] > anchors[:, :2]).all()
-    assert (centres.amin(0) < 0.02).all() and (centres.amax(0) > 0.98).all()
-
-
-def detector(
-    batch: int | str = "n", width: int = 16, inner_batch: int = 0, last: str = ""
-) -> ModelProto:
-    """A graph with the inputs and outputs of a YOLOv5-face, whose rows are means of pixels."""
-    return parser.parse_model(f"""
-        <ir_version: 7, opset_import: ["": 12]>
-        detector (float[{batch}, 3, 640, 640] IMAGE) => (float[{batch}, 24, {width}] output)
-        <int64[3] shape = {{{inner_batch}, 24, {width}}}, float zero = {{0}}>
-        {{
-            pooled = AveragePool<kernel_shape = [40, {1280 // width}],
-                                 strides = [40, {1280 // width}]>(IMAGE)
-            rows = Reshape(pooled, shape)
-            {last or "output = Identity(rows)"}
-        }}""")
-
-
-def test_a_detector_that_the_user_brings_gets_the_slots_interface(tmp_path: Path) -> None:
-    save(detector(), tmp_path / "brought.onnx")
-    yolo_face.compose(tmp_path / "brought.onnx", tmp_path / "model.onnx")
-    session = parity.open_session(tmp_path / "model.onnx")
-    image = np.random.default_rng(0).integers(0, 256, (3, 640, 640, 3), np.uint8)
-    image[:, :320] //= 3
-    boxes, scores = session.run(["BOXES", "SCORES"], {"IMAGE": image})
-    means = image.reshape(3, 16, 40, 8, 80, 3).mean((2, 4)) / 255
-    rows = means.transpose(0, 3, 1, 2).reshape(3, 24, 16)
-    corners = [rows[..., :2] - rows[..., 2:4] / 2, rows[..., :2] + rows[..., 2:4] / 2]
-    np.testing.assert_allclose(boxes, np.concatenate(corners, 2), atol=1e-5)
-    np.testing.assert_allclose(scores, rows[..., 4] * rows[..., 15], atol=1e-5)
-
-
-@pytest.mark.parametrize(
-    ("model", "message"),
-    [
-        (detector(batch=1), "fixed batch of 1.*--dynamic"),
-        (detector(width=32), r"needed is float32 \[n, 3, 640, 640\] -> float32 \[n, anchors, 16\]"),
-        (detector(inner_batch=1), "does not run on a batch of 3"),
-        (detector(last="output = Div(rows, zero)"), "not numbers"),
-    ],
-)
-def test_a_detector_that_does_not_fit_is_refused(
-    model: ModelProto, message: str, tmp_path: Path
-) -> None:
-    save(model, tmp_path / "brought.onnx")
-    with pytest.raises(CheckpointError, match=message):
-        yolo_face.compose(tmp_path / "brought.onnx", tmp_path / "model.onnx")
-
-
-def test_a_detector_that_is_no_graph_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "weights.pt").write_bytes(b"PK not a graph")
-    with pytest.raises(CheckpointError, match="cannot be read as an ONNX graph"):
-        yolo_face.compose(tmp_path / "weights.pt", tmp_path / "model.onnx")
