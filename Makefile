@@ -97,18 +97,22 @@ configs: .venv/.ready ## Derive the slots' configurations for other machines and
 check-gpu: setup setup-torchscript ## Export, serve and time the paper's encoders on a CUDA device
 	@$(BIN)/python -m tests.check_gpu
 
+.PHONY: paper-random
+paper-random: .venv/.ready ## Export the paper profile with random weights into build/, for tests
+	@$(BIN)/python -m export --profile paper --weights random --out build/paper-random
+
 .PHONY: test
-test: setup setup-torchscript export ## Run every test: unit, parity, server
+test: setup setup-torchscript export paper-random ## Run every test but the slow ones of parity
 	@$(MAKE) --no-print-directory samples
 	$(BIN)/pytest
 
 .PHONY: test-unit test-parity test-server
 test-unit: .venv/.ready ## Run the tests that need neither weights nor server
 	$(BIN)/pytest tests/unit
-test-parity: export ## Compare every exported model with the model it came from, the slow ones too
+test-parity: export paper-random ## Compare every exported model with the model it came from, the slow ones too
 	@$(MAKE) --no-print-directory samples
 	$(BIN)/pytest tests/parity -m "slow or not slow"
-test-server: setup setup-torchscript export ## Run the tests against a real Triton
+test-server: setup setup-torchscript export paper-random ## Run the tests against a real Triton
 	@$(MAKE) --no-print-directory samples
 	$(BIN)/pytest tests/server
 
@@ -131,5 +135,5 @@ lock: ## Resolve requirements/*.in anew and pin the result
 
 .PHONY: clean
 clean: ## Remove environments, exported weights, samples and results (the cache of weights stays)
-	rm -rf .venv .venv-server samples results
+	rm -rf .venv .venv-server samples results build
 	git clean -dfXq model_repository

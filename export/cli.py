@@ -6,7 +6,14 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from export.errors import CheckpointError, UnknownNameError
-from export.exporting import REPOSITORY, Report, export_slot, remove_others, unchanged
+from export.exporting import (
+    REPOSITORY,
+    Report,
+    complete,
+    export_slot,
+    remove_others,
+    unchanged,
+)
 from export.options import (
     Checkpoint,
     Format,
@@ -56,6 +63,7 @@ def _export(arguments: Sequence[str]) -> None:
             report = export_slot(slot, given.out, force=True, options=options)
         print(_line(slot, report), flush=True)
     if not given.slots:
+        complete(profile(options.profile), given.out)
         for name in remove_others(profile(options.profile), given.out):
             print(f"{name:18} emptied: it is not part of profile {options.profile}")
 

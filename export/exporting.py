@@ -135,6 +135,31 @@ def remove_others(slots: dict[str, Slot], repository: Path = REPOSITORY) -> list
     return [folder.name for folder in removed]
 
 
+def complete(slots: dict[str, Slot], repository: Path) -> None:
+    """Copy into another repository than the project's own what is written by hand altogether.
+
+    The ensemble and the steps between the slots: with them it can be served as it is.
+    """
+    if repository.exists() and repository.samefile(REPOSITORY):
+        return
+    for config in sorted(REPOSITORY.glob(f"*/{CONFIG}")):
+        source, folder = config.parent, repository / config.parent.name
+        if source.name in slots or _is_optional(source):
+            continue
+        for path in WRITTEN_BY_HAND:
+            if (source / path).is_file():
+                (folder / path).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(source / path, folder / path)
+        # Triton wants a version's folder, also where there is nothing to put in.
+        (folder / "1").mkdir(exist_ok=True)
+
+
+def _is_optional(folder: Path) -> bool:
+    from server.repository import is_optional, read_config
+
+    return is_optional(read_config(folder / CONFIG))
+
+
 def _report(
     slot: Slot, chosen: Options, figures: dict[str, float], seconds: float, skipped: bool = False
 ) -> Report:
@@ -226,6 +251,10 @@ def _export_network(slot: Slot, chosen: Options, files: Files, folder: Path) -> 
     assert network is not None
     path = folder / "1" / chosen.format.filename
     if isinstance(chosen.weights, Checkpoint) and network.compose:
+        if chosen.format is not Format.ONNX or chosen.precision is not Precision.FP32:
+            raise CheckpointError(
+                f"slot {slot.name} takes {chosen.weights.path} as it is: in onnx and fp32 only"
+            )
         network.compose(chosen.weights.path, path)
         return {}
     configured = configuration.read(REPOSITORY / slot.name / CONFIG)

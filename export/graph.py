@@ -26,7 +26,8 @@ BATCH = "batch"
 
 def write(network: Network, eager: torch.nn.Module, path: Path) -> None:
     """Trace the eager network and write it to `path`."""
-    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+    for name in ("torch.onnx", "onnxscript"):
+        logging.getLogger(name).setLevel(logging.ERROR)
     numeric = [tensor.name for tensor in network.outputs if tensor.dtype != "string"]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # torch's own, about its own insides

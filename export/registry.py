@@ -14,6 +14,7 @@ from export.slots import (
 from export.slots.paper import audio_encoder as paper_audio_encoder
 from export.slots.paper import caption_decoder as paper_caption_decoder
 from export.slots.paper import captioner as paper_captioner
+from export.slots.paper import face_detector as paper_face_detector
 from export.slots.paper import face_expression as paper_face_expression
 from export.slots.paper import image_encoder as paper_image_encoder
 from export.slots.paper import language_identifier as paper_language_identifier
@@ -42,6 +43,7 @@ PROFILES: dict[str, dict[str, Slot]] = {
     "paper": _by_name(
         paper_image_encoder.SLOT,
         paper_audio_encoder.SLOT,
+        paper_face_detector.SLOT,
         paper_face_expression.SLOT,
         paper_text_encoder.SLOT,
         paper_speech_recognizer.SLOT,

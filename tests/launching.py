@@ -15,6 +15,8 @@ PROJECT = Path(__file__).resolve().parent.parent
 SERVER_PYTHON = Path(
     os.environ.get("VEMOCLAP_SERVER_PYTHON", PROJECT / ".venv-server" / "bin" / "python")
 )
+PAPER_RANDOM = PROJECT / "build" / "paper-random"
+"""The paper profile with random weights, as `make paper-random` exports it."""
 FREE_PORTS = ("--grpc-port", "0", "--http-port", "0", "--metrics-port", "0")
 TIMEOUT_S = 120.0
 

@@ -1,0 +1,105 @@
+"""The whole paper profile, random weights, on the embedded server's processor."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+import pytest
+import tritonclient.grpc as triton
+from numpy.typing import NDArray
+
+from tests.launching import PAPER_RANDOM, SERVER_PYTHON, Launched, launched
+from tests.server.conftest import require
+from vemoclap_client import decode
+from vemoclap_client.client import read_result
+from vemoclap_client.contract import (
+    ANALYSIS,
+    AUDIO,
+    CONTRIBUTIONS,
+    ENSEMBLE,
+    FEATURES,
+    FRAMES,
+    LENGTHS,
+    PROBABILITIES,
+)
+from vemoclap_client.printing import format_result
+
+WIDTHS = {"image": 512, "audio": 768, "face": 768, "speech": 768, "text": 768}
+TIMEOUT_S = 240
+
+
+@pytest.fixture(scope="module")
+def paper(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Launched]:
+    require(SERVER_PYTHON, "setup")
+    require(PAPER_RANDOM / "vemoclap" / "config.pbtxt", "paper-random")
+    arguments = ["--model-repository", PAPER_RANDOM]
+    with launched(tmp_path_factory.mktemp("paper"), arguments) as running:
+        yield running
+
+
+def ask(
+    server: Launched, model: str, outputs: list[str], **inputs: NDArray[Any]
+) -> triton.InferResult:
+    tensors = []
+    kinds = {"uint8": "UINT8", "float32": "FP32"}
+    for name, array in inputs.items():
+        tensor = triton.InferInput(name, array[None].shape, kinds[array.dtype.name])
+        tensor.set_data_from_numpy(array[None])
+        tensors.append(tensor)
+    wanted = [triton.InferRequestedOutput(name) for name in outputs]
+    with triton.InferenceServerClient(server.url) as connection:
+        return connection.infer(model, tensors, outputs=wanted, client_timeout=TIMEOUT_S)
+
+
+@pytest.fixture(scope="module")
+def answer(paper: Launched, samples: Path) -> triton.InferResult:
+    """Everything that the ensemble answers to a clip with a face, speech and a caption."""
+    clip = decode(samples / "portrait.mp4")
+    outputs = [PROBABILITIES, CONTRIBUTIONS, ANALYSIS, LENGTHS, *FEATURES.values()]
+    return ask(paper, ENSEMBLE, outputs, **{FRAMES: clip.frames, AUDIO: clip.audio})
+
+
+def test_the_features_have_the_papers_widths(answer: triton.InferResult) -> None:
+    for modality, width in WIDTHS.items():
+        features = answer.as_numpy(FEATURES[modality])
+        rows = 1 if modality in ("speech", "text") else 16
+        assert features.shape == (1, rows, width)
+    lengths = answer.as_numpy(LENGTHS)[0]
+    assert lengths[0] == 16
+    assert 1 <= lengths[1] <= 16
+    assert lengths[4] == 1, "the caption is read, whatever the weights"
+
+
+def test_the_head_answers_from_these_features(answer: triton.InferResult) -> None:
+    session = onnxruntime.InferenceSession(PAPER_RANDOM / "fusion" / "1" / "model.onnx")
+    inputs = {name: answer.as_numpy(name) for name in (*FEATURES.values(), LENGTHS)}
+    probabilities, contributions = session.run([PROBABILITIES, CONTRIBUTIONS], inputs)
+    np.testing.assert_allclose(answer.as_numpy(PROBABILITIES), probabilities, atol=1e-5)
+    np.testing.assert_allclose(answer.as_numpy(CONTRIBUTIONS), contributions, atol=1e-5)
+    assert np.ptp(probabilities) > 0.01
+
+
+def test_random_weights_never_pass_for_a_result(answer: triton.InferResult, samples: Path) -> None:
+    video = samples / "portrait.mp4"
+    result = read_result(str(video), decode(video), 0.0, answer, 0.0)
+    assert (result.profile, result.head.kind, result.head.trained_on) == ("paper", "random", None)
+    assert "random weights: these numbers mean nothing" in format_result(result)
+    assert len(result.audio_events) == 5
+    assert all(event.name.startswith("event ") for event in result.audio_events)
+
+
+def test_a_caption_is_written_on_demand_from_the_features(
+    paper: Launched, answer: triton.InferResult
+) -> None:
+    feature = answer.as_numpy(FEATURES["image"])[0, 0]
+    caption = ask(paper, "captioner", ["CAPTION"], IMAGE_FEATURE=feature).as_numpy("CAPTION")
+    assert caption.shape == (1, 1)
+    assert caption[0, 0].decode().strip()
+
+
+@pytest.mark.parametrize("slot", ["language_identifier", "translator"])
+def test_the_slots_for_other_languages_are_there(paper: Launched, slot: str) -> None:
+    with triton.InferenceServerClient(paper.url) as connection:
+        assert connection.is_model_ready(slot)
