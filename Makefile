@@ -22,6 +22,8 @@ SERVER_PYTHON := .venv-server/bin/python
 PIP_INSTALL := -m pip install --disable-pip-version-check --no-input
 # What Python needs to see: `export` and `server` are run from the checkout, not installed.
 export PYTHONPATH := $(CURDIR)
+# Two processes, a file's tests in one of them. Each has one thread: the machine has two cores.
+IN_PARALLEL := --numprocesses 2 --dist loadgroup
 FREE_PORTS := --grpc-port 0 --http-port 0 --metrics-port 0
 
 .PHONY: help
@@ -104,7 +106,8 @@ paper-random: .venv/.ready ## Export the paper profile with random weights into 
 .PHONY: test
 test: setup setup-torchscript export paper-random ## Run every test but the slow ones of parity
 	@$(MAKE) --no-print-directory samples
-	$(BIN)/pytest
+	$(BIN)/pytest tests/unit tests/parity $(IN_PARALLEL)
+	$(BIN)/pytest tests/server
 
 .PHONY: test-unit test-parity test-server
 test-unit: .venv/.ready ## Run the tests that need neither weights nor server

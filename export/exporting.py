@@ -105,7 +105,7 @@ def export_slot(
             figures = _fill(slot, chosen, Path(temporary))
             _move(Path(temporary), folder)
         if not folder.samefile(REPOSITORY / slot.name):
-            _copy_handwritten(slot, folder)
+            copy_handwritten(slot.name, folder)
     return _report(slot, chosen, figures, time.perf_counter() - started)
 
 
@@ -329,8 +329,9 @@ def _remove(folder: Path, paths: set[str]) -> None:
         (folder / path).unlink(missing_ok=True)
 
 
-def _copy_handwritten(slot: Slot, folder: Path) -> None:
-    source, exported = REPOSITORY / slot.name, stamp.paths(folder)
+def copy_handwritten(slot: str, folder: Path) -> None:
+    """Copy into a slot's folder of another repository what is written by hand."""
+    source, exported = REPOSITORY / slot, stamp.paths(folder)
     variants = [str(path.relative_to(source)) for path in source.glob(f"{VARIANTS}/*.pbtxt")]
     with tempfile.TemporaryDirectory(dir=folder / "1", prefix=UNFINISHED) as temporary:
         for path in (*WRITTEN_BY_HAND, *variants):

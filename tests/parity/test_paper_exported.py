@@ -31,7 +31,10 @@ SLOW = (
 CHOICES = [
     pytest.param(
         *(name, chosen, precision),
-        marks=[pytest.mark.slow] if (name, chosen, precision) in SLOW else [],
+        marks=[
+            pytest.mark.xdist_group(name),
+            *([pytest.mark.slow] if (name, chosen, precision) in SLOW else []),
+        ],
     )
     for name, slot in SLOTS.items()
     if slot.network
@@ -95,7 +98,7 @@ def test_the_exported_network_answers_as_the_eager_one(
     path = write(name, chosen, precision, tmp_path)
     figures = parity.compare(name, of.network, of.cases, path, precision)
     path.unlink()
-    record_property("parity", (name, chosen, precision, figures))
+    record_property("parity", (name, str(chosen), str(precision), figures))
     assert set(figures) == set(of.cases[0].expected)
     if precision is Precision.FP32:
         assert max(figures.values()) <= 1e-4
