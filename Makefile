@@ -64,6 +64,10 @@ export: .venv/.ready ## Fill model_repository/ from PROFILE, FORMAT, PRECISION, 
 	@$(BIN)/python -m export --profile $(PROFILE) --format $(FORMAT) --precision $(PRECISION) \
 	    --weights $(WEIGHTS) --seed $(SEED) --out $(OUT) $(SLOTS)
 
+.PHONY: exported
+exported: .venv/.ready
+	@$(BIN)/python -m export --as-before --out $(OUT)
+
 .PHONY: weights
 weights: .venv/.ready ## List every pretrained file, its source and its licence
 	@$(BIN)/python -m export weights
@@ -73,7 +77,7 @@ samples: .venv/.ready ## Fetch and render three sample clips into samples/
 	@$(BIN)/python -m export samples --out samples
 
 .PHONY: demo
-demo: setup export ## Classify three sample clips, or VIDEO=path, on a server of its own
+demo: setup exported ## Classify three sample clips, or VIDEO=path, on a server of its own
 ifeq ($(value VIDEO),)
 	@$(MAKE) --no-print-directory samples
 	@$(SERVER_PYTHON) -m server $(FREE_PORTS) -- $(BIN)/vemoclap classify --json-dir results samples/*.mp4
@@ -83,11 +87,11 @@ endif
 	@echo "demo: the results are in results/"
 
 .PHONY: serve
-serve: setup export ## Serve on 127.0.0.1 until Ctrl-C: gRPC 8001, HTTP 8000, metrics 8002
+serve: setup exported ## Serve on 127.0.0.1 until Ctrl-C: gRPC 8001, HTTP 8000, metrics 8002
 	@$(SERVER_PYTHON) -m server --model-repository $(OUT) $(if $(VARIANT),--variant $(VARIANT))
 
 .PHONY: timings
-timings: setup export ## Print the milliseconds per slot and end to end on VIDEO (default: a sample)
+timings: setup exported ## Print the milliseconds per slot and end to end on VIDEO (default: a sample)
 	@$(MAKE) --no-print-directory samples
 	@$(SERVER_PYTHON) -m server $(FREE_PORTS) -- $(BIN)/python -m tests.timings "$${VIDEO:-samples/portrait.mp4}"
 

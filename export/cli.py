@@ -5,6 +5,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from export import stamp
 from export.errors import CheckpointError, UnknownNameError
 from export.exporting import (
     REPOSITORY,
@@ -24,10 +25,13 @@ from export.options import (
     Weights,
 )
 from export.parity import allowed
-from export.registry import PROFILES, artifacts_of, profile, select
+from export.registry import PROFILES, artifacts_of, profile, select, whisper_size
 from export.spec import Slot
 from export.weights import artifacts, fetch_all
 from vemoclap_client.errors import VemoclapError
+
+REFERENCE = "image_encoder"
+"""A slot that has every format and precision: it tells how a folder was filled."""
 
 DESCRIPTION = """\
 Puts pretrained networks into the model repository, each checked against its eager original.
@@ -52,8 +56,10 @@ def main(arguments: Sequence[str]) -> int:
 
 def _export(arguments: Sequence[str]) -> None:
     given = _parser().parse_args(arguments)
-    options = _options(given)
+    options = _earlier(given) if given.as_before else _options(given)
     slots = select(options.profile, given.slots, given.whisper)
+    if given.as_before:
+        slots = [slot for slot in slots if "checkpoint" not in stamp.weights(given.out / slot.name)]
     if isinstance(options.weights, Checkpoint) and len(slots) != 1:
         raise UnknownNameError("--checkpoint fills one slot: name it")
     for number, slot in enumerate(slots, 1):
@@ -93,6 +99,11 @@ def _parser() -> argparse.ArgumentParser:
     add("--checkpoint", type=Path, help="fill the one SLOT from this file")
     add("--whisper", metavar="SIZE", help="of the paper profile (default: large-v3)")
     add("--out", type=Path, default=REPOSITORY, help="model repository to fill")
+    add(
+        "--as-before",
+        action="store_true",
+        help="what is there already, where out of date; embedded where nothing is",
+    )
     add("--force", action="store_true", help="even where nothing has changed")
     return parser
 
@@ -107,6 +118,15 @@ def _options(given: argparse.Namespace) -> Options:
         weights = Random(given.seed)
     default = "embedded" if isinstance(weights, Pretrained) else "paper"
     return Options(given.profile or default, given.format, given.precision, weights)
+
+
+def _earlier(given: argparse.Namespace) -> Options:
+    """The choices that the folder was filled with; sets the size of its Whisper too."""
+    earlier = stamp.options(given.out / REFERENCE) or Options()
+    if earlier.profile == "paper":
+        named = stamp.read(given.out / "speech_recognizer").get("artifacts", {})
+        given.whisper = whisper_size(named)
+    return earlier
 
 
 def _line(slot: Slot, report: Report) -> str:

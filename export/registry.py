@@ -1,5 +1,7 @@
 """Profile -> slot's name -> what fills it. The only list of slots."""
 
+from collections.abc import Iterable
+
 from export.errors import UnknownNameError
 from export.fusion import attention, zero_shot
 from export.slots import (
@@ -101,3 +103,10 @@ def artifacts_of(profile_name: str) -> list[str]:
     """
     slots = profile(profile_name).values()
     return sorted({name for slot in slots for name in (*slot.artifacts, *slot.files.values())})
+
+
+def whisper_size(artifact_names: Iterable[str]) -> str | None:
+    """Return the size of the Whisper that is made of these artifacts, if it is one of the sizes."""
+    names = set(artifact_names)
+    sizes = paper_speech_recognizer.SIZES.items()
+    return next((size for size, files in sizes if set(files.values()) == names), None)

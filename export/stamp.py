@@ -6,8 +6,9 @@ import json
 from collections.abc import Iterable, Iterator
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
 
-from export.options import Options
+from export.options import Format, Options, Precision, Pretrained, Random
 from export.spec import Slot
 from export.weights.cache import identity
 from export.weights.manifest import artifact
@@ -80,12 +81,31 @@ def figures(folder: Path) -> dict[str, float]:
     return dict(earlier["figures"])
 
 
+def read(folder: Path) -> dict[str, Any]:
+    """Return the stamp that an earlier export has left in the folder; empty without one."""
+    try:
+        return dict(json.loads((folder / STAMP).read_text(encoding="utf-8"))["stamp"])
+    except (OSError, ValueError, KeyError):
+        return {}
+
+
 def weights(folder: Path) -> str:
     """Return what weights an earlier export has put there, in a word; "" without one."""
-    try:
-        return str(json.loads((folder / STAMP).read_text(encoding="utf-8"))["stamp"]["weights"])
-    except (OSError, ValueError, KeyError):
-        return ""
+    return str(read(folder).get("weights", ""))
+
+
+def options(folder: Path) -> Options | None:
+    """Return the choices of the earlier export into the folder, but for a checkpoint of it."""
+    earlier = read(folder)
+    if not earlier:
+        return None
+    kind, _, seed = str(earlier["weights"]).partition(", seed ")
+    return Options(
+        earlier["profile"],
+        Format(earlier["format"]),
+        Precision(earlier["precision"]),
+        Random(int(seed)) if kind == "random" else Pretrained(),
+    )
 
 
 def paths(folder: Path) -> set[str]:

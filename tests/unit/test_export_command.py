@@ -1,13 +1,15 @@
+import json
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from export import cli, configuration
+from export import cli, configuration, stamp
 from export.cli import main
 from export.exporting import CONFIG, REPOSITORY, Report
-from export.registry import PROFILES, artifacts_of
+from export.options import Format, Options, Precision, Random
+from export.registry import PROFILES, artifacts_of, select
 from export.spec import Slot
 from export.weights import artifacts
 
@@ -82,6 +84,50 @@ def test_a_slot_is_announced_before_it_is_exported_but_not_where_it_is_unchanged
     assert capsys.readouterr().out.startswith("screen_reader        1.0 s  files in place")
     assert main(["fusion", "--force"]) == 0
     assert told[1:] == ["exporting fusion (1 of 1) ...\n"]
+
+
+@pytest.mark.parametrize(
+    ("given", "size"),
+    [
+        (Options("paper", Format.TORCHSCRIPT, Precision.FP16), "small"),
+        (Options("paper", weights=Random(3)), None),
+        (Options(), None),
+    ],
+)
+def test_what_is_there_is_exported_again_as_it_was(
+    given: Options, size: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slots = {slot.name: slot for slot in select(given.profile, [], size)}
+    brought = {"stamp": {"weights": "checkpoint 12ab"}}
+    for name, slot in slots.items():
+        document = {"stamp": stamp.stamp_of(slot, given, REPOSITORY / name / CONFIG)}
+        (tmp_path / name / "1").mkdir(parents=True)
+        text = json.dumps(brought if name == "fusion" else document)
+        (tmp_path / name / stamp.STAMP).write_text(text)
+    asked: dict[str, tuple[Slot, Options]] = {}
+
+    def export(slot: Slot, _: Path, options: Options, **__: object) -> Report:
+        asked[slot.name] = slot, options
+        return Report(slot.name, None, None, {}, 1.0)
+
+    monkeypatch.setattr(cli, "export_slot", export)
+    assert main(["--as-before", "--out", str(tmp_path)]) == 0
+    assert asked == {name: (slots[name], given) for name in slots if name != "fusion"}
+
+
+def test_where_nothing_is_the_embedded_profile_is_exported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+    monkeypatch.setattr(
+        cli,
+        "export_slot",
+        lambda slot, _, options, **__: (
+            asked.append((slot.name, options)) or Report(slot.name, None, None, {}, 1.0)
+        ),
+    )
+    assert main(["--as-before", "--out", str(tmp_path)]) == 0
+    assert asked == [(name, Options()) for name in PROFILES["embedded"]]
 
 
 @pytest.mark.parametrize(("profile", "name"), NETWORKS)
