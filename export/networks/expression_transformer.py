@@ -4,7 +4,6 @@ Source: Dosovitskiy et al., arXiv 2010.11929; the architecture and the preproces
 trpakov/vit-face-expression on the Hugging Face hub (Apache-2.0), as transformers builds it.
 """
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
@@ -14,7 +13,7 @@ from torch import nn
 from transformers import ViTConfig, ViTForImageClassification
 
 from export.errors import CheckpointError
-from export.networks.state import load_state, read_checkpoint
+from export.networks.state import load_state, read_checkpoint, read_settings
 from vemoclap_client.contract import EXPRESSIONS
 
 ORIGINAL_LABELS = {
@@ -95,7 +94,7 @@ def load(weights: Path, configuration: Path | None = None) -> ExpressionTransfor
     Raises:
         CheckpointError: the weights do not fit, or the labels are not the seven expressions.
     """
-    settings = json.loads(configuration.read_text(encoding="utf-8")) if configuration else {}
+    settings = read_settings(configuration) if configuration else {}
     state = cast("dict[str, torch.Tensor]", read_checkpoint(weights))
     model = ViTForImageClassification(configure(settings))
     load_state(model, {_module_name(key): value for key, value in state.items()}, weights)

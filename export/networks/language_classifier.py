@@ -15,10 +15,9 @@ from export.networks.sentiment_encoder import (
     ATTENTION,
     encode,
     labels_of,
-    read_configuration,
     read_state,
 )
-from export.networks.state import load_state
+from export.networks.state import load_state, read_settings
 
 VOCABULARY_SIZE = 250_002
 ARCHITECTURE: dict[str, Any] = {
@@ -81,11 +80,11 @@ def load(weights: Path, configuration: Path) -> LanguageClassifier:
     Raises:
         CheckpointError: the weights do not fit.
     """
-    classifier = _build(read_configuration(configuration))
+    classifier = _build(read_settings(configuration))
     load_state(classifier.model, read_state(weights), weights)
     return classifier
 
 
 def read_labels(configuration: Path) -> list[str]:
     """Return the codes of the languages that a config.json names, in order."""
-    return labels_of(XLMRobertaConfig(**read_configuration(configuration)))
+    return labels_of(XLMRobertaConfig(**read_settings(configuration)))

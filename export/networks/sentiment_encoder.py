@@ -5,7 +5,6 @@ cardiffnlp/twitter-roberta-base-sentiment-latest (Hugging Face hub, CC BY 4.0) t
 transformers builds it.
 """
 
-import json
 from pathlib import Path
 from typing import Any, cast
 
@@ -15,7 +14,7 @@ from torch import nn
 from transformers import PretrainedConfig, RobertaConfig, RobertaForSequenceClassification
 
 from export.errors import CheckpointError
-from export.networks.state import load_state, read_checkpoint
+from export.networks.state import load_state, read_checkpoint, read_settings
 from vemoclap_client.contract import SENTIMENTS
 
 ARCHITECTURE: dict[str, Any] = {
@@ -83,12 +82,6 @@ def encode(roberta: Any, input_ids: torch.Tensor, attention_mask: torch.Tensor) 
     return states
 
 
-def read_configuration(path: Path) -> dict[str, Any]:
-    """Return a config.json's settings."""
-    settings: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    return settings
-
-
 def build(settings: dict[str, Any] | None = None) -> SentimentEncoder:
     """Return the network with random weights, in evaluation mode.
 
@@ -109,7 +102,7 @@ def load(weights: Path, configuration: Path | None = None) -> SentimentEncoder:
     Raises:
         CheckpointError: the weights do not fit, or the labels are not the three sentiments.
     """
-    encoder = build(read_configuration(configuration) if configuration else None)
+    encoder = build(read_settings(configuration) if configuration else None)
     labels = [label.lower() for label in labels_of(encoder.model.config)]
     if labels != list(SENTIMENTS):
         raise CheckpointError(

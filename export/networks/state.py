@@ -1,7 +1,10 @@
-"""Loads a state dict into a network, and names what does not fit."""
+"""Reads checkpoints and their settings, loads them into networks, and names what does not fit."""
 
 from __future__ import annotations
 
+import json
+import pickle
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -30,13 +33,13 @@ def load_state(
     wanted = network.state_dict()
     problems = [
         _named("missing", [key for key in wanted if key not in state]),
-        _named("unexpected", [key for key in state if key not in wanted]),
+        _named("unexpected", [str(key) for key in state if key not in wanted]),
         _named(
             "of another shape",
             [
-                f"{key} {tuple(state[key].shape)} instead of {tuple(value.shape)}"
+                f"{key} {_shape(state[key])} instead of {_shape(value)}"
                 for key, value in wanted.items()
-                if key in state and state[key].shape != value.shape
+                if key in state and _shape(state[key]) != _shape(value)
             ],
         ),
     ]
@@ -56,6 +59,11 @@ def _named(what: str, keys: list[str]) -> str:
     return f"{len(keys)} keys {what}: {', '.join(keys[:MOST_NAMED])}{more}"
 
 
+def _shape(value: object) -> tuple[int, ...] | str:
+    """Return a tensor's sizes, or what else it is."""
+    return tuple(value.shape) if isinstance(value, torch.Tensor) else type(value).__name__
+
+
 def read_checkpoint(path: Path) -> dict[str, Any]:
     """Read a file that torch.save or safetensors wrote, without running code that it may hold.
 
@@ -69,11 +77,33 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
             return dict(load_file(path))
         content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:
-        reason = (str(error) or type(error).__name__).splitlines()[0]
         raise CheckpointError(
-            f"{path} cannot be read as a checkpoint: {reason}. It must be a file of weights that "
-            "torch.save or safetensors wrote."
+            f"{path} cannot be read as a checkpoint: {_reason(error)}. It must be a file of "
+            "weights that torch.save or safetensors wrote."
         ) from error
     if not isinstance(content, dict):
         raise CheckpointError(f"{path} holds a {type(content).__name__}, not a state dict.")
-    return content
+    return {str(key): value for key, value in content.items()}
+
+
+def _reason(error: Exception) -> str:
+    """Return torch's reason, but not its advice to let the file run its code."""
+    if isinstance(error, pickle.UnpicklingError):
+        code = re.search(r"GLOBAL ([\w.]+)", str(error))
+        return f"it holds code, {code[1]}" if code else "it is damaged, or no such file"
+    return (str(error) or type(error).__name__).splitlines()[0].rstrip(".")
+
+
+def read_settings(path: Path) -> dict[str, Any]:
+    """Return the content of a model's config.json.
+
+    Raises:
+        CheckpointError: it is no JSON object.
+    """
+    try:
+        settings = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise CheckpointError(f"{path} is not a model's config.json: {error}") from error
+    if not isinstance(settings, dict):
+        raise CheckpointError(f"{path} holds a {type(settings).__name__}, not a model's settings.")
+    return settings

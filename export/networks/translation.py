@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any, cast
 
@@ -12,7 +11,7 @@ from tokenizers import Tokenizer
 from transformers import M2M100Config, M2M100ForConditionalGeneration
 
 from export.networks.byte_tokenizer import byte_level, tokens
-from export.networks.state import load_state, read_checkpoint
+from export.networks.state import load_state, read_checkpoint, read_settings
 from server.steps.languages import FLORES
 
 STORED_AS = "float16"
@@ -47,8 +46,7 @@ def load(config: Path, weights: Path) -> M2M100ForConditionalGeneration:
     Raises:
         CheckpointError: the weights do not fit the configuration.
     """
-    settings = json.loads(config.read_text(encoding="utf-8"))
-    network = M2M100ForConditionalGeneration(M2M100Config(**settings))
+    network = M2M100ForConditionalGeneration(M2M100Config(**read_settings(config)))
     state = cast("dict[str, torch.Tensor]", read_checkpoint(weights))
     load_state(network, _complete(state), weights)
     return network

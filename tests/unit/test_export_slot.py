@@ -14,7 +14,7 @@ import torch
 from export import leftovers, parity, stamp
 from export.errors import CheckpointError, ParityError, SpecMismatchError
 from export.exporting import MODEL, export_slot, remove_others, unchanged
-from export.networks.state import load_state, read_checkpoint
+from export.networks.state import load_state, read_checkpoint, read_settings
 from export.options import Checkpoint, Format, Options, Precision, Random, Weights
 from export.parity import largest_difference
 from export.slots import audio_encoder
@@ -263,14 +263,16 @@ def test_a_checkpoint_that_the_user_brings_is_exported(tmp_path: Path) -> None:
             {"layer.bias": torch.zeros(3)},
             r"1 keys of another shape: layer\.bias \(3,\) instead of \(4,\)",
         ),
+        ({"layer.bias": "four"}, r"layer\.bias str instead of \(4,\)"),
+        ({7: torch.zeros(2)}, r"1 keys unexpected: 7"),
     ],
 )
 def test_a_checkpoint_that_does_not_fit_is_told_by_its_keys(
-    change: dict[str, torch.Tensor | None], message: str, tmp_path: Path
+    change: dict[object, object], message: str, tmp_path: Path
 ) -> None:
     export_slot(TOY, tmp_path)
     earlier = (tmp_path / "audio_encoder" / MODEL).read_bytes()
-    state = {**load({}).state_dict(), **change}
+    state: dict[object, object] = {**load({}).state_dict(), **change}
     path = tmp_path / "toy.pt"
     torch.save({name: value for name, value in state.items() if value is not None}, path)
     with pytest.raises(CheckpointError, match=message):
@@ -287,6 +289,33 @@ def test_a_file_that_is_no_checkpoint_is_named(content: bytes | None, tmp_path: 
         path.write_bytes(content)
     with pytest.raises(CheckpointError, match=r"toy\.pt"):
         export_slot(TOY, tmp_path, options=Options(weights=Checkpoint(path)))
+
+
+class Program:
+    """Runs code where it is unpickled."""
+
+    def __init__(self, marker: Path) -> None:
+        self.marker = marker
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return Path.touch, (self.marker,)
+
+
+def test_a_checkpoint_that_would_run_code_is_refused_without_advice_to_let_it(
+    tmp_path: Path,
+) -> None:
+    torch.save({"layer.bias": Program(tmp_path / "ran")}, tmp_path / "toy.pt")
+    with pytest.raises(CheckpointError, match=r"toy\.pt .* holds code, \w+\. It must be") as caught:
+        read_checkpoint(tmp_path / "toy.pt")
+    assert not (tmp_path / "ran").exists()
+    assert "torch.load" not in str(caught.value)
+
+
+@pytest.mark.parametrize("content", ["{", "[1]"])
+def test_settings_that_are_none_are_named(content: str, tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text(content)
+    with pytest.raises(CheckpointError, match=r"config\.json"):
+        read_settings(tmp_path / "config.json")
 
 
 def test_what_another_profile_has_left_is_removed(tmp_path: Path) -> None:
