@@ -32,6 +32,8 @@ WIDTH = 512
 HEADS = 4
 """The released program builds 4, whatever its configuration says; a checkpoint fits either."""
 
+DROPOUT = 0.5
+
 
 class AttentionHead(nn.Module):
     """Features of five modalities -> probabilities of six emotions, and what each contributed."""
@@ -45,29 +47,35 @@ class AttentionHead(nn.Module):
         widths: Mapping[str, int],
         ranges: Mapping[str, tuple[float, float]],
         heads: int = HEADS,
+        width: int = WIDTH,
+        dropout: float = DROPOUT,
     ) -> None:
         """Build the layers, with random weights.
 
         Args:
             widths: modality -> width of its features.
             ranges: modality -> smallest and largest value of its features in the training data.
-            heads: of each attention; must divide 512.
+            heads: of each attention; must divide `width`.
+            width: of what is attended to and concatenated; 512 in the released checkpoint.
+            dropout: share of the numbers that training leaves out after the encoders, the
+                projections and the attention.
         """
         super().__init__()
         self.heads = heads
-        named = {UPSTREAM_NAMES[modality]: width for modality, width in widths.items()}
+        self.dropout = nn.Dropout(dropout)
+        named = {UPSTREAM_NAMES[modality]: size for modality, size in widths.items()}
         self.encoders = nn.ModuleDict(
-            {name: nn.Linear(width, WIDTH) for name, width in named.items()}
+            {name: nn.Linear(size, width) for name, size in named.items()}
         )
         for projection in ("query_proj", "key_proj", "value_proj"):
-            layers = {name: nn.Linear(WIDTH, WIDTH) for name in SEQUENCES}
+            layers = {name: nn.Linear(width, width) for name in SEQUENCES}
             self.add_module(projection, nn.ModuleDict(layers))
         self.attention_layers = nn.ModuleDict(
-            {pair: nn.MultiheadAttention(WIDTH, heads, batch_first=True) for pair in PAIRS}
+            {pair: nn.MultiheadAttention(width, heads, batch_first=True) for pair in PAIRS}
         )
-        self.attn_norms = nn.ModuleDict({pair: nn.LayerNorm(WIDTH) for pair in PAIRS})
+        self.attn_norms = nn.ModuleDict({pair: nn.LayerNorm(width) for pair in PAIRS})
         vectors = len(PAIRS) + len(SINGLE_ROWS)
-        self.cls_mlp = nn.Sequential(nn.Linear(vectors * WIDTH, len(EMOTIONS)))
+        self.cls_mlp = nn.Sequential(nn.Linear(vectors * width, len(EMOTIONS)))
         limits = torch.tensor([ranges[modality] for modality in MODALITIES])
         self.register_buffer("minimum", limits[:, 0], persistent=False)
         self.register_buffer("span", limits[:, 1] - limits[:, 0], persistent=False)
@@ -95,21 +103,33 @@ class AttentionHead(nn.Module):
             lengths: int32 [n, 5], real rows of each; 0 = absent.
         """
         features = {}
-        for index, (modality, rows) in enumerate(
-            zip(MODALITIES, (image, audio, face, speech, text), strict=True)
-        ):
-            normalised = self._normalise(rows, lengths[:, index], index)
+        rows = dict(zip(MODALITIES, (image, audio, face, speech, text), strict=True))
+        for index, (name, normalised) in enumerate(self.normalise(rows, lengths).items()):
             # All variants, everything and each modality left out, in one batch: [n * 6, ...].
             variants = normalised[:, None] * self.kept[:, index, None, None]
-            features[UPSTREAM_NAMES[modality]] = variants.flatten(0, 1)
+            features[name] = variants.flatten(0, 1)
         answers = torch.softmax(self.logits(features), dim=-1)
         variants = answers.reshape(-1, len(MODALITIES) + 1, len(EMOTIONS))
         probabilities = variants[:, 0]
         return probabilities, probabilities[:, None] - variants[:, 1:]
 
+    def normalise(self, rows: Mapping[str, Tensor], lengths: Tensor) -> dict[str, Tensor]:
+        """Return the features scaled, by their upstream names.
+
+        Args:
+            rows: modality -> float32 [n, rows, width], raw and zero-padded; in their order.
+            lengths: int32 [n, 5].
+        """
+        return {
+            UPSTREAM_NAMES[modality]: self._normalise(rows[modality], lengths[:, index], index)
+            for index, modality in enumerate(MODALITIES)
+        }
+
     def logits(self, features: Mapping[str, Tensor]) -> Tensor:
         """Return float32 [n, 6] from normalised, zero-padded features by their upstream names."""
-        encoded = {name: layer(features[name]) for name, layer in self.encoders.items()}
+        encoded = {
+            name: self.dropout(layer(features[name])) for name, layer in self.encoders.items()
+        }
         vectors = {name: encoded[name][:, 0] for name in SINGLE_ROWS}
         for a, b in permutations(SEQUENCES, 2):
             vectors[f"{a}_{b}"] = self._attend(f"{a}_{b}", a, b, encoded)
@@ -124,14 +144,14 @@ class AttentionHead(nn.Module):
         return scaled * real[..., None].to(rows.dtype)
 
     def _attend(self, pair: str, a: str, b: str, encoded: Mapping[str, Tensor]) -> Tensor:
-        """Queries of a on keys and values of b, normalised, mean over time: float32 [n, 512]."""
+        """Queries of a on keys and values of b, normalised, mean over time: float32 [n, width]."""
         layer = self.get_submodule(f"attention_layers.{pair}")
         assert isinstance(layer, nn.MultiheadAttention)
         assert layer.in_proj_bias is not None
         inputs = (
-            self.get_submodule(f"query_proj.{a}")(encoded[a]),
-            self.get_submodule(f"key_proj.{b}")(encoded[b]),
-            self.get_submodule(f"value_proj.{b}")(encoded[b]),
+            self.dropout(self.get_submodule(f"query_proj.{a}")(encoded[a])),
+            self.dropout(self.get_submodule(f"key_proj.{b}")(encoded[b])),
+            self.dropout(self.get_submodule(f"value_proj.{b}")(encoded[b])),
         )
         # Written out, where nn.MultiheadAttention would choose a kernel that ONNX has not.
         parts = zip(inputs, layer.in_proj_weight.chunk(3), layer.in_proj_bias.chunk(3), strict=True)
@@ -141,10 +161,11 @@ class AttentionHead(nn.Module):
         mixed = functional.scaled_dot_product_attention(queries, keys, values)
         attended = layer.out_proj(mixed.transpose(1, 2).flatten(2))
         normalised: Tensor = self.attn_norms[pair](attended)
-        return normalised.mean(dim=1)
+        averaged: Tensor = self.dropout(normalised.mean(dim=1))
+        return averaged
 
     def _split(self, rows: Tensor) -> Tensor:
-        """Float32 [n, time, 512] -> [n, heads, time, 512 / heads]."""
+        """Float32 [n, time, width] -> [n, heads, time, width / heads]."""
         return rows.reshape(*rows.shape[:2], self.heads, -1).transpose(1, 2)
 
 
