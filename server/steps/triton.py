@@ -16,6 +16,9 @@ ERROR_DELAY_S = 0.25
 """Triton 2.51 locks up for good when a step of an ensemble answers with an error while the
 request's other steps are still being queued, which takes less than this."""
 
+MESSAGE_AT_MOST = 500
+"""Characters of an error: gRPC loses those that do not fit into its headers of 8 KB."""
+
 
 def triton_model(step_class: type[Step]) -> type:
     """The class that a slot's model.py must call `TritonPythonModel`."""
@@ -46,7 +49,7 @@ def triton_model(step_class: type[Step]) -> type:
                 return pb_utils.InferenceResponse(_join(answers, self._types))
             except Exception as error:
                 await asyncio.sleep(ERROR_DELAY_S)
-                message = f"{type(error).__name__}: {error}"
+                message = f"{type(error).__name__}: {error}"[:MESSAGE_AT_MOST]
                 return pb_utils.InferenceResponse(error=pb_utils.TritonError(message))
 
     return TritonPythonModel
@@ -86,6 +89,8 @@ async def infer(slot: str, inputs: Mapping[str, NDArray[Any]], outputs: Sequence
         inputs=[
             pb_utils.Tensor(name, np.ascontiguousarray(array)) for name, array in inputs.items()
         ],
+        # A native backend on a GPU would answer in its memory, from which there is no as_numpy().
+        preferred_memory=pb_utils.PreferredMemory(pb_utils.TRITONSERVER_MEMORY_CPU, 0),
     )
     response = await request.async_exec()
     if response.has_error():

@@ -9,6 +9,7 @@ import onnxruntime
 import pytest
 import tritonclient.grpc as triton
 from numpy.typing import NDArray
+from tritonclient.utils import InferenceServerException
 
 from tests.launching import PAPER_RANDOM, SERVER_PYTHON, Launched, launched
 from tests.server.conftest import require
@@ -43,7 +44,7 @@ def ask(
     server: Launched, model: str, outputs: list[str], **inputs: NDArray[Any]
 ) -> triton.InferResult:
     tensors = []
-    kinds = {"uint8": "UINT8", "float32": "FP32"}
+    kinds = {"uint8": "UINT8", "float32": "FP32", "object": "BYTES"}
     for name, array in inputs.items():
         tensor = triton.InferInput(name, array[None].shape, kinds[array.dtype.name])
         tensor.set_data_from_numpy(array[None])
@@ -103,3 +104,9 @@ def test_a_caption_is_written_on_demand_from_the_features(
 def test_the_slots_for_other_languages_are_there(paper: Launched, slot: str) -> None:
     with triton.InferenceServerClient(paper.url) as connection:
         assert connection.is_model_ready(slot)
+
+
+def test_an_error_that_quotes_much_still_arrives(paper: Launched) -> None:
+    text, language = np.array([b"x"], object), np.array([b"x" * 100_000], object)
+    with pytest.raises(InferenceServerException, match="not trained with language"):
+        ask(paper, "translator", ["TRANSLATION"], TEXT=text, LANGUAGE=language)
