@@ -4,6 +4,7 @@ Source: VEMOCLAP asks an identifier of 20 languages, and translates what is neit
 uncertain.
 """
 
+import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -20,6 +21,8 @@ LANGUAGE_THRESHOLD = 0.9
 IDENTIFIED_AT_ONCE = 16
 TRANSLATED_AT_ONCE = 8
 """Texts of one request; the slots' max_batch_size is no smaller."""
+TRANSLATION_LIMIT_S = 60.0
+"""Rolling credits hold hundreds of lines: other clips wait for the screen reader meanwhile."""
 
 
 class Languages:
@@ -57,10 +60,18 @@ class Languages:
             languages: text -> its language, as `identify` names it.
             infer: asks the translator, which answers with an error to a language that it does
                 not know.
+
+        Raises:
+            TimeoutError: not all could be translated in a minute.
         """
+        deadline = time.monotonic() + TRANSLATION_LIMIT_S
         rows = [[text.encode(), language.encode()] for text, language in languages.items()]
         english: list[str] = []
         for start in range(0, len(rows), TRANSLATED_AT_ONCE):
+            if time.monotonic() > deadline:
+                raise TimeoutError(
+                    f"after {TRANSLATION_LIMIT_S:.0f} s, {start} of its {len(rows)} lines were done"
+                )
             pairs = np.array(rows[start : start + TRANSLATED_AT_ONCE], object)
             inputs = {"TEXT": pairs[:, :1], "LANGUAGE": pairs[:, 1:]}
             answer = await infer("translator", inputs, ["TRANSLATION"])

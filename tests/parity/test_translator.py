@@ -16,7 +16,7 @@ from export.errors import CheckpointError
 from export.networks import translation
 from export.slots.paper import translator
 from server.steps.languages import FLORES
-from server.steps.translation import Translator, UnknownLanguageError
+from server.steps.translation import CHARACTERS_AT_MOST, Translator, UnknownLanguageError
 
 TEXT = "Bonjour tout le monde, ça va ?"
 UNUSED = 2
@@ -107,6 +107,18 @@ def test_random_weights_answer_offline(
     answer = translate(random_folder, text, "fr")
     assert "eng_Latn" not in answer
     assert answer == translate(random_folder, text, "fr")
+
+
+@pytest.mark.parametrize("text", ["", " \n"])
+def test_nothing_is_translated_to_nothing(text: str, random_folder: Path) -> None:
+    assert translate(random_folder, text, "fr") == ""
+
+
+def test_what_is_cut_before_it_is_tokenised_changes_no_answer(random_folder: Path) -> None:
+    long = "bonjour tout le monde " * CHARACTERS_AT_MOST
+    assert translate(random_folder, long, "fr") == translate(
+        random_folder, long[:CHARACTERS_AT_MOST], "fr"
+    )
 
 
 def test_every_language_has_a_token(random_folder: Path) -> None:

@@ -142,6 +142,17 @@ def test_a_translator_that_fails_makes_the_text_absent(
     assert slots.asked_of("text_encoder") == [[""]]  # how wide features are
 
 
+def test_what_takes_too_long_to_translate_is_absent(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(language, "TRANSLATION_LIMIT_S", -1.0)
+    length, evidence, slots = read(["Hallo"], tmp_path, monkeypatch)
+    assert length == 0
+    assert "could not be translated: after" in evidence["absent"]
+    assert "0 of its 1 lines were done" in evidence["absent"]
+    assert slots.asked_of("translator") == []
+
+
 def test_a_translation_without_words_makes_the_text_absent(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
