@@ -89,16 +89,25 @@ def check_weights(repository: Path, configs: dict[str, ModelConfig]) -> None:
         return
     message = f"no weights yet for {', '.join(missing)} in {repository}. Run `make export`."
     if other := next(filter(None, missing.values()), None):
-        message += (
-            f" What is there is {other}, which another variant serves: see --variant "
-            f"({', '.join(variants(repository))}), or export another FORMAT."
-        )
+        serving = _variants_that_serve(repository, list(missing))
+        how = " or ".join(serving) or "a variant that is not here"
+        message += f" What is there is {other}: serve it with {how}, or export another FORMAT."
     raise WeightsMissingError(message)
 
 
 def _model_files(slot: Path, config: ModelConfig) -> list[Path]:
     filename = config.default_model_filename or MODEL_FILES[config.backend]
     return list(slot.glob(f"*/{filename}"))
+
+
+def _variants_that_serve(repository: Path, slots: list[str]) -> list[str]:
+    """How to ask for the configurations that find a model file in each of these slots."""
+    found = []
+    for variant in (None, *variants(repository)):
+        configs = read_configs(repository, variant)
+        if all(_model_files(repository / slot, configs[slot]) for slot in slots):
+            found.append(f"--variant {variant}" if variant else "no --variant")
+    return found
 
 
 def other_format(slot: Path) -> str | None:

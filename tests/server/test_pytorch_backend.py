@@ -154,4 +154,4 @@ def test_missing_torchscript_is_named(tmp_path: Path) -> None:
     finished = run("--model-repository", tmp_path / "models", *FREE_PORTS)
     assert finished.returncode == errors.WeightsMissingError.exit_code
     assert "no weights yet for empty" in finished.stderr
-    assert "model.onnx, which another variant serves" in finished.stderr
+    assert "model.onnx: serve it with a variant that is not here" in finished.stderr
