@@ -31,7 +31,7 @@ FIXED_SHAPES = (
     "face_expression",
     "caption_decoder",
 )
-"""TensorRT builds an engine for each shape: only these have but one."""
+"""TensorRT builds an engine for each shape: these differ in their batch alone."""
 
 CUDA_OPTIONS = {
     # Memory must not grow in powers of two.
@@ -39,6 +39,10 @@ CUDA_OPTIONS = {
     # float32 is float32: who wants speed for accuracy exports in float16.
     "use_tf32": "0",
 }
+
+ARENA_STRATEGY = "1"
+"""kSameAsRequested once more: without this parameter, the native backend puts its default over the
+accelerator's option."""
 
 WORKSPACE_BYTES = str(1 << 30)
 """What TensorRT may use while it chooses kernels."""
@@ -53,7 +57,7 @@ def _gpu(config: ModelConfig) -> None:
     """ONNX on a GPU through CUDA; the Python steps' own networks there too."""
     _on_gpu(config)
     if config.name not in OWN_NETWORKS:
-        _accelerate(config, "cuda", **CUDA_OPTIONS)
+        _accelerate_with_cuda(config)
 
 
 def _tensorrt(config: ModelConfig) -> None:
@@ -61,10 +65,11 @@ def _tensorrt(config: ModelConfig) -> None:
     _on_gpu(config)
     if config.name in FIXED_SHAPES:
         _accelerate(
-            config, "tensorrt", precision_mode="FP16", max_workspace_size_bytes=str(1 << 30)
+            config, "tensorrt", precision_mode="FP16", max_workspace_size_bytes=WORKSPACE_BYTES
         )
+        _warm_up_largest_batch(config)
     elif config.name not in OWN_NETWORKS:
-        _accelerate(config, "cuda", **CUDA_OPTIONS)
+        _accelerate_with_cuda(config)
 
 
 def _torchscript(config: ModelConfig) -> None:
@@ -119,6 +124,19 @@ def _on_gpu(config: ModelConfig) -> None:
     config.parameters.pop("intra_op_thread_count", None)
     config.instance_group[0].kind = _kind("KIND_GPU")
     config.dynamic_batching.max_queue_delay_microseconds = GPU_QUEUE_DELAY_US
+
+
+def _accelerate_with_cuda(config: ModelConfig) -> None:
+    _accelerate(config, "cuda", **CUDA_OPTIONS)
+    config.parameters["arena_extend_strategy"].string_value = ARENA_STRATEGY
+
+
+def _warm_up_largest_batch(config: ModelConfig) -> None:
+    """Has the engine built for every batch while the model loads, not while clips wait."""
+    largest = config.model_warmup.add()
+    largest.CopyFrom(config.model_warmup[0])
+    largest.name = f"batch_{config.max_batch_size}"
+    largest.batch_size = config.max_batch_size
 
 
 def _accelerate(config: ModelConfig, name: str, **parameters: str) -> None:

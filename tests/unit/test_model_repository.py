@@ -1,5 +1,6 @@
 """The committed configurations fit together: slots, export's declarations, the ensemble's maps."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,8 @@ from tritonclient.grpc.model_config_pb2 import (
 from export import configuration, variants
 from export.registry import PROFILES
 from export.spec import Slot
-from server.repository import read_configs
+from server.errors import WeightsMissingError
+from server.repository import check_weights, read_configs
 from server.repository import variants as list_variants
 from server.steps.face import FACES_PER_FRAME
 from vemoclap_client import contract
@@ -123,6 +125,19 @@ def test_the_committed_variants_are_those_that_are_derived() -> None:
     assert list_variants(REPOSITORY) == sorted(variants.VARIANTS_OF)
 
 
+def test_weights_of_another_format_are_said_to_need_another_variant(tmp_path: Path) -> None:
+    slot = tmp_path / "text_encoder"
+    shutil.copytree(REPOSITORY / "text_encoder" / "configs", slot / "configs")
+    shutil.copy(REPOSITORY / "text_encoder" / "config.pbtxt", slot)
+    (slot / "1").mkdir()
+    (slot / "1" / "model.onnx").touch()
+    check_weights(tmp_path, read_configs(tmp_path, "gpu"))
+    with pytest.raises(WeightsMissingError) as raised:
+        check_weights(tmp_path, read_configs(tmp_path, "torchscript"))
+    ways = "no --variant or --variant gpu or --variant tensorrt"
+    assert f"model.onnx: serve it with {ways}, or" in str(raised.value)
+
+
 @pytest.mark.parametrize("variant", variants.VARIANTS_OF)
 def test_a_variant_changes_the_machine_and_the_format_only(variant: str) -> None:
     changed = read_configs(REPOSITORY, variant)
@@ -133,7 +148,7 @@ def test_a_variant_changes_the_machine_and_the_format_only(variant: str) -> None
         assert (config.name, config.max_batch_size) == (name, origin.max_batch_size)
         assert list(config.input) == list(origin.input)
         assert list(config.output) == list(origin.output)
-        assert list(config.model_warmup) == list(origin.model_warmup)
+        assert list(config.model_warmup)[: len(origin.model_warmup)] == list(origin.model_warmup)
         if config != origin:
             devices.add(ModelInstanceGroup.Kind.Name(config.instance_group[0].kind))
     assert devices == {"KIND_CPU" if variant == "torchscript" else "KIND_GPU"}
@@ -142,6 +157,13 @@ def test_a_variant_changes_the_machine_and_the_format_only(variant: str) -> None
         assert neural.count("onnxruntime") == 1, "the fusion head"
     else:
         assert "pytorch" not in neural
+
+
+@pytest.mark.parametrize("slot", variants.FIXED_SHAPES)
+def test_tensorrt_meets_its_largest_batch_while_it_loads(slot: str) -> None:
+    config = read_configs(REPOSITORY, "tensorrt")[slot]
+    assert [sample.batch_size for sample in config.model_warmup] == [1, config.max_batch_size]
+    assert config.model_warmup[1].inputs == config.model_warmup[0].inputs
 
 
 @pytest.mark.parametrize("slot", NETWORKS)
