@@ -8,21 +8,25 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from vemoclap_client.client import AsyncEmotionClient, EmotionClient
+    from vemoclap_client.async_client import AsyncEmotionClient
+    from vemoclap_client.client import EmotionClient
     from vemoclap_client.errors import ServerError, VemoclapError, VideoError
     from vemoclap_client.results import EmotionResult
+    from vemoclap_client.timeline import Timeline, Window
     from vemoclap_client.video import Clip, decode
 
 __version__ = "0.1.0"
 
 _HOMES = {
-    "AsyncEmotionClient": "client",
+    "AsyncEmotionClient": "async_client",
     "Clip": "video",
     "EmotionClient": "client",
     "EmotionResult": "results",
     "ServerError": "errors",
+    "Timeline": "timeline",
     "VemoclapError": "errors",
     "VideoError": "errors",
+    "Window": "timeline",
     "decode": "video",
 }
 
@@ -32,8 +36,10 @@ __all__ = [
     "EmotionClient",
     "EmotionResult",
     "ServerError",
+    "Timeline",
     "VemoclapError",
     "VideoError",
+    "Window",
     "decode",
 ]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -38,6 +39,9 @@ GAP_MAX_S = 60
 RATE_MIN_HZ, RATE_MAX_HZ = 1_000, 768_000
 """A header can claim any rate: outside these, a few bytes would become hours or gigabytes."""
 
+UNDECODABLE = "the sound track cannot be decoded"
+EMPTY = "the sound track is empty or ends before the pictures begin"
+
 MAX_SAMPLES = AUDIO_MAX_S * SAMPLE_RATE_HZ
 
 
@@ -52,7 +56,7 @@ class Sound:
     warnings: tuple[str, ...] = ()
 
 
-class _UnusableSoundError(Exception):
+class UnusableSoundError(Exception):
     """The sound cannot be used; the text is the reason to give."""
 
 
@@ -70,23 +74,33 @@ def decode_audio(path: str | Path, start_s: Fraction | None = None) -> Sound:
     Raises:
         VideoError: the file cannot be opened, see container.open_container.
     """
-    with open_container(Path(path)) as container:
-        stream = choose_audio_stream(container)
-        if stream is None:
-            return _no_sound("the file has no sound track")
-        if not has_decoder(stream):
-            return _no_sound("there is no decoder for the codec of its sound track")
-        decoder = _Decoder(container, stream)
-        try:
+    try:
+        with open_sound(Path(path)) as decoder:
             samples = _collect(decoder.mono_pieces(start_s))
-        except _UnusableSoundError as error:
-            return _no_sound(str(error))
-        except (av.FFmpegError, MemoryError):  # decoding's own errors were counted: resampling
-            return _no_sound("the sound track cannot be decoded")
+    except UnusableSoundError as error:
+        return no_sound(str(error))
     return _to_sound(samples, decoder.damaged_packets)
 
 
-def _no_sound(reason: str) -> Sound:
+@contextmanager
+def open_sound(path: Path) -> Iterator[SoundDecoder]:
+    """Open the sound track of a file; nothing is decoded yet.
+
+    Raises:
+        UnusableSoundError: there is none, or no decoder for it.
+        VideoError: the file cannot be opened, see container.open_container.
+    """
+    with open_container(path) as container:
+        stream = choose_audio_stream(container)
+        if stream is None:
+            raise UnusableSoundError("the file has no sound track")
+        if not has_decoder(stream):
+            raise UnusableSoundError("there is no decoder for the codec of its sound track")
+        yield SoundDecoder(container, stream)
+
+
+def no_sound(reason: str) -> Sound:
+    """A sound that is not there, and why."""
     return Sound(np.zeros(0, np.float32), reason)
 
 
@@ -103,15 +117,18 @@ def _collect(pieces: Iterator[NDArray[np.float32]]) -> NDArray[np.float32]:
 
 def _to_sound(samples: NDArray[np.float32], damaged_packets: int) -> Sound:
     if not samples.size:
-        if damaged_packets:
-            return _no_sound("the sound track cannot be decoded")
-        return _no_sound("the sound track is empty or ends before the pictures begin")
-    warnings = []
-    if damaged_packets:
-        warnings.append(f"{damaged_packets} damaged packets of the sound were left out")
+        return no_sound(UNDECODABLE if damaged_packets else EMPTY)
+    warnings = damage_warnings(damaged_packets)
     if samples.size > MAX_SAMPLES:
         warnings.append(f"only the first {AUDIO_MAX_S // 60} minutes of the sound were used")
     return Sound(np.clip(samples[:MAX_SAMPLES], -1, 1), None, tuple(warnings))
+
+
+def damage_warnings(damaged_packets: int) -> list[str]:
+    """What to tell the user of packets that were lost; nothing if none were."""
+    if not damaged_packets:
+        return []
+    return [f"{damaged_packets} damaged packets of the sound were left out"]
 
 
 def mono(frame: AudioFrame) -> NDArray[np.float32]:
@@ -138,7 +155,7 @@ def _interleaved(frame: AudioFrame) -> AudioFrame:
     return converter.resample(frame)[0]
 
 
-class _Decoder:
+class SoundDecoder:
     """Decodes one sound track piece by piece."""
 
     def __init__(self, container: InputContainer, stream: AudioStream) -> None:
@@ -147,7 +164,21 @@ class _Decoder:
         self.damaged_packets = 0
 
     def mono_pieces(self, start_s: Fraction | None) -> Iterator[NDArray[np.float32]]:
-        """Pieces of the sound at 16 kHz, float32 [samples]."""
+        """Pieces of the sound at 16 kHz, float32 [samples]; not clipped to [-1, 1].
+
+        Args:
+            start_s: as decode_audio's.
+
+        Raises:
+            UnusableSoundError: the sound cannot be decoded on.
+        """
+        try:
+            yield from self._mono_pieces(start_s)
+        except (av.FFmpegError, MemoryError) as error:
+            # Decoding's own errors were counted: this is the resampling.
+            raise UnusableSoundError(UNDECODABLE) from error
+
+    def _mono_pieces(self, start_s: Fraction | None) -> Iterator[NDArray[np.float32]]:
         aligner = _Aligner(start_s)
         resampler: _Resampler | None = None
         for frame, samples in self._frames():
@@ -188,7 +219,7 @@ class _Decoder:
 
 def _check_rate(rate_hz: int) -> None:
     if not RATE_MIN_HZ <= rate_hz <= RATE_MAX_HZ:
-        raise _UnusableSoundError(
+        raise UnusableSoundError(
             f"the sound track cannot be decoded: it claims {rate_hz} samples a second"
         )
 

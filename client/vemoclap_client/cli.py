@@ -1,25 +1,39 @@
 """The command `vemoclap`."""
 
 import argparse
-import json
-import os
 import sys
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from io import TextIOWrapper
 from pathlib import Path
 
 from vemoclap_client.client import DEFAULT_TIMEOUT_S, EmotionClient, default_url
-from vemoclap_client.errors import OutputError, VemoclapError, VideoError
-from vemoclap_client.printing import format_result
-from vemoclap_client.results import EmotionResult
+from vemoclap_client.errors import VemoclapError, VideoError
+from vemoclap_client.output import check_writable, format_json, write_text
+from vemoclap_client.printing import format_end, format_result, format_window
+from vemoclap_client.stretches import check_lengths
+from vemoclap_client.subtitles import format_srt, format_vtt
+from vemoclap_client.tables import format_csv
+from vemoclap_client.timeline import DEFAULT_HOP_S, DEFAULT_WINDOW_S, Timeline
 
 LONGEST_TIMEOUT_S = 86_400
+
+INTERRUPTED = 130
+"""What shells expect of a program that Ctrl-C ended: 128 + SIGINT."""
+
+TIMELINE_FORMATS: dict[str, Callable[[Timeline], str]] = {
+    "json": format_json,
+    "csv": format_csv,
+    "srt": format_srt,
+    "vtt": format_vtt,
+}
+"""Option -> what it writes."""
 
 EXIT_CODES = """\
 exit codes: 0 all went well; 2 wrong usage; 3 a result cannot be written;
 1x a video: 11 not found, 12 empty, 13 not a video, 14 sound only, 15 not decodable;
 2x the server: 21 not there, 22 not ready, 23 lost during the request, 24 overloaded,
-25 too slow, 26 refused the request, 27 a model failed."""
+25 too slow, 26 refused the request, 27 a model failed; 130 interrupted (Ctrl-C)."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -30,13 +44,42 @@ def main(arguments: Sequence[str] | None = None) -> int:
             stream.reconfigure(errors="backslashreplace")
     parser = _parser()
     options = parser.parse_args(arguments)
-    if options.json and len(options.videos) > 1:
-        parser.error("--json takes one video; for several use --json-dir")
+    _check_options(parser, options)
     try:
-        return _classify(options, _targets(options))
+        return int(options.run(options))
     except VemoclapError as error:
         print(f"vemoclap: {error}", file=sys.stderr)
         return error.exit_code
+    except KeyboardInterrupt:
+        return INTERRUPTED
+
+
+def _check_options(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
+    if options.run is _classify and options.json and len(options.videos) > 1:
+        parser.error("--json takes one video; for several use --json-dir")
+    if options.run is _timeline:
+        try:
+            check_lengths(options.window_s, options.hop_s)
+        except ValueError as error:
+            parser.error(f"--window-s, --hop-s: {error}")
+
+
+def _classify(options: argparse.Namespace) -> int:
+    """Classifies every video; a video that fails does not stop the next, a server does."""
+    targets = _targets(options)
+    exit_code = 0
+    with EmotionClient(options.url, timeout_s=options.timeout_s) as client:
+        for video, files in targets.items():
+            try:
+                result = client.classify(video)
+            except VideoError as error:
+                print(f"vemoclap: {error}", file=sys.stderr)
+                exit_code = error.exit_code
+                continue
+            print(format_result(result), end="\n\n", flush=True)
+            for file in files:
+                write_text(format_json(result), file)
+    return exit_code
 
 
 def _targets(options: argparse.Namespace) -> dict[str, list[Path]]:
@@ -51,51 +94,27 @@ def _targets(options: argparse.Namespace) -> dict[str, list[Path]]:
     if options.json_dir:
         for video in targets:
             targets[video].append(options.json_dir / f"{Path(video).stem}.json")
-    files = [file for written in targets.values() for file in written]
-    shared = sorted({str(file) for file in files if files.count(file) > 1})
-    if shared:
-        raise OutputError(f"two videos would both be written to {', '.join(shared)}. Rename one.")
-    for file in files:
-        _check_writable(file)
+    check_writable(file for written in targets.values() for file in written)
     return targets
 
 
-def _check_writable(file: Path) -> None:
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"cannot make the folder for {file}: {error}") from error
-    if file.is_dir() or not os.access(file.parent, os.W_OK):
-        raise OutputError(f"cannot write {file}: it is a folder, or lies in one that is read-only")
-
-
-def _classify(options: argparse.Namespace, targets: dict[str, list[Path]]) -> int:
-    """Classifies every video; a video that fails does not stop the next, a server does."""
-    exit_code = 0
+def _timeline(options: argparse.Namespace) -> int:
+    """Prints each window as it comes; writes the files once all are known."""
+    asked = {name: getattr(options, name) for name in TIMELINE_FORMATS}
+    files = {name: file for name, file in asked.items() if file}
+    check_writable(files.values())
+    started = time.perf_counter()
     with EmotionClient(options.url, timeout_s=options.timeout_s) as client:
-        for video, files in targets.items():
-            try:
-                result = client.classify(video)
-            except VideoError as error:
-                print(f"vemoclap: {error}", file=sys.stderr)
-                exit_code = error.exit_code
-                continue
-            print(format_result(result), end="\n\n", flush=True)
-            for file in files:
-                _write_json(result, file)
-    return exit_code
-
-
-def _write_json(result: EmotionResult, file: Path) -> None:
-    document = json.dumps(result.to_dict(), indent=2, ensure_ascii=False) + "\n"
-    partial = file.with_name(f".{file.name}.{os.getpid()}.partial")
-    try:
-        # A name's undecodable bytes come out as \udcXX, which is how JSON writes them too.
-        partial.write_text(document, encoding="utf-8", errors="backslashreplace")
-        partial.replace(file)
-    except OSError as error:
-        partial.unlink(missing_ok=True)
-        raise OutputError(f"cannot write {file}: {error}") from error
+        timeline = client.timeline(
+            options.video,
+            options.window_s,
+            options.hop_s,
+            on_window=lambda window, _: print(format_window(window), flush=True),
+        )
+    print(f"{format_end(timeline)}\n  took {time.perf_counter() - started:.1f} s")
+    for name, file in files.items():
+        write_text(TIMELINE_FORMATS[name](timeline), file)
+    return 0
 
 
 def _seconds(text: str) -> float:
@@ -110,6 +129,12 @@ def _parser() -> argparse.ArgumentParser:
         prog="vemoclap", description="Which emotion a video conveys, and why."
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    _add_classify(commands)
+    _add_timeline(commands)
+    return parser
+
+
+def _add_classify(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     classify = commands.add_parser(
         "classify",
         help="classify video files",
@@ -117,18 +142,45 @@ def _parser() -> argparse.ArgumentParser:
         epilog=EXIT_CODES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    classify.set_defaults(run=_classify)
     classify.add_argument("videos", nargs="+", metavar="VIDEO", help="a video file")
     classify.add_argument("--json", type=Path, metavar="FILE", help="also write the result there")
     classify.add_argument(
         "--json-dir", type=Path, metavar="DIR", help="also write DIR/<video>.json for each video"
     )
-    classify.add_argument(
+    _add_server(classify)
+
+
+def _add_timeline(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    timeline = commands.add_parser(
+        "timeline",
+        help="classify a video over time",
+        description="Has a running server name the emotions of overlapping windows of a video.",
+        epilog=EXIT_CODES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    timeline.set_defaults(run=_timeline)
+    timeline.add_argument("video", metavar="VIDEO", help="a video file")
+    timeline.add_argument(
+        "--window-s", type=float, default=DEFAULT_WINDOW_S, help="length (%(default)g)"
+    )
+    timeline.add_argument(
+        "--hop-s", type=float, default=DEFAULT_HOP_S, help="from start to start (%(default)g)"
+    )
+    for name in TIMELINE_FORMATS:
+        timeline.add_argument(
+            f"--{name}", type=Path, metavar="FILE", help=f"also write it as {name.upper()}"
+        )
+    _add_server(timeline)
+
+
+def _add_server(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
         "--url", default=default_url(), help="gRPC address, host:port ($VEMOCLAP_URL; %(default)s)"
     )
-    classify.add_argument(
+    command.add_argument(
         "--timeout-s", type=_seconds, default=DEFAULT_TIMEOUT_S, help="longest wait (%(default)g)"
     )
-    return parser
 
 
 if __name__ == "__main__":

@@ -1,44 +1,48 @@
-"""Clients of the served ensemble: blocking, and for asyncio.
+"""The blocking client of the served ensemble; async_client.py has its twin for asyncio.
 
 Both build requests and read answers in one base class; only the sending is written twice.
 """
 
-import asyncio
-import json
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Generator
+from concurrent.futures import Future
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 import numpy as np
 import tritonclient.grpc as triton
-import tritonclient.grpc.aio as triton_aio
 from numpy.typing import NDArray
 from tritonclient.utils import InferenceServerException, np_to_triton_dtype
 
+from vemoclap_client.answers import read_result
 from vemoclap_client.container import check_file
 from vemoclap_client.contract import (
     ANALYSIS,
     AUDIO,
     CONTRIBUTIONS,
-    EMOTIONS,
     ENSEMBLE,
     FRAMES,
-    MODALITIES,
     PROBABILITIES,
 )
 from vemoclap_client.errors import ServerNotReadyError, ServerUnavailableError
-from vemoclap_client.results import (
-    AudioEvent,
-    EmotionResult,
-    Head,
-    read_faces,
-    read_screen_text,
-    read_speech,
-)
+from vemoclap_client.in_flight import answers_in_order
+from vemoclap_client.results import EmotionResult
 from vemoclap_client.status import server_error
+from vemoclap_client.stretches import Stretch, check_lengths, iterate_stretches
+from vemoclap_client.timeline import (
+    DEFAULT_HOP_S,
+    DEFAULT_WINDOW_S,
+    Answered,
+    OnWindow,
+    Timeline,
+    TimelineBuilder,
+    Window,
+    to_answered,
+)
 from vemoclap_client.video import Clip, decode
 
 DEFAULT_URL = "127.0.0.1:8001"
@@ -51,7 +55,7 @@ def default_url() -> str:
     return os.environ.get("VEMOCLAP_URL") or DEFAULT_URL
 
 
-class _Client:
+class BaseClient:
     """What both clients share: requests, answers, errors."""
 
     def __init__(self, url: str | None = None, *, timeout_s: float = DEFAULT_TIMEOUT_S) -> None:
@@ -79,6 +83,10 @@ class _Client:
             "client_timeout": self.timeout_s,
         }
 
+    def _check_timeline(self, video: str | Path, window_s: float, hop_s: float) -> None:
+        check_lengths(window_s, hop_s)
+        check_file(Path(video))
+
     def _check_ready(self, ready: bool) -> None:
         if not ready:
             raise ServerNotReadyError(
@@ -87,7 +95,7 @@ class _Client:
             )
 
 
-class EmotionClient(_Client):
+class EmotionClient(BaseClient):
     """Classifies videos, one call at a time. Use it as a context manager, or call `close`."""
 
     def __init__(self, url: str | None = None, *, timeout_s: float = DEFAULT_TIMEOUT_S) -> None:
@@ -134,8 +142,65 @@ class EmotionClient(_Client):
         self.check_ready()
         started = time.perf_counter()
         clip = decode(video)
-        decode_ms = _milliseconds_since(started)
+        decode_ms = milliseconds_since(started)
         return read_result(str(video), clip, decode_ms, *self._send(clip))
+
+    def timeline(
+        self,
+        video: str | Path,
+        window_s: float = DEFAULT_WINDOW_S,
+        hop_s: float = DEFAULT_HOP_S,
+        *,
+        on_window: OnWindow | None = None,
+    ) -> Timeline:
+        """Classifies overlapping windows of a video; the video is decoded once.
+
+        Args:
+            window_s: length of a window, 1 to 600 seconds.
+            hop_s: from one window's start to the next one's; at most window_s, at least a
+                quarter of a second and a 16th of window_s.
+            on_window: is called with each window as it comes, and how many there will be.
+
+        Raises:
+            VideoError: the file cannot be classified; its kind says why.
+            ServerError: the server could not answer; its kind says why.
+            ValueError: a length is out of range.
+        """
+        built = TimelineBuilder(str(video), window_s, hop_s, on_window)
+        with closing(self._answers(video, window_s, hop_s)) as answers:
+            for answered in answers:
+                built.add(answered)
+        return built.build()
+
+    def iterate_timeline(
+        self,
+        video: str | Path,
+        window_s: float = DEFAULT_WINDOW_S,
+        hop_s: float = DEFAULT_HOP_S,
+    ) -> Generator[Window]:
+        """The windows of `timeline`, one after the other as they come.
+
+        Exhaust it or `close` it: the file stays open, and windows at work, until then. An
+        error, as of `timeline`, comes after the windows before it.
+        """
+        return _windows(self._answers(video, window_s, hop_s))
+
+    def _answers(self, video: str | Path, window_s: float, hop_s: float) -> Generator[Answered]:
+        self._check_timeline(video, window_s, hop_s)
+        self.check_ready()
+        return answers_in_order(iterate_stretches(video, window_s, hop_s), self._submit)
+
+    def _submit(self, stretch: Stretch) -> "_PendingWindow":
+        answer: Future[triton.InferResult] = Future()
+
+        def finish(result: triton.InferResult, error: InferenceServerException | None) -> None:
+            if error is None:
+                answer.set_result(result)
+            else:
+                answer.set_exception(error)
+
+        call = self._triton.async_infer(callback=finish, **self._request(stretch.clip))
+        return _PendingWindow(self, _without_arrays(stretch), answer, call.cancel)
 
     def _send(self, clip: Clip) -> tuple[triton.InferResult, float]:
         started = time.perf_counter()
@@ -143,87 +208,37 @@ class EmotionClient(_Client):
             answer = self._triton.infer(**self._request(clip))
         except InferenceServerException as error:
             raise server_error(error, self.url, self.timeout_s, connected=True) from error
-        return answer, _milliseconds_since(started)
+        return answer, milliseconds_since(started)
 
 
-class AsyncEmotionClient(_Client):
-    """EmotionClient for asyncio. Decoding runs in a thread, so that the loop stays free."""
+class _PendingWindow:
+    """A window that the server works on, see in_flight.Pending."""
 
-    def __init__(self, url: str | None = None, *, timeout_s: float = DEFAULT_TIMEOUT_S) -> None:
-        """See the base class; nothing is sent yet. Needs a running event loop."""
-        super().__init__(url, timeout_s=timeout_s)
-        self._triton = triton_aio.InferenceServerClient(self.url)
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
+    def __init__(
         self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
+        client: EmotionClient,
+        stretch: Stretch,
+        answer: Future[triton.InferResult],
+        cancel: Callable[[], object],
     ) -> None:
-        await self.close()
+        self._client = client
+        self._stretch = stretch
+        self._answer = answer
+        self._cancel = cancel
 
-    async def close(self) -> None:
-        """Closes the connection."""
-        await self._triton.close()
+    def done(self) -> bool:
+        return self._answer.done()
 
-    async def check_ready(self) -> None:
-        """See EmotionClient.check_ready."""
+    def result(self) -> Answered:
         try:
-            ready = await self._triton.is_model_ready(ENSEMBLE, client_timeout=self.timeout_s)
+            answer = self._answer.result()
         except InferenceServerException as error:
-            raise server_error(error, self.url, self.timeout_s, connected=False) from error
-        self._check_ready(ready)
+            url, timeout_s = self._client.url, self._client.timeout_s
+            raise server_error(error, url, timeout_s, connected=True) from error
+        return read_window(self._stretch, answer)
 
-    async def classify(self, video: str | Path) -> EmotionResult:
-        """See EmotionClient.classify."""
-        check_file(Path(video))
-        await self.check_ready()
-        started = time.perf_counter()
-        clip = await asyncio.to_thread(decode, video)
-        decode_ms = _milliseconds_since(started)
-        return read_result(str(video), clip, decode_ms, *await self._send(clip))
-
-    async def _send(self, clip: Clip) -> tuple[triton.InferResult, float]:
-        started = time.perf_counter()
-        try:
-            answer = await self._triton.infer(**self._request(clip))
-        except InferenceServerException as error:
-            raise server_error(error, self.url, self.timeout_s, connected=True) from error
-        return answer, _milliseconds_since(started)
-
-
-def read_result(
-    video: str, clip: Clip, decode_ms: float, answer: triton.InferResult, request_ms: float
-) -> EmotionResult:
-    """The typed result from the ensemble's answer on a clip."""
-    analysis = json.loads(answer.as_numpy(ANALYSIS)[0, 0])
-    rows = zip(MODALITIES, answer.as_numpy(CONTRIBUTIONS)[0], strict=True)
-    return EmotionResult(
-        video=video,
-        duration_s=round(clip.duration_s, 3),
-        frame_times_s=tuple(round(time_s, 3) for time_s in clip.frame_times_s),
-        profile=analysis["profile"],
-        head=Head(**analysis["head"]),
-        probabilities=_by_emotion(answer.as_numpy(PROBABILITIES)[0]),
-        contributions={modality: _by_emotion(row) for modality, row in rows},
-        faces=read_faces(analysis["faces"], clip.frame_times_s),
-        speech=read_speech(analysis["speech"]),
-        screen_text=read_screen_text(analysis["screen_text"], clip.frame_times_s),
-        audio_events=tuple(AudioEvent(**event) for event in analysis["audio_events"]),
-        absent=_absent(analysis["absent"], clip),
-        timings_ms={"decode": decode_ms, "request": request_ms, **analysis["timings_ms"]},
-        warnings=clip.warnings,
-    )
-
-
-def _absent(reasons: Mapping[str, str], clip: Clip) -> dict[str, str]:
-    """The server's reasons; for missing sound the client's own, which knows the file."""
-    if clip.audio_absent_reason is None:
-        return dict(reasons)
-    return {**reasons, "audio": clip.audio_absent_reason, "speech": clip.audio_absent_reason}
+    def cancel(self) -> None:
+        self._cancel()
 
 
 def _input(name: str, array: NDArray[Any]) -> triton.InferInput:
@@ -233,11 +248,25 @@ def _input(name: str, array: NDArray[Any]) -> triton.InferInput:
     return tensor
 
 
-def _by_emotion(values: NDArray[np.float32]) -> dict[str, float]:
-    return {
-        emotion: round(float(value), 6) for emotion, value in zip(EMOTIONS, values, strict=True)
-    }
+def _windows(answers: Generator[Answered]) -> Generator[Window]:
+    with closing(answers):
+        for answered in answers:
+            yield answered.window
 
 
-def _milliseconds_since(started: float) -> float:
+def _without_arrays(stretch: Stretch) -> Stretch:
+    """What is still needed of a stretch that was sent: frames and sound are large."""
+    clip = replace(
+        stretch.clip, frames=np.zeros((0, 0, 0, 3), np.uint8), audio=np.zeros(0, np.float32)
+    )
+    return replace(stretch, clip=clip)
+
+
+def read_window(stretch: Stretch, answer: triton.InferResult) -> Answered:
+    """The typed window from the ensemble's answer on a stretch of a clip."""
+    return to_answered(stretch, read_result("", stretch.clip, 0.0, answer, 0.0))
+
+
+def milliseconds_since(started: float) -> float:
+    """How long ago `started` was, of time.perf_counter."""
     return round((time.perf_counter() - started) * 1000, 1)

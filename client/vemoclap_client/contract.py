@@ -12,6 +12,29 @@ ENSEMBLE = "vemoclap"
 EMOTIONS = ("anger", "disgust", "fear", "joy", "sadness", "surprise")
 """Ekman's six emotions, in the order of PROBABILITIES."""
 
+VALENCE = {
+    "anger": (-0.51, 0.20),
+    "disgust": (-0.60, 0.20),
+    "fear": (-0.64, 0.20),
+    "joy": (0.76, 0.22),
+    "sadness": (-0.63, 0.23),
+    "surprise": (0.40, 0.30),
+}
+"""Emotion -> how pleasant it is, -1 to 1: mean and standard deviation over people.
+
+Source: the table of VEMOCLAP's authors; AROUSAL likewise.
+"""
+
+AROUSAL = {
+    "anger": (0.59, 0.29),
+    "disgust": (0.35, 0.41),
+    "fear": (0.60, 0.32),
+    "joy": (0.48, 0.26),
+    "sadness": (-0.27, 0.34),
+    "surprise": (0.67, 0.27),
+}
+"""Emotion -> how excited it is, -1 to 1: mean and standard deviation over people."""
+
 MODALITIES = ("image", "audio", "face", "speech", "text")
 """In the order of LENGTHS and of the rows of CONTRIBUTIONS."""
 
@@ -52,4 +75,5 @@ FEATURES = {modality: f"{modality.upper()}_FEATURES" for modality in MODALITIES}
 """Modality -> name of the tensor that carries its features."""
 
 ANALYSIS_SCHEMA_VERSION = "1.0"
-RESULT_SCHEMA_VERSION = "1.0"
+RESULT_SCHEMA_VERSION = "1.1"
+TIMELINE_SCHEMA_VERSION = "1.0"

@@ -4,7 +4,8 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 
 from vemoclap_client.contract import ENGLISH
-from vemoclap_client.results import EmotionResult, ScreenText, Speech
+from vemoclap_client.results import EmotionResult, Judgement, ScreenText, Speech
+from vemoclap_client.timeline import Timeline, Window
 
 BAR_CELLS = 24
 WORTH_SAYING = 0.005
@@ -27,6 +28,7 @@ def _lines(result: EmotionResult) -> Iterator[str]:
         yield f"  {emotion:{LABEL_WIDTH}}{_bar(probability)} {probability:.2f}"
     if result.emotion is None:
         yield "  Nothing was found that speaks for any emotion, so all are equally likely."
+    yield f"  {'feeling':{LABEL_WIDTH}}{_feeling(result)}"
     yield ""
     for modality, words in _evidence(result).items():
         yield f"  {modality:{LABEL_WIDTH}}{words}{_effect(result.contributions[modality])}"
@@ -34,6 +36,39 @@ def _lines(result: EmotionResult) -> Iterator[str]:
         yield f"  warning   {warning}"
     seconds = {name: result.timings_ms[name] / 1000 for name in ("decode", "request")}
     yield f"  decoded in {seconds['decode']:.1f} s, answered in {seconds['request']:.1f} s"
+
+
+def format_window(window: Window) -> str:
+    """A window of a timeline on one line: when, its most probable emotion, how it feels."""
+    times = f"{_clock(window.start_s)} - {_clock(window.end_s)}"
+    if window.emotion is None:
+        return f"  {times:22}nothing speaks for any emotion"
+    probability = window.probabilities[window.emotion]
+    named = f"{window.emotion:{LABEL_WIDTH}}{_bar(probability)} {probability:.2f}"
+    return f"  {times:22}{named}  {_feeling(window)}"
+
+
+def format_end(timeline: Timeline) -> str:
+    """What there is to say of a timeline once all its windows are known."""
+    last = timeline.windows[-1]
+    count = len(timeline.windows)
+    plural = "s" if count > 1 else ""
+    return "\n".join(
+        [
+            f"{timeline.video}  ({timeline.duration_s:.1f} s in {count} window{plural})",
+            f"  {last.profile} profile, head: {last.head}",
+            *(f"  warning   {warning}" for warning in timeline.warnings),
+        ]
+    )
+
+
+def _clock(seconds: float) -> str:
+    minutes, second = divmod(round(seconds, 1), 60)
+    return f"{int(minutes)}:{second:04.1f}"
+
+
+def _feeling(judgement: Judgement) -> str:
+    return f"valence {judgement.valence:+.2f}, arousal {judgement.arousal:+.2f}"
 
 
 def _bar(probability: float) -> str:

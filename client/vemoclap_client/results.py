@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from vemoclap_client.contract import RESULT_SCHEMA_VERSION
+from vemoclap_client.contract import AROUSAL, RESULT_SCHEMA_VERSION, VALENCE
 
 EVEN_MARGIN = 0.005
 """Probabilities that differ less from an even share are even."""
@@ -110,8 +110,38 @@ class AudioEvent:
     probability: float
 
 
+class Judgement:
+    """What follows from six probabilities."""
+
+    probabilities: Mapping[str, float]
+
+    @property
+    def emotion(self) -> str | None:
+        """The most probable emotion; None where nothing was found that speaks for any."""
+        emotion = max(self.probabilities, key=lambda name: self.probabilities[name])
+        even = 1 / len(self.probabilities)
+        return emotion if self.probabilities[emotion] > even + EVEN_MARGIN else None
+
+    @property
+    def valence(self) -> float:
+        """How pleasant, -1 to 1: the emotions' mean valence under the probabilities."""
+        return self._expected(VALENCE)
+
+    @property
+    def arousal(self) -> float:
+        """How excited, -1 to 1: the emotions' mean arousal under the probabilities."""
+        return self._expected(AROUSAL)
+
+    def _expected(self, table: Mapping[str, tuple[float, float]]) -> float:
+        return round(sum(share * table[name][0] for name, share in self.probabilities.items()), 6)
+
+    def conclusions(self) -> dict[str, Any]:
+        """The properties above, for JSON."""
+        return {"emotion": self.emotion, "valence": self.valence, "arousal": self.arousal}
+
+
 @dataclass(frozen=True)
-class EmotionResult:
+class EmotionResult(Judgement):
     """Which emotion a video conveys, and why.
 
     Attributes:
@@ -142,16 +172,9 @@ class EmotionResult:
     timings_ms: Mapping[str, float]
     warnings: tuple[str, ...]
 
-    @property
-    def emotion(self) -> str | None:
-        """The most probable emotion; None where nothing was found that speaks for any."""
-        emotion = max(self.probabilities, key=lambda name: self.probabilities[name])
-        even = 1 / len(self.probabilities)
-        return emotion if self.probabilities[emotion] > even + EVEN_MARGIN else None
-
     def to_dict(self) -> dict[str, Any]:
         """The result as JSON-ready objects, as schemas/result.schema.json describes it."""
-        return {"schema_version": RESULT_SCHEMA_VERSION, **asdict(self)}
+        return {"schema_version": RESULT_SCHEMA_VERSION, **asdict(self), **self.conclusions()}
 
 
 def read_faces(documents: list[dict[str, Any]], times_s: tuple[float, ...]) -> tuple[Face, ...]:

@@ -106,7 +106,7 @@ def decode_frames(path: str | Path, times_s: Sequence[float | Fraction] | None =
         VideoError: as decode.
         ValueError: no times are given, or they do not ascend.
     """
-    with _open_video(Path(path)) as video:
+    with open_video(Path(path)) as video:
         times_s = video.clip_times_s() if times_s is None else times_s
         if not times_s:
             raise ValueError("times_s is empty: give at least one time")
@@ -140,13 +140,13 @@ def iterate_frames(
         VideoError: as decode.
         ValueError: the times do not ascend.
     """
-    with _open_video(Path(path)) as video:
+    with open_video(Path(path)) as video:
         yield from video.frames_at(times_s)
 
 
 @dataclass
-class _Video:
-    """An open file with one chosen video stream."""
+class OpenVideo:
+    """An open file with one chosen video stream, as `open_video` gives it."""
 
     path: Path
     container: InputContainer
@@ -156,11 +156,13 @@ class _Video:
     statistics: DecodingStatistics = field(default_factory=DecodingStatistics)
 
     def clip_times_s(self) -> list[Fraction]:
+        """The times of the 16 frames that stand for the whole clip."""
         return [i * self.index.duration_s / FRAME_COUNT for i in range(FRAME_COUNT)]
 
     def frames_at(
         self, times_s: Sequence[float | Fraction]
     ) -> Iterator[tuple[float, NDArray[np.uint8]]]:
+        """As iterate_frames, on this file; can be called once."""
         targets = [self.index.ticks_at(max(Fraction(0), Fraction(t))) for t in times_s]
         if targets != sorted(targets):
             raise ValueError("times_s must ascend")
@@ -188,6 +190,7 @@ class _Video:
             raise _undecodable(self.path)
 
     def warnings(self) -> tuple[str, ...]:
+        """What could not be used of the pictures read so far, in words for the user."""
         found = []
         if self.index.missing_s:
             there_s = float(self.index.duration_s)
@@ -219,14 +222,19 @@ class _Video:
 
 
 @contextmanager
-def _open_video(path: Path) -> Iterator[_Video]:
+def open_video(path: Path) -> Iterator[OpenVideo]:
+    """Open a file and read its packets, but decode none.
+
+    Raises:
+        VideoError: as decode.
+    """
     with open_container(path) as container:
         stream = choose_video_stream(container, path)
         index = index_video(container, stream)
         if index is None:
             raise _undecodable(path)
         aspect = stream.sample_aspect_ratio or Fraction(1)
-        yield _Video(path, container, stream, index, Scaler(aspect))
+        yield OpenVideo(path, container, stream, index, Scaler(aspect))
 
 
 def _undecodable(path: Path) -> UndecodableVideoError:

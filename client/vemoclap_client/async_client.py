@@ -1,0 +1,126 @@
+"""EmotionClient's twin for asyncio."""
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import tritonclient.grpc as triton
+import tritonclient.grpc.aio as triton_aio
+from tritonclient.utils import InferenceServerException
+
+from vemoclap_client.answers import read_result
+from vemoclap_client.client import (
+    DEFAULT_TIMEOUT_S,
+    BaseClient,
+    milliseconds_since,
+    read_window,
+)
+from vemoclap_client.container import check_file
+from vemoclap_client.contract import ENSEMBLE
+from vemoclap_client.in_flight import answers_in_order_async
+from vemoclap_client.results import EmotionResult
+from vemoclap_client.status import server_error
+from vemoclap_client.stretches import Stretch, iterate_stretches
+from vemoclap_client.timeline import (
+    DEFAULT_HOP_S,
+    DEFAULT_WINDOW_S,
+    Answered,
+    OnWindow,
+    Timeline,
+    TimelineBuilder,
+    Window,
+)
+from vemoclap_client.video import Clip, decode
+
+
+class AsyncEmotionClient(BaseClient):
+    """EmotionClient for asyncio. Decoding runs in a thread, so that the loop stays free."""
+
+    def __init__(self, url: str | None = None, *, timeout_s: float = DEFAULT_TIMEOUT_S) -> None:
+        """See the base class; nothing is sent yet. Needs a running event loop."""
+        super().__init__(url, timeout_s=timeout_s)
+        self._triton = triton_aio.InferenceServerClient(self.url)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Closes the connection."""
+        await self._triton.close()
+
+    async def check_ready(self) -> None:
+        """See EmotionClient.check_ready."""
+        try:
+            ready = await self._triton.is_model_ready(ENSEMBLE, client_timeout=self.timeout_s)
+        except InferenceServerException as error:
+            raise server_error(error, self.url, self.timeout_s, connected=False) from error
+        self._check_ready(ready)
+
+    async def classify(self, video: str | Path) -> EmotionResult:
+        """See EmotionClient.classify."""
+        check_file(Path(video))
+        await self.check_ready()
+        started = time.perf_counter()
+        clip = await asyncio.to_thread(decode, video)
+        decode_ms = milliseconds_since(started)
+        return read_result(str(video), clip, decode_ms, *await self._send(clip))
+
+    async def timeline(
+        self,
+        video: str | Path,
+        window_s: float = DEFAULT_WINDOW_S,
+        hop_s: float = DEFAULT_HOP_S,
+        *,
+        on_window: OnWindow | None = None,
+    ) -> Timeline:
+        """See EmotionClient.timeline."""
+        built = TimelineBuilder(str(video), window_s, hop_s, on_window)
+        async with aclosing(self._answers(video, window_s, hop_s)) as answers:
+            async for answered in answers:
+                built.add(answered)
+        return built.build()
+
+    async def iterate_timeline(
+        self,
+        video: str | Path,
+        window_s: float = DEFAULT_WINDOW_S,
+        hop_s: float = DEFAULT_HOP_S,
+    ) -> AsyncGenerator[Window]:
+        """See EmotionClient.iterate_timeline; `aclose` it."""
+        async with aclosing(self._answers(video, window_s, hop_s)) as answers:
+            async for answered in answers:
+                yield answered.window
+
+    async def _answers(
+        self, video: str | Path, window_s: float, hop_s: float
+    ) -> AsyncGenerator[Answered]:
+        self._check_timeline(video, window_s, hop_s)
+        await self.check_ready()
+        stretches = iterate_stretches(video, window_s, hop_s)
+        async with aclosing(answers_in_order_async(stretches, self._classify)) as answers:
+            async for answered in answers:
+                yield answered
+
+    async def _classify(self, stretch: Stretch) -> Answered:
+        answer, _ = await self._send(stretch.clip)
+        return read_window(stretch, answer)
+
+    async def _send(self, clip: Clip) -> tuple[triton.InferResult, float]:
+        started = time.perf_counter()
+        try:
+            answer = await self._triton.infer(**self._request(clip))
+        except InferenceServerException as error:
+            raise server_error(error, self.url, self.timeout_s, connected=True) from error
+        return answer, milliseconds_since(started)
