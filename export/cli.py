@@ -1,6 +1,7 @@
 """The command line: export slots, list the weights, bring the sample clips."""
 
 import argparse
+import signal
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -12,6 +13,7 @@ from export.exporting import (
     Report,
     complete,
     export_slot,
+    refresh_handwritten,
     remove_others,
     unchanged,
 )
@@ -40,8 +42,14 @@ Other commands:  python -m export weights   list what the networks are made of
                  python -m export configs   derive the slots' configurations for other machines"""
 
 
+INTERRUPTED = 128 + signal.SIGINT
+"""Exit code, as shells have it."""
+
+LARGEST_SEED = 2**63 - 1
+
+
 def main(arguments: Sequence[str]) -> int:
-    """Run a command and return its exit code: 0, or that of the error that it printed."""
+    """Run a command and return its exit code: 0, that of the error that it printed, or 130."""
     commands = {"weights": _weights, "samples": _samples, "configs": _configs}
     try:
         if arguments and arguments[0] in commands:
@@ -51,6 +59,9 @@ def main(arguments: Sequence[str]) -> int:
     except VemoclapError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code
+    except KeyboardInterrupt:
+        print("interrupted: what was at work is as it was before", file=sys.stderr)
+        return INTERRUPTED
     return 0
 
 
@@ -62,14 +73,17 @@ def _export(arguments: Sequence[str]) -> None:
         slots = [slot for slot in slots if "checkpoint" not in stamp.weights(given.out / slot.name)]
     if isinstance(options.weights, Checkpoint) and len(slots) != 1:
         raise UnknownNameError("--checkpoint fills one slot: name it")
+    if not given.slots:
+        complete(profile(options.profile), given.out)
     for number, slot in enumerate(slots, 1):
         report = None if given.force else unchanged(slot, given.out, options)
-        if report is None:
+        if report:
+            refresh_handwritten(slot, given.out)
+        else:
             print(f"exporting {slot.name} ({number} of {len(slots)}) ...", flush=True)
             report = export_slot(slot, given.out, force=True, options=options)
         print(_line(slot, report), flush=True)
     if not given.slots:
-        complete(profile(options.profile), given.out)
         for name in remove_others(profile(options.profile), given.out):
             print(f"{name:18} emptied: it is not part of profile {options.profile}")
 
@@ -89,14 +103,15 @@ def _parser() -> argparse.ArgumentParser:
     )
     add("--format", type=Format, choices=list(Format), default=Format.ONNX)
     add("--precision", type=Precision, choices=list(Precision), default=Precision.FP32)
-    add(
+    weights = parser.add_mutually_exclusive_group()
+    weights.add_argument(
         "--weights",
         choices=("pretrained", "random"),
         default="pretrained",
         help="random: full-size networks for tests of speed and parity, no network needed",
     )
-    add("--seed", type=int, default=0, help="of random weights")
-    add("--checkpoint", type=Path, help="fill the one SLOT from this file")
+    weights.add_argument("--checkpoint", type=Path, help="fill the one SLOT from this file")
+    add("--seed", type=_seed, default=0, help="of random weights")
     add("--whisper", metavar="SIZE", help="of the paper profile (default: large-v3)")
     add("--out", type=Path, default=REPOSITORY, help="model repository to fill")
     add(
@@ -108,11 +123,17 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _seed(text: str) -> int:
+    seed = int(text)
+    if not 0 <= seed <= LARGEST_SEED:
+        raise argparse.ArgumentTypeError(f"{seed} is not between 0 and {LARGEST_SEED}")
+    return seed
+
+
 def _options(given: argparse.Namespace) -> Options:
-    if given.checkpoint is not None and not given.checkpoint.is_file():
-        raise CheckpointError(f"there is no checkpoint {given.checkpoint}")
     weights: Weights = Pretrained()
     if given.checkpoint is not None:
+        _check_readable(given.checkpoint)
         weights = Checkpoint(given.checkpoint)
     elif given.weights == "random":
         weights = Random(given.seed)
@@ -127,6 +148,16 @@ def _earlier(given: argparse.Namespace) -> Options:
         named = stamp.read(given.out / "speech_recognizer").get("artifacts", {})
         given.whisper = whisper_size(named)
     return earlier
+
+
+def _check_readable(checkpoint: Path) -> None:
+    if not checkpoint.is_file():
+        raise CheckpointError(f"there is no checkpoint {checkpoint}")
+    try:
+        with checkpoint.open("rb") as file:
+            file.read(1)
+    except OSError as error:
+        raise CheckpointError(f"the checkpoint cannot be read: {error}") from error
 
 
 def _line(slot: Slot, report: Report) -> str:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import errno
+import fcntl
+import filecmp
 import os
 import shutil
 import tempfile
@@ -84,7 +86,8 @@ def export_slot(
 
     Raises:
         WeightsError: an artifact cannot be had.
-        CheckpointError: the user's checkpoint does not fit, or the slot takes none.
+        CheckpointError: the user's checkpoint does not fit, or the slot takes none, or has no
+            random weights.
         SpecMismatchError: graph, declaration and config.pbtxt disagree.
         ParityError: the graph's answers differ too much.
         StorageError: the repository cannot be written. After any of these, the earlier model is
@@ -92,11 +95,12 @@ def export_slot(
     """
     earlier = None if force else unchanged(slot, repository, options)
     if earlier:
+        refresh_handwritten(slot, repository)
         return earlier
     started = time.perf_counter()
     chosen = suited(slot, options or Options())
     folder = repository / slot.name
-    with _storage(slot, folder):
+    with _storage(slot.name, folder):
         (folder / "1").mkdir(parents=True, exist_ok=True)
         remove_leftovers(folder / "1", UNFINISHED)
         # Inside the version's folder: Triton looks for no model there, and a move stays on one
@@ -104,13 +108,29 @@ def export_slot(
         with tempfile.TemporaryDirectory(dir=folder / "1", prefix=UNFINISHED) as temporary:
             figures = _fill(slot, chosen, Path(temporary))
             _move(Path(temporary), folder)
-        if not folder.samefile(REPOSITORY / slot.name):
-            copy_handwritten(slot.name, folder)
+    refresh_handwritten(slot, repository)
     return _report(slot, chosen, figures, time.perf_counter() - started)
 
 
+def refresh_handwritten(slot: Slot, repository: Path) -> None:
+    """Copy what is written by hand, as it is now, unless this is the project's own repository.
+
+    Raises:
+        StorageError: the repository cannot be written.
+    """
+    folder = repository / slot.name
+    with _storage(slot.name, folder):
+        if not folder.samefile(REPOSITORY / slot.name):
+            copy_handwritten(slot.name, folder)
+
+
 def suited(slot: Slot, options: Options) -> Options:
-    """Return the options with a format and a precision that the slot's network has."""
+    """Return the options with a format and a precision that the slot's network has.
+
+    Raises:
+        CheckpointError: the slot takes no checkpoint, or has no random weights.
+    """
+    _check_weights(slot, options)
     network = slot.network
     if network is None:
         return options
@@ -121,6 +141,22 @@ def suited(slot: Slot, options: Options) -> Options:
         options.precision if options.precision in precisions else precisions[0],
         options.weights,
     )
+
+
+def _check_weights(slot: Slot, options: Options) -> None:
+    """Refuse a choice that the slot would pass over, to be filled with pretrained weights."""
+    network = slot.network
+    takes_checkpoint = network and (network.restore or network.compose)
+    # What has neither a network nor a conversion is files from a package registry.
+    is_fixed = (network and not network.random) or (slot.make and not slot.make_random)
+    match options.weights:
+        case Checkpoint() if not takes_checkpoint:
+            what = "takes no checkpoint"
+        case Random() if is_fixed:
+            what = "has no random weights"
+        case _:
+            return
+    raise CheckpointError(f"slot {slot.name} of profile {options.profile} {what}")
 
 
 def remove_others(slots: dict[str, Slot], repository: Path = REPOSITORY) -> list[str]:
@@ -139,6 +175,9 @@ def complete(slots: dict[str, Slot], repository: Path) -> None:
     """Copy into another repository than the project's own what is written by hand altogether.
 
     The ensemble and the steps between the slots: with them it can be served as it is.
+
+    Raises:
+        StorageError: the repository cannot be written.
     """
     if repository.exists() and repository.samefile(REPOSITORY):
         return
@@ -146,12 +185,10 @@ def complete(slots: dict[str, Slot], repository: Path) -> None:
         source, folder = config.parent, repository / config.parent.name
         if source.name in slots or _is_optional(source):
             continue
-        for path in WRITTEN_BY_HAND:
-            if (source / path).is_file():
-                (folder / path).parent.mkdir(parents=True, exist_ok=True)
-                shutil.copyfile(source / path, folder / path)
-        # Triton wants a version's folder, also where there is nothing to put in.
-        (folder / "1").mkdir(exist_ok=True)
+        with _storage(source.name, folder):
+            # Triton wants a version's folder, also where there is nothing to put in.
+            (folder / "1").mkdir(parents=True, exist_ok=True)
+            copy_handwritten(source.name, folder)
 
 
 def _is_optional(folder: Path) -> bool:
@@ -188,7 +225,7 @@ def _stamp(slot: Slot, chosen: Options) -> stamp.Stamp:
 
 
 @contextmanager
-def _storage(slot: Slot, folder: Path) -> Iterator[None]:
+def _storage(slot: str, folder: Path) -> Iterator[None]:
     """Make a failure to write a StorageError."""
     try:
         yield
@@ -196,10 +233,10 @@ def _storage(slot: Slot, folder: Path) -> Iterator[None]:
         raise StorageError(_cannot_write(slot, folder, error)) from error
 
 
-def _cannot_write(slot: Slot, folder: Path, error: OSError) -> str:
+def _cannot_write(slot: str, folder: Path, error: OSError) -> str:
     reason = "the disk is full" if error.errno == errno.ENOSPC else str(error)
     return (
-        f"{slot.name}: cannot write into {folder}: {reason}. What was there before is unchanged. "
+        f"{slot}: cannot write into {folder}: {reason}. What was there before is unchanged. "
         "Free some space, or choose another folder with --out, and run again."
     )
 
@@ -207,8 +244,9 @@ def _cannot_write(slot: Slot, folder: Path, error: OSError) -> str:
 def _fill(slot: Slot, chosen: Options, folder: Path) -> dict[str, float]:
     """Write all of the slot's files, checked, into an empty folder; the stamp comes last."""
     (folder / "1").mkdir()
-    current = _stamp(slot, chosen)
     files = fetch_all(_needed(slot, chosen))
+    # Only now: of some files the hub tells the checksum when they are fetched.
+    current = _stamp(slot, chosen)
     figures = _export_network(slot, chosen, files, folder) if slot.network else {}
     _write_files(slot, chosen, files, folder)
     for path, text in slot.texts.items():
@@ -290,8 +328,7 @@ def _build(slot: Slot, network: Network, chosen: Options, files: Files) -> torch
 
     match chosen.weights:
         case Checkpoint(path):
-            if network.restore is None:
-                raise CheckpointError(f"slot {slot.name} of this profile takes no checkpoint")
+            assert network.restore is not None
             return network.restore(path)
         case Random(seed) if network.random:
             with torch.random.fork_rng():
@@ -312,16 +349,29 @@ def _link(source: Path, target: Path) -> None:
 def _move(source: Path, folder: Path) -> None:
     """Move every file into place, and remove what an earlier export has left besides.
 
-    The stamp comes last, so that it never speaks for missing files.
+    The stamp comes last, so that it never speaks for missing files. Of two exports at once the
+    later one's files stay, all of them.
     """
-    earlier = stamp.paths(folder)
-    paths = [path for path in sorted(_relative_files(source)) if path != stamp.STAMP]
-    (folder / stamp.STAMP).unlink(missing_ok=True)
-    for path in paths:
-        (folder / path).parent.mkdir(parents=True, exist_ok=True)
-        (source / path).replace(folder / path)
-    _remove(folder, earlier - set(paths))
-    (source / stamp.STAMP).replace(folder / stamp.STAMP)
+    with _alone(folder):
+        earlier = stamp.paths(folder)
+        paths = [path for path in sorted(_relative_files(source)) if path != stamp.STAMP]
+        (folder / stamp.STAMP).unlink(missing_ok=True)
+        for path in paths:
+            (folder / path).parent.mkdir(parents=True, exist_ok=True)
+            (source / path).replace(folder / path)
+        _remove(folder, earlier - set(paths))
+        (source / stamp.STAMP).replace(folder / stamp.STAMP)
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Let one process at a time change what is in the folder."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
 
 
 def _remove(folder: Path, paths: set[str]) -> None:
@@ -330,16 +380,27 @@ def _remove(folder: Path, paths: set[str]) -> None:
 
 
 def copy_handwritten(slot: str, folder: Path) -> None:
-    """Copy into a slot's folder of another repository what is written by hand."""
+    """Copy into a slot's folder of another repository what is written by hand, where it differs."""
     source, exported = REPOSITORY / slot, stamp.paths(folder)
     variants = [str(path.relative_to(source)) for path in source.glob(f"{VARIANTS}/*.pbtxt")]
+    stale = [
+        path
+        for path in (*WRITTEN_BY_HAND, *variants)
+        if path not in exported and _differs(source / path, folder / path)
+    ]
+    if not stale:
+        return
     with tempfile.TemporaryDirectory(dir=folder / "1", prefix=UNFINISHED) as temporary:
-        for path in (*WRITTEN_BY_HAND, *variants):
-            if (source / path).is_file() and path not in exported:
-                copied = Path(temporary) / Path(path).name
-                shutil.copyfile(source / path, copied)
-                (folder / path).parent.mkdir(exist_ok=True)
-                copied.replace(folder / path)
+        for path in stale:
+            copied = Path(temporary) / Path(path).name
+            shutil.copyfile(source / path, copied)
+            (folder / path).parent.mkdir(exist_ok=True)
+            copied.replace(folder / path)
+
+
+def _differs(source: Path, copy: Path) -> bool:
+    """Whether there is a source of which this is no copy."""
+    return source.is_file() and not (copy.is_file() and filecmp.cmp(source, copy, shallow=False))
 
 
 def _relative_files(folder: Path) -> list[str]:

@@ -112,6 +112,7 @@ class Slot:
             any network. Where neither this nor `network.random` is there, `files` are fetched in
             any case: they come from a package registry.
         make_restored: (checkpoint, folder) -> the same for a checkpoint that the user brings.
+        beside: names of files that are read beside a checkpoint that the user brings.
         is_brought: its weights may not be fetched; an earlier export from the user's checkpoint is
             kept.
     """
@@ -126,6 +127,7 @@ class Slot:
     make: Callable[[Files, Path], None] | None = None
     make_random: Callable[[int, Path], None] | None = None
     make_restored: Callable[[Path, Path], None] | None = None
+    beside: tuple[str, ...] = ()
     is_brought: bool = False
 
 

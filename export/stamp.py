@@ -8,9 +8,9 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from export.options import Format, Options, Precision, Pretrained, Random
+from export.options import Checkpoint, Format, Options, Precision, Pretrained, Random
 from export.spec import Slot
-from export.weights.cache import identity
+from export.weights.cache import checksum, identity
 from export.weights.manifest import artifact
 
 PROJECT = Path(__file__).parents[1]
@@ -38,14 +38,23 @@ def stamp_of(slot: Slot, options: Options, configuration: Path) -> Stamp:
     return {
         "profile": options.profile,
         "weights": options.weights.describe(),
+        "beside": _beside(slot, options),
         "format": options.format if slot.network else None,
         "precision": options.precision if slot.network else None,
         "module": slot.module,
         "artifacts": {name: identity(artifact(name)) for name in names},
         "sources": sources_checksum([slot.module, "export.exporting"], data),
         "texts": dict(slot.texts),
-        "libraries": _versions() if slot.network or slot.make else {},
+        "libraries": _versions() if slot.network or slot.make or slot.make_random else {},
     }
+
+
+def _beside(slot: Slot, options: Options) -> dict[str, str]:
+    """The checksums of the files beside the user's checkpoint that are there."""
+    if not isinstance(options.weights, Checkpoint):
+        return {}
+    paths = [options.weights.path.with_name(name) for name in slot.beside]
+    return {path.name: checksum(path) for path in paths if path.is_file()}
 
 
 def _versions() -> dict[str, str | None]:

@@ -16,7 +16,7 @@ import onnxruntime
 import pytest
 import torch
 
-from export import exporting, leftovers, samples
+from export import cli, exporting, leftovers, samples
 from export.cli import main
 from export.errors import StorageError
 from export.exporting import export_slot, unchanged
@@ -110,6 +110,7 @@ def test_what_is_written_by_hand_is_copied_whole_or_not_at_all(
         Path(target).write_bytes(b"the first ha")
         full()
 
+    (tmp_path / "out" / "audio_encoder" / "config.pbtxt").write_text("stale")
     before = earlier()
     monkeypatch.setattr(shutil, "copyfile", cut)
     with pytest.raises(StorageError):
@@ -222,6 +223,42 @@ def test_what_is_no_checkpoint_is_one_line_and_an_exit_code(
     assert main(command) == 47
     assert str(path) in capsys.readouterr().err
     assert earlier() == before
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        ["--seed", "-1"],
+        ["--seed", str(2**63)],
+        ["--weights", "random", "--checkpoint", __file__],
+    ],
+)
+def test_arguments_that_make_no_sense_are_refused(wrong: list[str], tmp_path: Path) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["audio_encoder", "--out", str(tmp_path), *wrong])
+    assert ended.value.code == 2
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_checkpoint_that_cannot_be_read_is_one_line_and_an_exit_code(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["fusion", "--checkpoint", "/proc/self/mem", "--out", str(tmp_path)]
+    assert main(command) == 47
+    (told,) = capsys.readouterr().err.splitlines()
+    assert told.startswith("error: the checkpoint cannot be read: ")
+
+
+def test_an_interrupted_command_is_one_line_and_an_exit_code(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    def interrupted(*_: object, **__: object) -> NoReturn:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli, "export_slot", interrupted)
+    assert main(["fusion", "--out", str(tmp_path)]) == 130
+    (told,) = capsys.readouterr().err.splitlines()
+    assert told.startswith("interrupted: ")
 
 
 def test_an_artifact_that_cannot_be_had_leaves_the_earlier_model(

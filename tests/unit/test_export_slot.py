@@ -3,6 +3,7 @@
 import json
 import time
 import warnings
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,16 +12,18 @@ import onnx
 import pytest
 import torch
 
-from export import leftovers, parity, stamp
+from export import exporting, leftovers, parity, stamp
 from export.errors import CheckpointError, ParityError, SpecMismatchError
-from export.exporting import MODEL, export_slot, remove_others, unchanged
+from export.exporting import MODEL, REPOSITORY, export_slot, remove_others, unchanged
 from export.networks.state import load_state, read_checkpoint, read_settings
 from export.options import Checkpoint, Format, Options, Precision, Random, Weights
 from export.parity import largest_difference
 from export.slots import audio_encoder
 from export.spec import Arrays, Files, Network, Slot, Tensor
+from export.variants import VARIANTS_OF
 
 WINDOW = audio_encoder.WINDOW
+VARIANT_FILES = {f"configs/{variant}.pbtxt" for variant in VARIANTS_OF}
 
 
 class Toy(torch.nn.Module):
@@ -94,7 +97,7 @@ def test_another_folder_becomes_a_servable_repository(tmp_path: Path) -> None:
     assert max(report.figures.values()) <= NETWORK.tolerance
     folder = tmp_path / "audio_encoder"
     files = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
-    assert files == {"config.pbtxt", "labels.txt", MODEL, "1/export.json"}
+    assert files == {"config.pbtxt", "labels.txt", MODEL, "1/export.json", *VARIANT_FILES}
     assert (folder / "labels.txt").read_text() == "Peak\n"
 
 
@@ -311,6 +314,65 @@ def test_a_checkpoint_that_would_run_code_is_refused_without_advice_to_let_it(
     assert "torch.load" not in str(caught.value)
 
 
+def test_weights_that_a_slot_would_pass_over_are_refused(tmp_path: Path) -> None:
+    """Filled with others, it would be stamped as what it is not."""
+    fixed = with_network(random=None, restore=None)
+    converted = Slot("translator", __name__, make=lambda *_: None)
+    for slot in (fixed, converted):
+        for weights in (Random(), Checkpoint(Path(__file__))):
+            with pytest.raises(CheckpointError, match=f"slot {slot.name} of profile embedded "):
+                export_slot(slot, tmp_path, options=Options(weights=weights))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_lies_beside_a_checkpoint_decides_too(tmp_path: Path) -> None:
+    path = tmp_path / "toy.pt"
+    torch.save(load({}).state_dict(), path)
+    slot, options = replace(TOY, beside=("config.json",)), Options(weights=Checkpoint(path))
+    export_slot(slot, tmp_path / "out", options=options)
+    assert unchanged(slot, tmp_path / "out", options)
+    (tmp_path / "config.json").write_text("{}")
+    assert not unchanged(slot, tmp_path / "out", options)
+
+
+def test_a_checksum_that_is_only_known_once_fetched_is_in_the_stamp(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known = []
+    monkeypatch.setattr(exporting, "fetch_all", lambda names: known.extend(names) or {})
+    monkeypatch.setattr(stamp, "identity", lambda _: "checksum" if known else "name")
+    slot = replace(TOY, artifacts=("sample_bunny",))
+    export_slot(slot, tmp_path)
+    assert known == ["sample_bunny"]
+    assert unchanged(slot, tmp_path)
+
+
+def test_what_is_written_by_hand_is_brought_up_to_date_without_an_export(tmp_path: Path) -> None:
+    export_slot(TOY, tmp_path)
+    config = tmp_path / "audio_encoder" / "config.pbtxt"
+    for spoil_it in (config.unlink, lambda: config.write_text("stale")):
+        spoil_it()
+        assert export_slot(TOY, tmp_path).skipped
+        assert config.read_bytes() == (REPOSITORY / "audio_encoder" / "config.pbtxt").read_bytes()
+    written_at = config.stat().st_mtime_ns
+    assert export_slot(TOY, tmp_path).skipped
+    assert config.stat().st_mtime_ns == written_at  # a Triton that polls would load it again
+
+
+def test_of_two_exports_at_once_one_waits_to_put_its_files_in_place(tmp_path: Path) -> None:
+    export_slot(TOY, tmp_path)
+    folder = tmp_path / "audio_encoder"
+    with ThreadPoolExecutor() as pool:
+        with exporting._alone(folder):
+            other = pool.submit(export_slot, TOY, tmp_path, True, Options(weights=Random(1)))
+            while not list(folder.glob("1/.export-*/1/export.json")):
+                time.sleep(0.02)
+            assert wait([other], timeout=0.2).not_done
+            assert stamp.weights(folder) == "pretrained"
+        assert other.result().slot == "audio_encoder"
+    assert stamp.weights(folder) == "random, seed 1"
+
+
 @pytest.mark.parametrize("content", ["{", "[1]"])
 def test_settings_that_are_none_are_named(content: str, tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text(content)
@@ -324,7 +386,7 @@ def test_what_another_profile_has_left_is_removed(tmp_path: Path) -> None:
     assert remove_others({}, tmp_path) == ["audio_encoder"]
     folder = tmp_path / "audio_encoder"
     left = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
-    assert left == {"config.pbtxt"}
+    assert left == {"config.pbtxt", *VARIANT_FILES}
 
 
 def test_a_difference_is_relative_and_nan_counts_as_infinite() -> None:

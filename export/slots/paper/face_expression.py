@@ -66,4 +66,5 @@ SLOT = Slot(
         formats=(Format.ONNX, Format.TORCHSCRIPT),
         precisions=(Precision.FP32, Precision.FP16, Precision.INT8),
     ),
+    beside=("config.json",),
 )

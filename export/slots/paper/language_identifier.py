@@ -143,4 +143,5 @@ SLOT = Slot(
     make=make,
     make_random=make_random,
     make_restored=make_restored,
+    beside=("config.json", TOKENIZER_FILE),
 )

@@ -120,4 +120,5 @@ SLOT = Slot(
     make=make,
     make_random=make_random,
     make_restored=make_restored,
+    beside=("config.json", "vocab.json", "merges.txt"),
 )
