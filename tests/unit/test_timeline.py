@@ -1,0 +1,320 @@
+"""Windows at work on a made-up server: order, bounds, errors, interruptions; the JSON."""
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable, Generator, Iterator
+from contextlib import aclosing, closing
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests import schemas
+from tests.timelines import EVEN, make_timeline, make_window, probabilities
+from vemoclap_client import EmotionClient, contract
+from vemoclap_client.cli import main
+from vemoclap_client.errors import (
+    OutputError,
+    ServerError,
+    ServerLostError,
+    ServerUnavailableError,
+    UndecodableVideoError,
+    VideoNotFoundError,
+)
+from vemoclap_client.in_flight import IN_FLIGHT_MAX, answers_in_order, answers_in_order_async
+from vemoclap_client.printing import format_end, format_window
+from vemoclap_client.stretches import Stretch
+from vemoclap_client.timeline import Answered, Timeline, TimelineBuilder, Window
+from vemoclap_client.video import Clip
+
+NOBODY = "127.0.0.1:1"
+"""Nothing listens there."""
+
+
+class Source:
+    """A clip's windows, as stretches.iterate_stretches gives them, without a clip."""
+
+    def __init__(self, count: int, fails: bool = False, slow_s: float = 0) -> None:
+        self.decoded = 0
+        self.closed = False
+        self.decoding = threading.Event()
+        self._count = count
+        self._fails = fails
+        self._slow_s = slow_s
+
+    def stretches(self) -> Generator[Stretch]:
+        try:
+            for number in range(self._count):
+                self.decoding.set()
+                time.sleep(self._slow_s)
+                self.decoded += 1
+                yield make_stretch(number, self._count)
+            if self._fails:
+                raise UndecodableVideoError("the rest is damaged")
+        finally:
+            self.closed = True
+
+
+def make_stretch(number: int, count: int) -> Stretch:
+    clip = Clip(
+        frames=np.zeros((16, 2, 2, 3), np.uint8),
+        frame_times_s=tuple(float(number) for _ in range(16)),
+        audio=np.zeros(0, np.float32),
+        audio_absent_reason="the file has no sound track",
+        duration_s=2.0,
+        width=2,
+        height=2,
+        warnings=(),
+    )
+    return Stretch(number, count, number, number + 2, count + 1, clip)
+
+
+def answer(stretch: Stretch) -> Answered:
+    window = make_window(stretch.start_s, stretch.end_s, EVEN)
+    return Answered(window, stretch.count, stretch.clip_duration_s, (f"{stretch.number}",))
+
+
+class Server:
+    """Answers when it is waited for; counts what it has at work."""
+
+    def __init__(
+        self, source: Source, fails_at: int = -1, error: type[BaseException] = ServerLostError
+    ) -> None:
+        self.source = source
+        self.fails_at = fails_at
+        self.error = error
+        self.at_work: set[int] = set()
+        self.most_at_work = 0
+        self.most_ahead = 0
+        self.cancelled: set[int] = set()
+
+    def submit(self, stretch: Stretch) -> "Work":
+        self.at_work.add(stretch.number)
+        self.most_at_work = max(self.most_at_work, len(self.at_work))
+        self.most_ahead = max(self.most_ahead, self.source.decoded - min(self.at_work))
+        return Work(self, stretch)
+
+    async def classify(self, stretch: Stretch) -> Answered:
+        work = self.submit(stretch)
+        try:
+            # The later ones are faster, and yet come later.
+            await asyncio.sleep(0.02 if stretch.number % 2 else 0.04)
+        except asyncio.CancelledError:
+            work.cancel()
+            raise
+        return work.result()
+
+
+class Work:
+    def __init__(self, server: Server, stretch: Stretch) -> None:
+        self._server = server
+        self._stretch = stretch
+
+    def done(self) -> bool:
+        return False
+
+    def result(self) -> Answered:
+        self._server.at_work.discard(self._stretch.number)
+        if self._stretch.number == self._server.fails_at:
+            raise self._server.error
+        return answer(self._stretch)
+
+    def cancel(self) -> None:
+        self._server.at_work.discard(self._stretch.number)
+        self._server.cancelled.add(self._stretch.number)
+
+
+def blocking(server: Server) -> Iterator[Answered]:
+    return answers_in_order(server.source.stretches(), server.submit)
+
+
+def with_asyncio(server: Server) -> Iterator[Answered]:
+    """The same from the asyncio twin, in a loop of its own."""
+    answers = answers_in_order_async(server.source.stretches(), server.classify)
+    with asyncio.Runner() as runner:
+        while True:
+            try:
+                yield runner.run(anext(answers))  # type: ignore[arg-type]
+            except StopAsyncIteration:
+                return
+
+
+both = pytest.mark.parametrize("answers_of", [blocking, with_asyncio])
+AnswersOf = Callable[[Server], Iterator[Answered]]
+
+
+def starts(answers: Iterator[Answered]) -> list[float]:
+    return [answered.window.start_s for answered in answers]
+
+
+def wait_for_closing(source: Source) -> None:
+    """Under asyncio another thread closes the clip."""
+    deadline = time.monotonic() + 5
+    while not source.closed and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert source.closed
+
+
+@both
+@pytest.mark.parametrize("count", [1, 3, 4, 5, 23])
+def test_answers_come_in_order_and_few_windows_are_at_work(
+    answers_of: AnswersOf, count: int
+) -> None:
+    server = Server(Source(count))
+    assert starts(answers_of(server)) == list(range(count))
+    assert server.most_at_work == min(count, IN_FLIGHT_MAX)
+    # One more is decoded while those are worked on.
+    assert server.most_ahead <= IN_FLIGHT_MAX + 1
+    wait_for_closing(server.source)
+
+
+@both
+def test_an_error_comes_after_the_windows_before_it(answers_of: AnswersOf) -> None:
+    server = Server(Source(20), fails_at=6)
+    seen: list[float] = []
+    with pytest.raises(ServerLostError):
+        for answered in answers_of(server):
+            seen.append(answered.window.start_s)
+    assert seen == [0, 1, 2, 3, 4, 5]
+    assert not server.at_work
+    assert server.source.decoded <= 6 + IN_FLIGHT_MAX + 1
+    wait_for_closing(server.source)
+
+
+@both
+def test_an_undecodable_rest_comes_after_the_windows_before_it(answers_of: AnswersOf) -> None:
+    server = Server(Source(6, fails=True))
+    seen: list[float] = []
+    with pytest.raises(UndecodableVideoError):
+        for answered in answers_of(server):
+            seen.append(answered.window.start_s)
+    assert seen == [0, 1, 2, 3, 4, 5]
+    assert server.cancelled == set()
+
+
+def test_ctrl_c_cancels_what_is_at_work() -> None:
+    server = Server(Source(20), fails_at=2, error=KeyboardInterrupt)
+    with pytest.raises(KeyboardInterrupt):
+        starts(blocking(server))
+    # Number 2 was being waited for.
+    assert server.cancelled == {2, 3, 4, 5}
+    assert server.source.closed
+
+
+def test_closing_early_cancels_what_is_at_work() -> None:
+    server = Server(Source(20))
+    with closing(answers_in_order(server.source.stretches(), server.submit)) as answers:
+        next(answers)
+    assert server.cancelled == {1, 2, 3}
+    assert server.source.closed
+
+
+def test_closing_the_asyncio_twin_early_cancels_what_is_at_work() -> None:
+    server = Server(Source(20))
+
+    async def first_only() -> None:
+        stretches = server.source.stretches()
+        async with aclosing(answers_in_order_async(stretches, server.classify)) as answers:
+            await anext(answers)
+
+    asyncio.run(first_only())
+    assert not server.at_work
+    wait_for_closing(server.source)
+
+
+def test_a_cancelled_task_never_closes_the_clip_under_the_decoder() -> None:
+    source = Source(20, slow_s=0.3)
+    server = Server(source)
+
+    async def cancelled_while_decoding() -> None:
+        answers = answers_in_order_async(source.stretches(), server.classify)
+        task = asyncio.ensure_future(anext(answers))
+        await asyncio.to_thread(source.decoding.wait)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert not source.closed
+
+    asyncio.run(cancelled_while_decoding())
+    wait_for_closing(source)
+    assert source.decoded == 1
+
+
+def test_the_timeline_is_what_its_published_schema_says() -> None:
+    shares = (probabilities("joy", 0.9), EVEN)
+    timeline = make_timeline([make_window(i, i + 2, share) for i, share in enumerate(shares)], 1)
+    schemas.check(timeline.to_dict(), "timeline")
+    first, second = timeline.to_dict()["windows"]
+    assert (first["emotion"], second["emotion"]) == ("joy", None)
+
+
+def test_a_timeline_gathers_its_windows_and_tells_of_each() -> None:
+    told: list[tuple[Window, int]] = []
+    built = TimelineBuilder("clip.mp4", 2, 1, lambda window, count: told.append((window, count)))
+    answers = [answer(make_stretch(number, 3)) for number in range(3)]
+    for answered in answers:
+        built.add(answered)
+    windows = tuple(answered.window for answered in answers)
+    assert told == [(window, 3) for window in windows]
+    assert built.build() == Timeline("clip.mp4", 4, 2.0, 1.0, windows, warnings=("2",))
+
+
+@pytest.mark.parametrize("emotion", contract.EMOTIONS)
+def test_a_certain_emotion_has_its_own_valence_and_arousal(emotion: str) -> None:
+    window = make_window(0, 2, probabilities(emotion, 1.0))
+    assert window.valence == contract.VALENCE[emotion][0]
+    assert window.arousal == contract.AROUSAL[emotion][0]
+
+
+def test_valence_and_arousal_are_expected_values() -> None:
+    half = make_window(0, 2, {**dict.fromkeys(contract.EMOTIONS, 0.0), "joy": 0.5, "fear": 0.5})
+    assert half.valence == pytest.approx((0.76 - 0.64) / 2)
+    assert half.arousal == pytest.approx((0.48 + 0.60) / 2)
+    assert make_window(0, 2, EVEN).valence == pytest.approx(-1.22 / 6, abs=1e-5)
+    assert make_window(0, 2, EVEN).arousal == pytest.approx(2.42 / 6, abs=1e-5)
+
+
+def test_a_window_is_one_line() -> None:
+    line = format_window(make_window(59.96, 3600, probabilities("joy", 0.5)))
+    assert line.split()[:3] == ["1:00.0", "-", "60:00.0"]
+    assert "joy" in line
+    assert "0.50" in line
+    assert "nothing speaks" in format_window(make_window(0, 2, EVEN))
+    assert "zero-shot" in format_end(make_timeline([make_window(0, 2, EVEN)], 1))
+
+
+@pytest.mark.parametrize(
+    "lengths",
+    [["--window-s", "0"], ["--window-s", "x"], ["--hop-s", "9"], ["--hop-s", "nan"]],
+)
+def test_impossible_lengths_are_wrong_usage(lengths: list[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(["timeline", "any.mp4", *lengths, "--url", NOBODY])
+    assert caught.value.code == 2
+
+
+def test_what_is_wrong_is_said_before_any_work(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    missing, there = str(tmp_path / "missing.mp4"), tmp_path / "there.mp4"
+    there.write_text("something")
+    file = str(tmp_path / "x.json")
+    asked = ["--url", NOBODY]
+    taken = ["--csv", str(tmp_path)]
+    assert main(["timeline", missing, *asked, *taken]) == OutputError.exit_code
+    same = ["--json", file, "--csv", file]
+    assert main(["timeline", missing, *asked, *same]) == OutputError.exit_code
+    assert main(["timeline", missing, *asked]) == VideoNotFoundError.exit_code
+    assert main(["timeline", str(there), *asked]) == ServerUnavailableError.exit_code
+    assert capsys.readouterr().out == ""
+    assert [path.name for path in tmp_path.iterdir()] == ["there.mp4"]
+
+
+def test_iterating_says_what_is_wrong_at_once(tmp_path: Path) -> None:
+    (tmp_path / "clip.mp4").write_text("something")
+    with EmotionClient(NOBODY) as client:
+        with pytest.raises(ValueError, match="window"):
+            client.iterate_timeline(tmp_path / "clip.mp4", 0, 0)
+        with pytest.raises(ServerError):
+            client.iterate_timeline(tmp_path / "clip.mp4")
