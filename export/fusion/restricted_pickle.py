@@ -11,6 +11,7 @@ from __future__ import annotations
 import collections
 import io
 import pickle
+import warnings
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -68,7 +69,8 @@ class _Unpickler(pickle.Unpickler):
 def _load_tensors(content: bytes, path: Path) -> Any:
     """What torch.save wrote; torch.storage._load_from_bytes would load it without any check."""
     try:
-        return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+        with warnings.catch_warnings(action="ignore"):  # of a pickle protocol that it may not know
+            return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         reason = (str(error) or repr(error)).splitlines()[0]
         raise UnsafeFileError(

@@ -5,11 +5,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from export.exporting import REPOSITORY
 from export.fusion import splits
 from export.fusion.errors import StoreError
 from export.fusion.recipe import FAST, RECIPES, Recipe
 from export.fusion.store import MANIFEST, Store
+from export.placing import REPOSITORY
 from vemoclap_client.client import DEFAULT_TIMEOUT_S, default_url
 from vemoclap_client.contract import EMOTIONS
 
