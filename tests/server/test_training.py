@@ -1,0 +1,118 @@
+"""From a folder of labelled clips to a trained head that answers, through the real server."""
+
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from av.video.frame import VideoFrame
+
+from export.exporting import REPOSITORY, export_slot
+from export.fusion import attention, checkpoint, trained
+from export.fusion.__main__ import main
+from export.fusion.store import Store
+from export.options import Checkpoint, Options
+from tests.clips import Tone, solid_frame, write_clip
+from tests.launching import Launched, launched
+from vemoclap_client.cli import main as vemoclap
+from vemoclap_client.contract import EMOTIONS
+
+COLOURS = {"anger": (80, 90, 240), "joy": (200, 30, 150)}
+"""Luma and two chromas, of 8 bits."""
+CLIPS = 4
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two emotions of four clips, each emotion of a colour; and a file that is no video."""
+    folder = tmp_path_factory.mktemp("data") / "colours"
+    for emotion, colour in COLOURS.items():
+        (folder / emotion).mkdir(parents=True)
+        for number in range(CLIPS):
+            write_clip(
+                folder / emotion / f"{number}.mp4",
+                frames=list(_frames(colour, number)),
+                fps=8,
+                sound=Tone(seconds=1) if (emotion, number) == ("joy", 0) else None,
+            )
+    (folder / "joy" / "notes.txt").write_text("not a video\n")
+    return folder
+
+
+def _frames(colour: tuple[int, int, int], number: int) -> Iterator[VideoFrame]:
+    for step in range(16):
+        luma, *chroma = colour
+        yield solid_frame((luma + step + 2 * number, *chroma), (96, 64), "yuv420p")
+
+
+@pytest.fixture(scope="module")
+def out(server: Launched, data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What a training of a few steps on these leaves."""
+    folder = tmp_path_factory.mktemp("out")
+    command = ["train", str(data), "--out", str(folder), "--url", server.url]
+    assert main([*command, "--device", "cpu", "--width", "32", "--steps", "40"]) == 0
+    return folder
+
+
+def test_the_features_are_the_servers(out: Path, data: Path) -> None:
+    store = Store(out / "features")
+    assert store.manifest.profile == "embedded"
+    assert store.manifest.widths == {
+        "image": 1280,
+        "audio": 256,
+        "face": 256,
+        "speech": 384,
+        "text": 384,
+    }
+    assert len(store.splits) == CLIPS * len(COLOURS), "the text file is not among them"
+    assert {"image_encoder", "text_encoder"} <= store.manifest.slots.keys()
+    sample = store.sample("joy/1.mp4")
+    assert sample.features["image"].shape == (16, 1280)
+    assert sample.features["audio"].shape == (0, 256), "it has no sound"
+
+
+def _link(source: str, target: str) -> None:
+    try:
+        os.link(source, target)
+    except OSError:  # another disk
+        shutil.copyfile(source, target)
+
+
+def test_the_trained_head_is_served_and_named(
+    out: Path, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    repository = tmp_path / "model_repository"
+    shutil.copytree(REPOSITORY, repository, copy_function=_link)
+    options = Options("embedded", weights=Checkpoint(out / trained.WEIGHTS))
+    slot = attention.choose(options, repository)
+    assert slot is not None
+    export_slot(slot, repository, options=options)
+    result = tmp_path / "result.json"
+    video = data / "joy" / "0.mp4"
+    with launched(tmp_path, ["--model-repository", repository]) as running:
+        capsys.readouterr()
+        assert vemoclap(["classify", str(video), "--url", running.url, "--json", str(result)]) == 0
+    manifest = Store(out / "features").sha256[:12]
+    trained_on = f"colours (manifest {manifest}, {checkpoint.today()})"
+    assert f"attention (trained on {trained_on})" in capsys.readouterr().out
+    document = json.loads(result.read_text())
+    assert document["head"] == {"kind": "attention", "trained_on": trained_on}
+    assert document["profile"] == "embedded"
+    learned = {emotion: document["probabilities"][emotion] for emotion in COLOURS}
+    others = max(document["probabilities"][e] for e in EMOTIONS if e not in COLOURS)
+    assert learned["joy"] > learned["anger"]
+    assert learned["joy"] > others
+
+
+def test_a_second_run_extracts_nothing_again(
+    out: Path, data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = (out / "head.json").read_bytes()
+    command = ["train", str(data), "--out", str(out), "--url", "127.0.0.1:1"]
+    assert main([*command, "--device", "cpu", "--width", "32", "--steps", "40"]) == 0
+    said = capsys.readouterr().out
+    assert "skipped joy/notes.txt" in said
+    assert "0 clips extracted, 8 already there, 1 skipped" in said
+    assert (out / "head.json").read_bytes() == before
