@@ -11,6 +11,7 @@ PRECISION ?= fp32
 WEIGHTS ?= pretrained
 SEED ?= 0
 SLOTS ?=
+HEAD ?=
 OUT ?= model_repository
 VARIANT ?=
 VIDEO ?=
@@ -62,7 +63,7 @@ setup-torchscript: .venv-server/.torchscript ## Let .venv-server serve TorchScri
 .PHONY: export
 export: .venv/.ready ## Fill model_repository/ from PROFILE, FORMAT, PRECISION, WEIGHTS
 	@$(BIN)/python -m export --profile $(PROFILE) --format $(FORMAT) --precision $(PRECISION) \
-	    --weights $(WEIGHTS) --seed $(SEED) --out $(OUT) $(SLOTS)
+	    --weights $(WEIGHTS) --seed $(SEED) $(if $(HEAD),--head $(HEAD)) --out $(OUT) $(SLOTS)
 
 .PHONY: exported
 exported: .venv/.ready

@@ -4,19 +4,22 @@ import argparse
 import signal
 import sys
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from export import stamp
 from export.errors import CheckpointError, UnknownNameError
 from export.exporting import (
-    REPOSITORY,
     Report,
     complete,
     export_slot,
+    place,
     refresh_handwritten,
     remove_others,
+    replacement,
     unchanged,
 )
+from export.fusion import attention
 from export.options import (
     Checkpoint,
     Format,
@@ -27,10 +30,13 @@ from export.options import (
     Weights,
 )
 from export.parity import allowed
+from export.placing import REPOSITORY
 from export.registry import PROFILES, artifacts_of, profile, select, whisper_size
 from export.spec import Slot
 from export.weights import artifacts, fetch_all
 from vemoclap_client.errors import VemoclapError
+
+HEAD_SLOT = "fusion"
 
 REFERENCE = "image_encoder"
 """A slot that has every format and precision: it tells how a folder was filled."""
@@ -68,24 +74,67 @@ def main(arguments: Sequence[str]) -> int:
 def _export(arguments: Sequence[str]) -> None:
     given = _parser().parse_args(arguments)
     options = _earlier(given) if given.as_before else _options(given)
-    slots = select(options.profile, given.slots, given.whisper)
+    slots = _with_head(given, options, select(options.profile, given.slots, given.whisper))
     if given.as_before:
         slots = [slot for slot in slots if "checkpoint" not in stamp.weights(given.out / slot.name)]
     if isinstance(options.weights, Checkpoint) and len(slots) != 1:
-        raise UnknownNameError("--checkpoint fills one slot: name it")
-    if not given.slots:
-        complete(profile(options.profile), given.out)
+        raise UnknownNameError("--checkpoint fills one slot: name it (--head brings the head)")
+    if given.slots:
+        _export_slots(given, options, slots, None)
+        return
+    _check_brought(given, options, slots)
+    complete(profile(options.profile), given.out)
+    with replacement(given.out, options) as staging:
+        _export_slots(given, options, slots, staging)
+        if staging is not None:
+            place(staging, slots, given.out)
+    for name in remove_others(profile(options.profile), given.out):
+        print(f"{name:18} emptied: it is not part of profile {options.profile}")
+
+
+def _export_slots(
+    given: argparse.Namespace, options: Options, slots: Sequence[Slot], staging: Path | None
+) -> None:
     for number, slot in enumerate(slots, 1):
-        report = None if given.force else unchanged(slot, given.out, options)
+        chosen = _of_slot(given, options, slot)
+        report = None if given.force or staging else unchanged(slot, given.out, chosen)
         if report:
             refresh_handwritten(slot, given.out)
         else:
             print(f"exporting {slot.name} ({number} of {len(slots)}) ...", flush=True)
-            report = export_slot(slot, given.out, force=True, options=options)
+            report = export_slot(slot, given.out, force=True, options=chosen, staging=staging)
         print(_line(slot, report), flush=True)
-    if not given.slots:
-        for name in remove_others(profile(options.profile), given.out):
-            print(f"{name:18} emptied: it is not part of profile {options.profile}")
+
+
+def _with_head(given: argparse.Namespace, options: Options, slots: Sequence[Slot]) -> list[Slot]:
+    """The slots, `fusion` as the head that is brought, or was brought earlier, describes it."""
+    return [
+        attention.choose(_of_slot(given, options, slot), given.out, given.heads, given.stats)
+        or slot
+        if slot.name == HEAD_SLOT
+        else slot
+        for slot in slots
+    ]
+
+
+def _of_slot(given: argparse.Namespace, options: Options, slot: Slot) -> Options:
+    if given.head is None or slot.name != HEAD_SLOT:
+        return options
+    return replace(options, weights=Checkpoint(given.head))
+
+
+def _check_brought(given: argparse.Namespace, options: Options, slots: Sequence[Slot]) -> None:
+    """Fail before the first download where the profile's head is still to be brought."""
+    for slot in slots:
+        if slot.is_brought and isinstance(_of_slot(given, options, slot).weights, Pretrained):
+            earlier = stamp.read(given.out / slot.name)
+            is_there = earlier.get("profile") == options.profile
+            if not (is_there and "checkpoint" in str(earlier.get("weights"))):
+                raise CheckpointError(
+                    f"profile {options.profile} needs a head. VEMOCLAP's is under GPL-3 and not "
+                    "ours to fetch: bring its weights/classifier/model.pt, or a head.pt that you "
+                    "have trained, with --head FILE (make export PROFILE=paper HEAD=FILE)."
+                )
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -112,6 +161,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     weights.add_argument("--checkpoint", type=Path, help="fill the one SLOT from this file")
     add("--seed", type=_seed, default=0, help="of random weights")
+    add("--head", type=Path, help="for slot fusion: model.pt, or head.pt of a training")
+    add("--heads", type=int, metavar="N", help="of the head's attentions (default: as described)")
+    add("--stats", type=Path, help="the authors' stats.pt, for the head's ranges")
     add("--whisper", metavar="SIZE", help="of the paper profile (default: large-v3)")
     add("--out", type=Path, default=REPOSITORY, help="model repository to fill")
     add(
@@ -132,6 +184,8 @@ def _seed(text: str) -> int:
 
 def _options(given: argparse.Namespace) -> Options:
     weights: Weights = Pretrained()
+    if given.head is not None:
+        _check_readable(given.head)
     if given.checkpoint is not None:
         _check_readable(given.checkpoint)
         weights = Checkpoint(given.checkpoint)

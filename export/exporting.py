@@ -2,37 +2,36 @@
 
 from __future__ import annotations
 
-import errno
-import fcntl
-import filecmp
-import os
-import shutil
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from export import configuration, stamp
-from export.errors import CheckpointError, StorageError
+from export.errors import CheckpointError
 from export.leftovers import remove_leftovers
 from export.options import Checkpoint, Format, Options, Precision, Pretrained, Random
+from export.placing import (
+    CONFIG,
+    REPOSITORY,
+    UNFINISHED,
+    copy_handwritten,
+    link,
+    move,
+    relative_files,
+    remove,
+    storage,
+)
 from export.spec import Files, Network, Slot
 from export.weights import fetch_all
 
 if TYPE_CHECKING:
     import torch
 
-REPOSITORY = stamp.PROJECT / "model_repository"
-CONFIG = "config.pbtxt"
-VARIANTS = "configs"
 MODEL = f"1/{Format.ONNX.filename}"
-UNFINISHED = ".export-"
-"""Start of the name of the folder that an export works in."""
-WRITTEN_BY_HAND = (CONFIG, "labels.txt", "1/model.py")
-"""What a slot's folder needs besides what is exported, to be served from another repository."""
 
 
 @dataclass(frozen=True)
@@ -74,6 +73,7 @@ def export_slot(
     repository: Path = REPOSITORY,
     force: bool = False,
     options: Options | None = None,
+    staging: Path | None = None,
 ) -> Report:
     """Fill `<repository>/<slot>` unless an earlier export is still good.
 
@@ -83,6 +83,7 @@ def export_slot(
             hand is copied too, so that it can be served as it is.
         force: export even when an earlier export is still good.
         options: format, precision and weights.
+        staging: where the files are left instead, for `place` to move them; see `replacement`.
 
     Raises:
         WeightsError: an artifact cannot be had.
@@ -100,16 +101,66 @@ def export_slot(
     started = time.perf_counter()
     chosen = suited(slot, options or Options())
     folder = repository / slot.name
-    with _storage(slot.name, folder):
+    if staging is not None:
+        with storage(slot.name, staging):
+            (staging / slot.name).mkdir()
+            figures = _fill(slot, chosen, staging / slot.name)
+        return _report(slot, chosen, figures, time.perf_counter() - started)
+    with storage(slot.name, folder):
         (folder / "1").mkdir(parents=True, exist_ok=True)
         remove_leftovers(folder / "1", UNFINISHED)
         # Inside the version's folder: Triton looks for no model there, and a move stays on one
         # disk.
         with tempfile.TemporaryDirectory(dir=folder / "1", prefix=UNFINISHED) as temporary:
             figures = _fill(slot, chosen, Path(temporary))
-            _move(Path(temporary), folder)
+            move(Path(temporary), folder)
     refresh_handwritten(slot, repository)
     return _report(slot, chosen, figures, time.perf_counter() - started)
+
+
+@contextmanager
+def replacement(repository: Path, options: Options) -> Iterator[Path | None]:
+    """A folder to stage a whole profile in, where it is to replace another; else None.
+
+    A repository that is half of one profile and half of another cannot be served: so the new one
+    comes as a whole, or not at all.
+
+    Raises:
+        StorageError: the repository cannot be written.
+    """
+    if not _holds_another(repository, options):
+        yield None
+        return
+    with (
+        storage("staging", repository),
+        tempfile.TemporaryDirectory(dir=repository, prefix=UNFINISHED) as folder,
+    ):
+        yield Path(folder)
+
+
+def place(staging: Path, slots: Sequence[Slot], repository: Path) -> None:
+    """Move staged slots into the repository.
+
+    Raises:
+        StorageError: the repository cannot be written.
+    """
+    for slot in slots:
+        folder = repository / slot.name
+        with storage(slot.name, folder):
+            (folder / "1").mkdir(parents=True, exist_ok=True)
+            move(staging / slot.name, folder)
+        refresh_handwritten(slot, repository)
+
+
+def _holds_another(repository: Path, options: Options) -> bool:
+    """Whether some slot is filled from another profile, or at random where this is not."""
+    stamps = [stamp.read(path.parents[1]) for path in repository.glob(f"*/{stamp.STAMP}")]
+    is_random = isinstance(options.weights, Random)
+    return any(
+        (earlier.get("profile"), str(earlier.get("weights")).startswith("random"))
+        != (options.profile, is_random)
+        for earlier in stamps
+    )
 
 
 def refresh_handwritten(slot: Slot, repository: Path) -> None:
@@ -119,7 +170,7 @@ def refresh_handwritten(slot: Slot, repository: Path) -> None:
         StorageError: the repository cannot be written.
     """
     folder = repository / slot.name
-    with _storage(slot.name, folder):
+    with storage(slot.name, folder):
         if not folder.samefile(REPOSITORY / slot.name):
             copy_handwritten(slot.name, folder)
 
@@ -167,7 +218,7 @@ def remove_others(slots: dict[str, Slot], repository: Path = REPOSITORY) -> list
     others = [path.parents[1] for path in sorted(repository.glob(f"*/{stamp.STAMP}"))]
     removed = [folder for folder in others if folder.name not in slots]
     for folder in removed:
-        _remove(folder, {*stamp.paths(folder), stamp.STAMP})
+        remove(folder, {*stamp.paths(folder), stamp.STAMP})
     return [folder.name for folder in removed]
 
 
@@ -185,7 +236,7 @@ def complete(slots: dict[str, Slot], repository: Path) -> None:
         source, folder = config.parent, repository / config.parent.name
         if source.name in slots or _is_optional(source):
             continue
-        with _storage(source.name, folder):
+        with storage(source.name, folder):
             # Triton wants a version's folder, also where there is nothing to put in.
             (folder / "1").mkdir(parents=True, exist_ok=True)
             copy_handwritten(source.name, folder)
@@ -224,34 +275,18 @@ def _stamp(slot: Slot, chosen: Options) -> stamp.Stamp:
     return stamp.stamp_of(slot, chosen, REPOSITORY / slot.name / CONFIG)
 
 
-@contextmanager
-def _storage(slot: str, folder: Path) -> Iterator[None]:
-    """Make a failure to write a StorageError."""
-    try:
-        yield
-    except OSError as error:
-        raise StorageError(_cannot_write(slot, folder, error)) from error
-
-
-def _cannot_write(slot: str, folder: Path, error: OSError) -> str:
-    reason = "the disk is full" if error.errno == errno.ENOSPC else str(error)
-    return (
-        f"{slot}: cannot write into {folder}: {reason}. What was there before is unchanged. "
-        "Free some space, or choose another folder with --out, and run again."
-    )
-
-
 def _fill(slot: Slot, chosen: Options, folder: Path) -> dict[str, float]:
     """Write all of the slot's files, checked, into an empty folder; the stamp comes last."""
     (folder / "1").mkdir()
     files = fetch_all(_needed(slot, chosen))
     # Only now: of some files the hub tells the checksum when they are fetched.
     current = _stamp(slot, chosen)
-    figures = _export_network(slot, chosen, files, folder) if slot.network else {}
+    # First what may still have to be fetched: nobody waits for a network in vain.
     _write_files(slot, chosen, files, folder)
+    figures = _export_network(slot, chosen, files, folder) if slot.network else {}
     for path, text in slot.texts.items():
         (folder / path).write_text(text, encoding="utf-8")
-    described = stamp.describe(folder, current, _relative_files(folder), figures)
+    described = stamp.describe(folder, current, relative_files(folder), figures)
     (folder / stamp.STAMP).write_text(described, encoding="utf-8")
     return figures
 
@@ -279,7 +314,7 @@ def _write_files(slot: Slot, chosen: Options, files: Files, folder: Path) -> Non
             slot.make(files, folder)
     for path_in_folder, name in slot.files.items():
         if name in files:
-            _link(files[name], folder / path_in_folder)
+            link(files[name], folder / path_in_folder)
 
 
 def _export_network(slot: Slot, chosen: Options, files: Files, folder: Path) -> dict[str, float]:
@@ -335,73 +370,3 @@ def _build(slot: Slot, network: Network, chosen: Options, files: Files) -> torch
                 torch.manual_seed(seed)
                 return network.random()
     return network.load(files)
-
-
-def _link(source: Path, target: Path) -> None:
-    """Put the cached file there without a copy where the disk allows."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        os.link(source, target)
-    except OSError:  # another disk
-        shutil.copyfile(source, target)
-
-
-def _move(source: Path, folder: Path) -> None:
-    """Move every file into place, and remove what an earlier export has left besides.
-
-    The stamp comes last, so that it never speaks for missing files. Of two exports at once the
-    later one's files stay, all of them.
-    """
-    with _alone(folder):
-        earlier = stamp.paths(folder)
-        paths = [path for path in sorted(_relative_files(source)) if path != stamp.STAMP]
-        (folder / stamp.STAMP).unlink(missing_ok=True)
-        for path in paths:
-            (folder / path).parent.mkdir(parents=True, exist_ok=True)
-            (source / path).replace(folder / path)
-        _remove(folder, earlier - set(paths))
-        (source / stamp.STAMP).replace(folder / stamp.STAMP)
-
-
-@contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """Let one process at a time change what is in the folder."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(handle)
-
-
-def _remove(folder: Path, paths: set[str]) -> None:
-    for path in paths:
-        (folder / path).unlink(missing_ok=True)
-
-
-def copy_handwritten(slot: str, folder: Path) -> None:
-    """Copy into a slot's folder of another repository what is written by hand, where it differs."""
-    source, exported = REPOSITORY / slot, stamp.paths(folder)
-    variants = [str(path.relative_to(source)) for path in source.glob(f"{VARIANTS}/*.pbtxt")]
-    stale = [
-        path
-        for path in (*WRITTEN_BY_HAND, *variants)
-        if path not in exported and _differs(source / path, folder / path)
-    ]
-    if not stale:
-        return
-    with tempfile.TemporaryDirectory(dir=folder / "1", prefix=UNFINISHED) as temporary:
-        for path in stale:
-            copied = Path(temporary) / Path(path).name
-            shutil.copyfile(source / path, copied)
-            (folder / path).parent.mkdir(exist_ok=True)
-            copied.replace(folder / path)
-
-
-def _differs(source: Path, copy: Path) -> bool:
-    """Whether there is a source of which this is no copy."""
-    return source.is_file() and not (copy.is_file() and filecmp.cmp(source, copy, shallow=False))
-
-
-def _relative_files(folder: Path) -> list[str]:
-    return [str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()]

@@ -26,10 +26,11 @@ from numpy.typing import NDArray
 from tritonclient.grpc import aio
 from tritonclient.utils import np_to_triton_dtype
 
-from export.exporting import copy_handwritten, write_network
+from export.exporting import write_network
 from export.graph import arguments
 from export.options import Format, Options, Precision, Random
 from export.parity import BATCHES, largest_difference
+from export.placing import copy_handwritten
 from export.registry import PROFILES
 from export.spec import FP16_TOLERANCE, FP32_TOLERANCE, Arrays, Network
 from tests.launching import launched

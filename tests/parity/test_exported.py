@@ -7,7 +7,8 @@ import onnx
 import pytest
 
 from export import configuration, parity
-from export.exporting import CONFIG, MODEL, REPOSITORY
+from export.exporting import MODEL
+from export.placing import CONFIG, REPOSITORY
 from export.registry import PROFILES
 from export.slots import face_expression
 from export.spec import Slot

@@ -9,8 +9,9 @@ import pytest
 from numpy.typing import NDArray
 
 from export import parity
-from export.exporting import MODEL, REPOSITORY
+from export.exporting import MODEL
 from export.fusion import zero_shot
+from export.placing import REPOSITORY
 from export.slots import face_expression, text_encoder
 from export.spec import Arrays
 from export.weights import fetch_all

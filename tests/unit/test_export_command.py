@@ -7,8 +7,10 @@ import pytest
 
 from export import cli, configuration, stamp
 from export.cli import main
-from export.exporting import CONFIG, REPOSITORY, Report
-from export.options import Format, Options, Precision, Random
+from export.errors import FetchError
+from export.exporting import Report
+from export.options import Format, Options, Precision, Pretrained, Random
+from export.placing import CONFIG, REPOSITORY
 from export.registry import PROFILES, artifacts_of, select
 from export.spec import Slot
 from export.weights import artifacts
@@ -98,11 +100,12 @@ def test_what_is_there_is_exported_again_as_it_was(
     given: Options, size: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     slots = {slot.name: slot for slot in select(given.profile, [], size)}
-    brought = {"stamp": {"weights": "checkpoint 12ab"}}
+    kept = {"fusion"} if isinstance(given.weights, Pretrained) else set()
+    brought = {"stamp": {"profile": given.profile, "weights": "checkpoint 12ab"}}
     for name, slot in slots.items():
         document = {"stamp": stamp.stamp_of(slot, given, REPOSITORY / name / CONFIG)}
         (tmp_path / name / "1").mkdir(parents=True)
-        text = json.dumps(brought if name == "fusion" else document)
+        text = json.dumps(brought if name in kept else document)
         (tmp_path / name / stamp.STAMP).write_text(text)
     asked: dict[str, tuple[Slot, Options]] = {}
 
@@ -112,7 +115,43 @@ def test_what_is_there_is_exported_again_as_it_was(
 
     monkeypatch.setattr(cli, "export_slot", export)
     assert main(["--as-before", "--out", str(tmp_path)]) == 0
-    assert asked == {name: (slots[name], given) for name in slots if name != "fusion"}
+    assert asked == {name: (slots[name], given) for name in slots if name not in kept}
+
+
+def test_the_paper_profile_asks_for_its_head_before_it_fetches_anything(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(cli, "export_slot", lambda *_, **__: pytest.fail("exports"))
+    assert main(["--profile", "paper", "--out", str(tmp_path)]) == 47
+    assert "--head FILE" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_another_profile_comes_as_a_whole_or_not_at_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "fusion" / "1").mkdir(parents=True)
+    earlier = stamp.stamp_of(
+        PROFILES["embedded"]["fusion"], Options(), REPOSITORY / "fusion" / CONFIG
+    )
+    (tmp_path / "fusion" / stamp.STAMP).write_text(json.dumps({"stamp": earlier, "sizes": {}}))
+    seen = []
+
+    def export(slot: Slot, _: Path, staging: Path, **__: object) -> Report:
+        if slot.name == "screen_reader":
+            raise FetchError("no network")
+        (staging / slot.name / "1").mkdir(parents=True)
+        (staging / slot.name / "1" / "model.onnx").touch()
+        seen.append(slot.name)
+        return Report(slot.name, None, None, {}, 1.0)
+
+    monkeypatch.setattr(cli, "export_slot", export)
+    before = {path for path in tmp_path.rglob("*") if path.name != "config.pbtxt"}
+    assert main(["--weights", "random", "--out", str(tmp_path)]) == FetchError.exit_code
+    assert seen
+    assert list(tmp_path.rglob("model.onnx")) == []
+    assert stamp.read(tmp_path / "fusion") == json.loads(json.dumps(earlier))
+    assert before <= set(tmp_path.rglob("*"))
 
 
 def test_where_nothing_is_the_embedded_profile_is_exported(

@@ -12,12 +12,13 @@ import onnx
 import pytest
 import torch
 
-from export import exporting, leftovers, parity, stamp
+from export import exporting, leftovers, parity, placing, stamp
 from export.errors import CheckpointError, ParityError, SpecMismatchError
-from export.exporting import MODEL, REPOSITORY, export_slot, remove_others, unchanged
+from export.exporting import MODEL, export_slot, remove_others, unchanged
 from export.networks.state import load_state, read_checkpoint, read_settings
 from export.options import Checkpoint, Format, Options, Precision, Random, Weights
 from export.parity import largest_difference
+from export.placing import REPOSITORY
 from export.slots import audio_encoder
 from export.spec import Arrays, Files, Network, Slot, Tensor
 from export.variants import VARIANTS_OF
@@ -363,7 +364,7 @@ def test_of_two_exports_at_once_one_waits_to_put_its_files_in_place(tmp_path: Pa
     export_slot(TOY, tmp_path)
     folder = tmp_path / "audio_encoder"
     with ThreadPoolExecutor() as pool:
-        with exporting._alone(folder):
+        with placing._alone(folder):
             other = pool.submit(export_slot, TOY, tmp_path, True, Options(weights=Random(1)))
             while not list(folder.glob("1/.export-*/1/export.json")):
                 time.sleep(0.02)
