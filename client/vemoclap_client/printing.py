@@ -28,7 +28,8 @@ def _lines(result: EmotionResult) -> Iterator[str]:
         yield f"  {emotion:{LABEL_WIDTH}}{_bar(probability)} {probability:.2f}"
     if result.emotion is None:
         yield "  Nothing was found that speaks for any emotion, so all are equally likely."
-    yield f"  {'feeling':{LABEL_WIDTH}}{_feeling(result)}"
+    else:
+        yield f"  {'feeling':{LABEL_WIDTH}}{_feeling(result)}"
     yield ""
     for modality, words in _evidence(result).items():
         yield f"  {modality:{LABEL_WIDTH}}{words}{_effect(result.contributions[modality])}"
