@@ -23,7 +23,7 @@ SERVER_PYTHON := .venv-server/bin/python
 PIP_INSTALL := -m pip install --disable-pip-version-check --no-input
 # What Python needs to see: `export` and `server` are run from the checkout, not installed.
 export PYTHONPATH := $(CURDIR)
-# Two processes, a file's tests in one of them. Each has one thread: the machine has two cores.
+# Two processes of one thread each, on the two cores that there are at least; a file's tests in one.
 IN_PARALLEL := --numprocesses 2 --dist loadgroup
 FREE_PORTS := --grpc-port 0 --http-port 0 --metrics-port 0
 
@@ -58,6 +58,15 @@ setup-torchscript: .venv-server/.torchscript ## Let .venv-server serve TorchScri
 .venv-server/.torchscript: requirements/torchscript.txt .venv-server/.ready
 	@echo "setup: torch into .venv-server"
 	$(SERVER_PYTHON) $(PIP_INSTALL) --requirement requirements/torchscript.txt
+	@touch $@
+
+.PHONY: setup-gpu
+setup-gpu: .venv-server/.gpu ## Let .venv-server serve ONNX on a GPU (onnxruntime-gpu)
+
+.venv-server/.gpu: requirements/gpu.txt .venv-server/.ready
+	@echo "setup: onnxruntime-gpu into .venv-server, in place of onnxruntime"
+	$(SERVER_PYTHON) -m pip uninstall --yes onnxruntime
+	$(SERVER_PYTHON) $(PIP_INSTALL) --requirement requirements/gpu.txt
 	@touch $@
 
 .PHONY: export
@@ -111,7 +120,7 @@ paper-random: .venv/.ready ## Export the paper profile with random weights into 
 .PHONY: test
 test: setup setup-torchscript export paper-random ## Run every test but the slow ones of parity
 	@$(MAKE) --no-print-directory samples
-	$(BIN)/pytest tests/unit tests/parity $(IN_PARALLEL)
+	OMP_NUM_THREADS=1 $(BIN)/pytest tests/unit tests/parity $(IN_PARALLEL)
 	$(BIN)/pytest tests/server
 
 .PHONY: test-unit test-parity test-server
@@ -139,6 +148,7 @@ format: .venv/.ready ## Put the code into the agreed format
 lock: ## Resolve requirements/*.in anew and pin the result
 	requirements/lock.sh server $(PYTHON)
 	requirements/lock.sh torchscript $(PYTHON)
+	requirements/lock.sh gpu $(PYTHON)
 	requirements/lock.sh development $(PYTHON)
 
 .PHONY: clean

@@ -20,6 +20,7 @@ def backend(monkeypatch: pytest.MonkeyPatch) -> Any:
         sys.modules, "triton_python_backend_utils", ModuleType("triton_python_backend_utils")
     )
     monkeypatch.delitem(sys.modules, "server.backends.batching", raising=False)
+    monkeypatch.setattr(ort, "preload_dlls", lambda: None)
     path = PYTHON_BASED_BACKENDS / "onnxruntime" / "model.py"
     spec = importlib.util.spec_from_file_location("onnxruntime_backend", path)
     assert spec is not None

@@ -122,6 +122,8 @@ def providers(args: dict[str, str], config: dict[str, Any]) -> list[Any]:
             f"{args['model_name']}: the configuration asks for a GPU, but the installed "
             f"onnxruntime has no {', '.join(missing)}; install onnxruntime-gpu."
         )
+    # CUDA's libraries may come as packages (requirements/gpu.txt), where no loader looks.
+    ort.preload_dlls()
     return [*wanted.items(), "CPUExecutionProvider"]
 
 
