@@ -58,10 +58,11 @@ FAST = Recipe(
     steps=4_000,
     evaluate_every=100,
     patience=1_500,
-    learning_rate=3e-4,
+    learning_rate=1e-3,
     warm_up=200,
     decays=True,
     weight_decay=0.01,
+    dropout=0.2,
 )
 
 RECIPES = {recipe.name: recipe for recipe in (FAST, PAPER)}

@@ -9,11 +9,12 @@ from pathlib import Path
 import pytest
 from av.video.frame import VideoFrame
 
-from export.exporting import REPOSITORY, export_slot
+from export.exporting import export_slot
 from export.fusion import attention, checkpoint, trained
 from export.fusion.__main__ import main
 from export.fusion.store import Store
 from export.options import Checkpoint, Options
+from export.placing import REPOSITORY
 from tests.clips import Tone, solid_frame, write_clip
 from tests.launching import Launched, launched
 from vemoclap_client.cli import main as vemoclap
