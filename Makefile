@@ -17,6 +17,9 @@ VARIANT ?=
 VIDEO ?=
 # Handed to the recipes through the environment, since a file's name may hold anything.
 export VIDEO := $(value VIDEO)
+DATA ?=
+TRAIN_FLAGS ?=
+export DATA := $(value DATA)
 
 BIN := .venv/bin
 SERVER_PYTHON := .venv-server/bin/python
@@ -104,6 +107,15 @@ serve: setup exported ## Serve on 127.0.0.1 until Ctrl-C: gRPC 8001, HTTP 8000, 
 timings: setup exported ## Print the milliseconds per slot and end to end on VIDEO (default: a sample)
 	@$(MAKE) --no-print-directory samples
 	@$(SERVER_PYTHON) -m server $(FREE_PORTS) -- $(BIN)/python -m tests.timings "$${VIDEO:-samples/portrait.mp4}"
+
+# A folder of clips goes through a server, which a store of features and features.pkl do not need.
+.PHONY: train
+train: setup exported ## Train the head on DATA (labelled clips, a feature store, features.pkl)
+	@if [ -d "$$DATA" ] && [ ! -e "$$DATA/manifest.json" ]; then \
+	    $(SERVER_PYTHON) -m server --model-repository $(OUT) $(FREE_PORTS) -- \
+	        $(BIN)/python -m export.fusion train "$$DATA" --out build/head --repository $(OUT) $(TRAIN_FLAGS); \
+	else $(BIN)/python -m export.fusion train "$$DATA" --out build/head $(TRAIN_FLAGS); fi
+	@echo "train: serve it with: python -m export fusion --profile PROFILE --checkpoint build/head/head.pt"
 
 .PHONY: configs
 configs: .venv/.ready ## Derive the slots' configurations for other machines and formats
