@@ -8,6 +8,7 @@ from vemoclap_client.errors import VemoclapError
 
 COMMANDS = {
     "train": "export.fusion.train_command",
+    "evaluate": "export.fusion.evaluate_command",
 }
 """Command -> the module whose `main(arguments)` runs it; imported when it is asked for."""
 

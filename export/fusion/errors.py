@@ -6,7 +6,8 @@ ExportError
 ├── FeatureError             a clip's features are not numbers, or not as wide as they must be
 ├── ProfileMismatchError     features of one profile meet a head of another, or other encoders
 ├── UnsafeFileError          a pickle holds more than arrays and plain containers
-└── TrainingError            a training cannot start or go on in this folder, or on this device
+├── TrainingError            a training cannot start or go on in this folder, or on this device
+└── OtherDataError           a head is to be scored on data that it was not trained with
 """
 
 from export.errors import ExportError
@@ -46,3 +47,9 @@ class TrainingError(ExportError):
     """A training cannot start or go on: another one is in its folder, or there is no device."""
 
     exit_code = 57
+
+
+class OtherDataError(ExportError):
+    """A head is to be scored on another store: it may have been trained on its test clips."""
+
+    exit_code = 58
