@@ -19,6 +19,9 @@ VIDEO ?=
 export VIDEO := $(value VIDEO)
 DATA ?=
 TRAIN_FLAGS ?=
+STORE ?= build/head/features
+EVALUATE_FLAGS ?=
+export STORE := $(value STORE)
 export DATA := $(value DATA)
 
 BIN := .venv/bin
@@ -32,7 +35,7 @@ FREE_PORTS := --grpc-port 0 --http-port 0 --metrics-port 0
 
 .PHONY: help
 help: ## List the targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
 
 .PHONY: python
 python:
@@ -116,6 +119,10 @@ train: setup exported ## Train the head on DATA (labelled clips, a feature store
 	        $(BIN)/python -m export.fusion train "$$DATA" --out build/head --repository $(OUT) $(TRAIN_FLAGS); \
 	else $(BIN)/python -m export.fusion train "$$DATA" --out build/head $(TRAIN_FLAGS); fi
 	@echo "train: serve it with: python -m export fusion --profile PROFILE --checkpoint build/head/head.pt"
+
+.PHONY: evaluate
+evaluate: .venv/.ready ## Score the trained head on the test clips of STORE (default: those of `make train`)
+	@$(BIN)/python -m export.fusion evaluate "$$STORE" --head build/head/head.pt $(EVALUATE_FLAGS)
 
 .PHONY: configs
 configs: .venv/.ready ## Derive the slots' configurations for other machines and formats
