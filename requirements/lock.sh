@@ -9,7 +9,9 @@ trap 'rm -rf "$environment"' EXIT
 "$environment/bin/pip" install --quiet --requirement "$folder/$name.in"
 {
     echo "# Made from $name.in by \`make lock\`. Do not edit."
-    # A build's own suffix, such as torch's +cpu, is not a release that others can ask for.
-    "$environment/bin/pip" freeze | sed 's/+cpu$//'
+    # A build's own suffix, such as torch's +cpu, is not a release that others can ask for. CUDA's
+    # libraries are torch's to name: its processor build has none.
+    "$environment/bin/pip" freeze | sed 's/+c[pu][u0-9]*$//' \
+        | { [ "$name" = gpu ] && cat || grep -vE '^(nvidia-|cuda-|triton==)'; }
 } > "$environment/lock"
 mv "$environment/lock" "$folder/$name.txt"
