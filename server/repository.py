@@ -7,7 +7,7 @@ from google.protobuf import text_format
 from tritonclient.grpc.model_config_pb2 import ModelConfig
 
 from server.errors import ModelLoadError, ProfilesMixedError, UsageError, WeightsMissingError
-from server.steps.step import is_filled
+from server.steps.step import STAMP, is_filled
 
 CONFIG = "config.pbtxt"
 VARIANTS = "configs"
@@ -15,8 +15,6 @@ VARIANTS = "configs"
 
 MODEL_FILES = {"onnxruntime": "model.onnx", "pytorch": "model.pt"}
 """Backend -> its default name of the model file."""
-
-STAMP = "1/export.json"
 
 
 def read_config(path: Path) -> ModelConfig:

@@ -13,6 +13,9 @@ from numpy.typing import NDArray
 
 Tensors = dict[str, NDArray[Any]]
 
+STAMP = "1/export.json"
+"""What an export writes last into a slot's folder: what it was made from."""
+
 
 @dataclass(frozen=True)
 class Device:
@@ -108,7 +111,7 @@ class FeatureWidth:
 
 def is_filled(repository: Path, slot: str) -> bool:
     """Whether an optional slot is there: export has filled it, so the server loads it."""
-    return (repository / slot / "1" / "export.json").is_file()
+    return (repository / slot / STAMP).is_file()
 
 
 def json_tensor(document: object) -> NDArray[Any]:

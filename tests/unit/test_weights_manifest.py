@@ -16,7 +16,6 @@ from export.weights.cache import cached_path
 
 NOT_PINNED = {"caption_weights"}
 """Nobody's public record says which bytes they are."""
-PAPER_ONLY: set[str] = set()
 ONLY_FOR_TESTS = {"voice_activity_reference"}
 NAMES = list(artifacts())
 
@@ -66,7 +65,7 @@ def test_every_artifact_is_used_and_every_used_one_is_listed() -> None:
         used |= set(sample.artifacts)
     assert used <= set(artifacts())
     unused = [artifacts()[name] for name in set(artifacts()) - used]
-    assert {artifact.slot for artifact in unused} <= PAPER_ONLY | {"text_encoder"}
+    assert {artifact.slot for artifact in unused} <= {"text_encoder"}
 
 
 def declared_slots() -> list[Slot]:
@@ -79,7 +78,7 @@ def declared_slots() -> list[Slot]:
 def test_an_artifact_names_a_slot_that_exists() -> None:
     slots = {name for profile in PROFILES.values() for name in profile}
     named = {artifact.slot for artifact in artifacts().values()}
-    assert named <= slots | PAPER_ONLY | {"samples"}
+    assert named <= slots | {"samples"}
 
 
 def test_an_unknown_artifact_is_named_beside_those_that_exist() -> None:
