@@ -9,6 +9,9 @@ Sources: the pipeline of VEMOCLAP (Sulun, Viana, Davies; arXiv 2410.21303).
 ENSEMBLE = "vemoclap"
 """Name of the Triton ensemble that turns frames and sound into emotions."""
 
+STREAM = "vemoclap_stream"
+"""Name of the model that runs the ensemble's steps and tells what each found as it is known."""
+
 EMOTIONS = ("anger", "disgust", "fear", "joy", "sadness", "surprise")
 """Ekman's six emotions, in the order of PROBABILITIES."""
 
@@ -37,6 +40,9 @@ AROUSAL = {
 
 MODALITIES = ("image", "audio", "face", "speech", "text")
 """In the order of LENGTHS and of the rows of CONTRIBUTIONS."""
+
+SEQUENCES = ("image", "audio", "face")
+"""Modalities whose features are a sequence over time, in the order of the rows of ATTENTION."""
 
 EXPRESSIONS = ("angry", "disgusted", "fearful", "happy", "neutral", "sad", "surprised")
 """Facial expressions, in the order of the face_expression slot's PROBABILITIES."""
@@ -71,6 +77,9 @@ PROBABILITIES = "PROBABILITIES"
 CONTRIBUTIONS = "CONTRIBUTIONS"
 ANALYSIS = "ANALYSIS"
 LENGTHS = "LENGTHS"
+ATTENTION = "ATTENTION"
+"""float32 [3, 16]: the share of the head's attention that each row of SEQUENCES got; a modality's
+rows add up to 1, padding included. All zeros from a head that does not attend."""
 FEATURES = {modality: f"{modality.upper()}_FEATURES" for modality in MODALITIES}
 """Modality -> name of the tensor that carries its features."""
 

@@ -110,6 +110,27 @@ class AudioEvent:
     probability: float
 
 
+@dataclass(frozen=True)
+class Moment:
+    """A stretch of the clip and the share of a modality's attention that it got, 0 to 1.
+
+    A frame is a stretch without length.
+    """
+
+    start_s: float
+    end_s: float
+    weight: float
+
+
+@dataclass(frozen=True)
+class Caption:
+    """What one frame shows, in a sentence that a network wrote."""
+
+    frame: int
+    time_s: float
+    text: str
+
+
 class Judgement:
     """What follows from six probabilities."""
 
@@ -153,6 +174,10 @@ class EmotionResult(Judgement):
         probabilities: emotion -> probability; they add up to 1.
         contributions: modality -> emotion -> p(all) - p(without that modality).
         absent: modality -> why it said nothing.
+        attention: modality -> its moments in order, with what the head attended to; what is
+            missing to 1 went to padding. Empty for a head that does not attend (zero-shot); None
+            where it was not asked for.
+        caption: None where it was not asked for, or the profile has no captioner.
         timings_ms: what took how long; slots run side by side, so they do not add up.
         warnings: what was unusual about the file.
     """
@@ -171,6 +196,8 @@ class EmotionResult(Judgement):
     absent: Mapping[str, str]
     timings_ms: Mapping[str, float]
     warnings: tuple[str, ...]
+    attention: Mapping[str, tuple[Moment, ...]] | None = None
+    caption: Caption | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """The result as JSON-ready objects, as schemas/result.schema.json describes it."""

@@ -1,0 +1,1 @@
+"""The web app: a Streamlit front end of the served ensemble."""

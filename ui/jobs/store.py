@@ -1,0 +1,210 @@
+"""Keeps jobs in an SQLite file and their clips in folders beside it.
+
+It is the one place that knows how far each job is: a page that is loaded again, a second tab and
+a restarted app all read it here.
+"""
+
+import json
+import secrets
+import shutil
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import asdict, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from ui.jobs.job import Failure, Job, Source, SourceKind, Stage, StageState, State
+
+ID_BYTES = 12
+BUSY_TIMEOUT_S = 30.0
+TABLE = """
+CREATE TABLE IF NOT EXISTS jobs (
+    id TEXT PRIMARY KEY,
+    created_at TEXT NOT NULL,
+    state TEXT NOT NULL,
+    document TEXT NOT NULL
+);
+CREATE INDEX IF NOT EXISTS by_state ON jobs (state, created_at);
+"""
+
+
+class JobNotFoundError(LookupError):
+    """There is no job of that id: it never was, was deleted, or was too old to be kept."""
+
+
+class JobStore:
+    """Jobs on disk. Any number of threads and processes may use it at once."""
+
+    def __init__(self, data: Path) -> None:
+        """Makes the folder and the file, if they are not there.
+
+        Args:
+            data: folder for everything; it is made readable to its owner alone.
+        """
+        self._data = data
+        self._file = data / "jobs.sqlite"
+        data.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with self._connected() as connection:
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.executescript(TABLE)
+
+    def create(self, name: str, source: Source, stages: tuple[str, ...]) -> Job:
+        """Adds a waiting job and makes its folder."""
+        job = Job(
+            id=secrets.token_urlsafe(ID_BYTES),
+            name=name,
+            source=source,
+            created_at=datetime.now(UTC),
+            stages=dict.fromkeys(stages, Stage()),
+        )
+        self.folder(job.id).mkdir(parents=True)
+        with self._connected() as connection:
+            connection.execute(
+                "INSERT INTO jobs VALUES (?, ?, ?, ?)",
+                (job.id, job.created_at.isoformat(), job.state, _write(job)),
+            )
+        return job
+
+    def get(self, identifier: str) -> Job:
+        """The job as it is now.
+
+        Raises:
+            JobNotFoundError: there is none of that id.
+        """
+        with self._connected() as connection:
+            return _find(connection, identifier)
+
+    def list(self) -> list[Job]:
+        """All jobs, the latest first."""
+        with self._connected() as connection:
+            rows = connection.execute("SELECT document FROM jobs ORDER BY created_at DESC")
+            return [_read(row[0]) for row in rows]
+
+    def change(self, identifier: str, edit: Callable[[Job], Job]) -> Job:
+        """Replaces a job by what `edit` makes of it, as one step that nobody sees half done.
+
+        Raises:
+            JobNotFoundError: there is none of that id.
+        """
+        with self._connected() as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            job = edit(_find(connection, identifier))
+            connection.execute(
+                "UPDATE jobs SET state = ?, document = ? WHERE id = ?",
+                (job.state, _write(job), identifier),
+            )
+            connection.execute("COMMIT")
+        return job
+
+    def claim(self) -> Job | None:
+        """The job that has waited longest, now marked as being worked on; None if none waits."""
+        with self._connected() as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            row = connection.execute(
+                "SELECT document FROM jobs WHERE state = ? ORDER BY created_at LIMIT 1",
+                (State.WAITING,),
+            ).fetchone()
+            if row is None:
+                return None
+            job = replace(_read(row[0]), state=State.WORKING)
+            connection.execute(
+                "UPDATE jobs SET state = ?, document = ? WHERE id = ?",
+                (job.state, _write(job), job.id),
+            )
+            connection.execute("COMMIT")
+        return job
+
+    def release_all(self) -> int:
+        """Lets jobs that an app which has ended was working on wait again; says how many."""
+        left = [job for job in self.list() if job.state is State.WORKING]
+        for job in left:
+            self.change(job.id, _start_over)
+        return len(left)
+
+    def request_cancel(self, identifier: str) -> Job:
+        """Asks for the job to end; one that still waits is cancelled at once.
+
+        Raises:
+            JobNotFoundError: there is none of that id.
+        """
+
+        def edit(job: Job) -> Job:
+            state = State.CANCELLED if job.state is State.WAITING else job.state
+            return replace(job, cancel_requested=True, state=state)
+
+        return self.change(identifier, edit)
+
+    def delete(self, identifier: str) -> None:
+        """Removes the job with its clip; does nothing if there is none of that id."""
+        with self._connected() as connection:
+            connection.execute("DELETE FROM jobs WHERE id = ?", (identifier,))
+        shutil.rmtree(self.folder(identifier), ignore_errors=True)
+
+    def delete_older_than(self, days: int) -> int:
+        """Removes jobs that are over and older than that; says how many."""
+        limit = datetime.now(UTC) - timedelta(days=days)
+        old = [job.id for job in self.list() if job.state.is_over and job.created_at < limit]
+        for identifier in old:
+            self.delete(identifier)
+        return len(old)
+
+    def folder(self, identifier: str) -> Path:
+        """Where the job's clip and frames are.
+
+        Raises:
+            JobNotFoundError: the id could not be one of a job.
+        """
+        if not identifier.replace("-", "a").replace("_", "a").isalnum():
+            raise JobNotFoundError(f"{identifier!r} is not the id of a job")
+        return self._data / "jobs" / identifier
+
+    @property
+    def uploads(self) -> Path:
+        """Where files are received, before a job takes them over."""
+        return self._data / "uploads"
+
+    @contextmanager
+    def _connected(self) -> Iterator[sqlite3.Connection]:
+        connection = sqlite3.connect(self._file, timeout=BUSY_TIMEOUT_S, isolation_level=None)
+        with closing(connection):
+            yield connection
+
+
+def _find(connection: sqlite3.Connection, identifier: str) -> Job:
+    row = connection.execute("SELECT document FROM jobs WHERE id = ?", (identifier,)).fetchone()
+    if row is None:
+        raise JobNotFoundError(
+            f"there is no clip of the id {identifier!r}: it was deleted, or is too old to be kept"
+        )
+    return _read(row[0])
+
+
+def _start_over(job: Job) -> Job:
+    if job.cancel_requested:
+        return replace(job, state=State.CANCELLED)
+    stages = dict.fromkeys(job.stages, Stage())
+    return replace(job, state=State.WAITING, stages=stages, evidence={}, result=None, timeline=None)
+
+
+def _write(job: Job) -> str:
+    document = asdict(job) | {"created_at": job.created_at.isoformat()}
+    return json.dumps(document, ensure_ascii=False)
+
+
+def _read(text: str) -> Job:
+    document: dict[str, Any] = json.loads(text)
+    source = document["source"]
+    failure = document["failure"]
+    document |= {
+        "created_at": datetime.fromisoformat(document["created_at"]),
+        "state": State(document["state"]),
+        "source": Source(SourceKind(source["kind"]), source["location"]),
+        "stages": {
+            name: Stage(StageState(stage["state"]), stage["progress"], stage["detail"])
+            for name, stage in document["stages"].items()
+        },
+        "failure": Failure(**failure) if failure else None,
+    }
+    return Job(**document)

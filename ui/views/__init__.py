@@ -1,0 +1,1 @@
+"""What the pages show: each module turns a result into one part of a page."""
