@@ -9,7 +9,7 @@ from pathlib import Path
 from server.address import Address
 from server.errors import ServerStartError, UsageError
 from server.installation import PROJECT
-from server.supervision import run_command, serve
+from server.supervision import serve
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
@@ -31,9 +31,7 @@ def main(arguments: list[str] | None = None) -> int:
     )
     try:
         _check(options)
-        if options.command:
-            return run_command(options.command, *settings)
-        serve(*settings, options.ready_file)
+        return serve(*settings, options.ready_file, options.command)
     except ServerStartError as error:
         print(f"server: {error}", file=sys.stderr)
         return error.exit_code
@@ -84,7 +82,8 @@ def _parser() -> argparse.ArgumentParser:
         "command",
         nargs="*",
         metavar="-- COMMAND",
-        help="run this with VEMOCLAP_URL set, then stop; the exit code is the command's",
+        help="run this with VEMOCLAP_URL and VEMOCLAP_METRICS_URL set, then stop; the exit code is "
+        "the command's",
     )
     return parser
 

@@ -130,12 +130,12 @@ def _spawn(
         stderr=output,
         # A group of its own: Ctrl-C reaches the launcher alone, which then stops the group.
         start_new_session=True,
-        preexec_fn=_die_with_launcher,
+        preexec_fn=die_with_launcher,
     )
 
 
-def _die_with_launcher() -> None:
-    """Has the kernel stop Triton when the launcher is killed without a chance to do it."""
+def die_with_launcher() -> None:
+    """Has the kernel stop this process when the launcher is killed without a chance to do it."""
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
@@ -158,8 +158,8 @@ def errors_in(log: Path, most_lines: int = 12) -> str:
     return "\n".join((errors or lines)[-most_lines:]) or "(it printed nothing)"
 
 
-def wait_for_trouble(server: RunningServer) -> str:
-    """Returns when Triton, or one of its Python processes, has ended by itself; says which.
+def wait_for_trouble(server: RunningServer, run: subprocess.Popen[bytes] | None = None) -> str:
+    """Returns when Triton, one of its Python processes or the command has ended; says which.
 
     Triton does not start a killed Python process again: its slot then fails for good, and still
     counts as ready.
@@ -167,6 +167,8 @@ def wait_for_trouble(server: RunningServer) -> str:
     triton = psutil.Process(server.process.pid)
     workers = {worker: _instance(worker) for worker in triton.children()}
     while server.process.poll() is None:
+        if run is not None and run.poll() is not None:
+            return f"the command ended with status {run.returncode}"
         ended = [instance for worker, instance in workers.items() if not _is_alive(worker)]
         if ended and server.process.poll() is None:
             return f"the Python process of {', '.join(ended)} ended"

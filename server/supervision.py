@@ -2,40 +2,23 @@
 
 import json
 import os
-import subprocess
 import sys
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from subprocess import Popen, TimeoutExpired
 
 from server.address import Address
 from server.errors import ServerDiedError
-from server.process import RunningServer, running_server, wait_for_trouble
+from server.process import RunningServer, die_with_launcher, running_server, wait_for_trouble
 
 MOST_DEATHS = 4
 DEATHS_WITHIN_S = 300.0
 """A server that dies so often will not live: then the launcher gives up."""
-
-
-def run_command(
-    command: list[str],
-    repository: Path,
-    address: Address,
-    timeout_s: float,
-    verbose: bool,
-    variant: str | None,
-) -> int:
-    """Runs a command with VEMOCLAP_URL set, on a server of its own; returns its exit code.
-
-    Raises:
-        ServerStartError: the server did not start.
-    """
-    with running_server(repository, address, timeout_s, verbose, variant) as server:
-        _say_ready(server)
-        environment = {**os.environ, "VEMOCLAP_URL": server.grpc_url}
-        return subprocess.call(command, env=environment)
+COMMAND_STOP_TIMEOUT_S = 10.0
+"""Time after which a command that was told to stop is killed."""
 
 
 def serve(
@@ -44,25 +27,77 @@ def serve(
     timeout_s: float,
     verbose: bool,
     variant: str | None,
-    ready_file: Path | None,
-) -> None:
-    """Serves until it is interrupted, on the same ports again when the server died.
+    ready_file: Path | None = None,
+    command: Sequence[str] = (),
+) -> int:
+    """Serves until it is interrupted or a command has ended; again when the server died.
+
+    A server that is started again has the same ports.
+
+    Args:
+        repository: the model repository.
+        address: where to listen.
+        timeout_s: longest time until every model is ready.
+        verbose: show Triton's own log.
+        variant: name of the slots' configurations.
+        ready_file: where to say that the server is ready.
+        command: is run once the server is ready, with its addresses in the environment.
+
+    Returns:
+        The command's exit code.
 
     Raises:
         ServerStartError: the server did not start.
         ServerDiedError: it died four times within five minutes.
     """
     deaths: deque[float] = deque(maxlen=MOST_DEATHS)
-    while True:
-        with running_server(repository, address, timeout_s, verbose, variant) as server:
-            address = server.address
-            _say_ready(server)
-            with _announced(server, ready_file):
-                trouble = wait_for_trouble(server)
-        deaths.append(time.monotonic())
-        if len(deaths) == MOST_DEATHS and deaths[-1] - deaths[0] < DEATHS_WITHIN_S:
-            raise ServerDiedError(f"{trouble}. That was the {MOST_DEATHS}th time in a row.")
-        print(f"server: {trouble}; starting again", file=sys.stderr, flush=True)
+    run: Popen[bytes] | None = None
+    try:
+        while True:
+            with running_server(repository, address, timeout_s, verbose, variant) as server:
+                address = server.address
+                _say_ready(server)
+                if command and run is None:
+                    run = _start(command, server)
+                with _announced(server, ready_file), _ended_before(run):
+                    trouble = wait_for_trouble(server, run)
+            if run is not None and run.poll() is not None:
+                return run.returncode
+            deaths.append(time.monotonic())
+            if len(deaths) == MOST_DEATHS and deaths[-1] - deaths[0] < DEATHS_WITHIN_S:
+                raise ServerDiedError(f"{trouble}. That was the {MOST_DEATHS}th time in a row.")
+            print(f"server: {trouble}; starting again", file=sys.stderr, flush=True)
+    finally:
+        _end(run)
+
+
+def _start(command: Sequence[str], server: RunningServer) -> Popen[bytes]:
+    environment = {
+        "VEMOCLAP_URL": server.grpc_url,
+        "VEMOCLAP_METRICS_URL": f"http://{server.address.host}:{server.address.metrics_port}/metrics",
+    }
+    return Popen(command, env=os.environ | environment, preexec_fn=die_with_launcher)
+
+
+@contextmanager
+def _ended_before(run: Popen[bytes] | None) -> Iterator[None]:
+    """Ends the command before the server when both are to stop: it would report its loss."""
+    try:
+        yield
+    except BaseException:
+        _end(run)
+        raise
+
+
+def _end(run: Popen[bytes] | None) -> None:
+    if run is None or run.poll() is not None:
+        return
+    run.terminate()
+    try:
+        run.wait(COMMAND_STOP_TIMEOUT_S)
+    except TimeoutExpired:
+        run.kill()
+        run.wait()
 
 
 def _say_ready(server: RunningServer) -> None:

@@ -180,6 +180,51 @@ def test_a_command_runs_with_the_servers_address_and_gives_its_exit_code(light: 
     assert finished.returncode == 7
 
 
+ANSWERS = """
+import os, signal, sys, time, urllib.request, psutil
+def answers():
+    try:
+        return bool(urllib.request.urlopen(os.environ["VEMOCLAP_METRICS_URL"]).read())
+    except OSError:
+        return False
+"""
+
+
+def test_a_server_that_dies_under_a_command_is_started_again(light: Path) -> None:
+    script = f"""{ANSWERS}
+triton = next(c for c in psutil.Process(os.getppid()).children() if c.pid != os.getpid())
+triton.kill()
+triton.wait()
+while not answers():
+    time.sleep(0.05)
+sys.exit(9)
+"""
+    command = [SERVER_PYTHON, "-c", script]
+    finished = run("--model-repository", light, *FREE_PORTS, "--", *command)
+    assert "starting again" in finished.stderr
+    assert finished.returncode == 9
+
+
+def test_a_command_is_told_to_stop_while_the_server_is_still_there(light: Path) -> None:
+    script = f"""{ANSWERS}
+def stop(*_):
+    print("it answers" if answers() else "it is gone", flush=True)
+    sys.exit()
+signal.signal(signal.SIGTERM, stop)
+print("listening", flush=True)
+while True:
+    signal.pause()
+"""
+    launcher = spawn(
+        "--model-repository", light, *FREE_PORTS, "--", SERVER_PYTHON, "-u", "-c", script
+    )
+    assert launcher.stdout is not None
+    while "listening" not in (line := launcher.stdout.readline()):
+        assert line, "it ended"
+    launcher.send_signal(signal.SIGINT)
+    assert "it answers" in launcher.communicate(timeout=60)[0]
+
+
 def test_a_taken_port_is_named(light: Path) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
