@@ -1,0 +1,173 @@
+"""The app in a test's own folder: real settings and store, a runner that only counts, made-up jobs.
+
+The fixture `app` (tests/unit/conftest.py) puts it in place of the process's app.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+import ui.application
+from tests.timelines import make_timeline, make_window, probabilities
+from ui.application import Application
+from ui.jobs.job import (
+    STAGES,
+    Failure,
+    Job,
+    Source,
+    SourceKind,
+    Stage,
+    StageState,
+    State,
+)
+from ui.jobs.runner import Runner
+from ui.jobs.store import JobStore
+from ui.settings import Settings
+from vemoclap_client.contract import EMOTIONS, FRAME_COUNT, MODALITIES
+from vemoclap_client.results import (
+    AudioEvent,
+    EmotionResult,
+    Face,
+    Head,
+    ScreenText,
+    Speech,
+    SpeechSegment,
+    TextLine,
+)
+
+APP = Path(ui.application.__file__).parent / "app.py"
+NO_SERVER = "127.0.0.1:1"
+"""Nothing listens there: the connection is refused at once."""
+
+PAGE_TIMEOUT_S = 30
+EXPRESSIONS = {"angry": 0.1, "happy": 0.8, "neutral": 0.1}
+SENTIMENT = {"negative": 0.1, "neutral": 0.2, "positive": 0.7}
+UPLOAD = Source(SourceKind.UPLOAD, "clip.mp4")
+
+
+class RecordingRunner(Runner):
+    """Works on nothing; `wakes` counts how often it was told to look for a job."""
+
+    def __init__(self, settings: Settings, store: JobStore) -> None:
+        super().__init__(settings, store)
+        self.wakes = 0
+
+    def wake(self) -> None:
+        self.wakes += 1
+
+
+@contextmanager
+def fake_application(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Application]:
+    """`ui.application.application()` answers with an app in `folder` until the block ends."""
+    settings = Settings(data=folder / "data", samples=folder / "samples", server_url=NO_SERVER)
+    monkeypatch.setattr(ui.application, "Runner", RecordingRunner)
+    monkeypatch.setattr(Settings, "read", lambda: settings)
+    ui.application.application.cache_clear()
+    yield ui.application.application()
+    ui.application.application.cache_clear()
+
+
+def open_page(page: str = "analyze", **query: str) -> AppTest:
+    """The page as a browser gets it, e.g. open_page("result", id=job.id)."""
+    opened = AppTest.from_file(str(APP), default_timeout=PAGE_TIMEOUT_S)
+    opened.query_params.update(query)
+    return opened.switch_page(f"pages/{page}.py").run()
+
+
+def waiting_job(store: JobStore, name: str = "waiting.mp4", source: Source = UPLOAD) -> Job:
+    """A job that nobody works on yet."""
+    return store.create(name, source, STAGES[1:])
+
+
+def working_job(store: JobStore, name: str = "working.mp4", source: Source = UPLOAD) -> Job:
+    """A job with its clip decoded and the sound's events known."""
+    stages = dict.fromkeys(STAGES[1:], Stage(StageState.WORKING)) | {
+        "decode": Stage(StageState.DONE, 1.0),
+        "audio": Stage(StageState.DONE, 1.0),
+    }
+    evidence = {
+        "duration_s": 8.0,
+        "frame_times_s": [i / 2 for i in range(FRAME_COUNT)],
+        "audio_events": [{"name": "Speech", "probability": 0.8}],
+    }
+    job = waiting_job(store, name, source)
+    return store.change(
+        job.id,
+        lambda job: replace(job, state=State.WORKING, stages=stages, evidence=evidence),
+    )
+
+
+def failed_job(store: JobStore, name: str = "failed.mp4", source: Source = UPLOAD) -> Job:
+    """A job that ended with an error."""
+    failure = Failure("NotAVideoError", f"{name} is not a video", "Give another file.")
+    job = waiting_job(store, name, source)
+    return store.change(job.id, lambda job: replace(job, state=State.FAILED, failure=failure))
+
+
+def done_job(
+    store: JobStore, name: str = "done.mp4", emotion: str = "joy", source: Source = UPLOAD
+) -> Job:
+    """A job with its result, in which `emotion` is most probable, and a timeline of two windows."""
+    result = make_result(name, emotion)
+    windows = [
+        make_window(start, start + 8.0, probabilities(emotion, 0.75)) for start in (0.0, 4.0)
+    ]
+    stages = dict.fromkeys(STAGES[1:], Stage(StageState.DONE, 1.0)) | {
+        "text": Stage(StageState.ABSENT, None, result.absent["text"])
+    }
+    document = result.to_dict()
+    evidence_names = ("duration_s", "frame_times_s", "faces", "speech", "screen_text")
+    job = waiting_job(store, name, source)
+    return store.change(
+        job.id,
+        lambda job: replace(
+            job,
+            state=State.DONE,
+            stages=stages,
+            evidence={key: document[key] for key in (*evidence_names, "audio_events", "absent")},
+            result=document,
+            timeline=make_timeline(windows, 4.0).to_dict(),
+        ),
+    )
+
+
+def make_result(video: str, emotion: str, screen_text: ScreenText | None = None) -> EmotionResult:
+    """A result in which `emotion` has 0.75, a face speaks for it and two sentences are said."""
+    contributions = {modality: dict.fromkeys(EMOTIONS, 0.0) for modality in MODALITIES}
+    contributions["face"][emotion] = 0.5
+    contributions["speech"][emotion] = -0.1
+    return EmotionResult(
+        video=video,
+        duration_s=12.0,
+        frame_times_s=tuple(12.0 * i / FRAME_COUNT for i in range(FRAME_COUNT)),
+        profile="embedded",
+        head=Head("zero-shot", None),
+        probabilities=probabilities(emotion, 0.75),
+        contributions=contributions,
+        faces=(Face(2, 1.5, (0.25, 0.25, 0.5, 0.75), 0.98, EXPRESSIONS),),
+        speech=Speech(
+            text="It was the best of times. It was the worst of times.",
+            language="en",
+            language_probability=0.99,
+            segments=(
+                SpeechSegment(0.5, 3.0, "It was the best of times."),
+                SpeechSegment(3.0, 6.0, "It was the worst of times."),
+            ),
+            sentiment=SENTIMENT,
+        ),
+        screen_text=screen_text,
+        audio_events=(AudioEvent("Speech", 0.8), AudioEvent("Music", 0.2)),
+        absent={} if screen_text else {"text": "no text was found in the 16 frames"},
+        timings_ms={"decode": 400.0, "server": 2500.0},
+        warnings=(),
+    )
+
+
+def screen_text(text: str = "The end") -> ScreenText:
+    """One line of text in the frame before the last."""
+    line = TextLine(14, 10.5, (0.3, 0.8, 0.7, 0.9), text, 0.95)
+    return ScreenText(text, "en", (line,), SENTIMENT)
