@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from itertools import permutations
+from math import sqrt
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from vemoclap_client import contract
 from vemoclap_client.contract import EMOTIONS, MODALITIES
 
 UPSTREAM_NAMES = {
@@ -89,10 +91,12 @@ class AttentionHead(nn.Module):
         speech: Tensor,
         text: Tensor,
         lengths: Tensor,
-    ) -> tuple[Tensor, Tensor]:
-        """Return PROBABILITIES float32 [n, 6] and CONTRIBUTIONS float32 [n, 5, 6].
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Return PROBABILITIES [n, 6], CONTRIBUTIONS [n, 5, 6] and ATTENTION [n, 3, 16], float32.
 
-        A contribution is p(all) - p(without that modality).
+        A contribution is p(all) - p(without that modality). The attention is that paid with
+        nothing left out: to each row of contract.SEQUENCES as a key, averaged over the pairs that
+        it is in, their queries and heads; padding gets some too.
 
         Args:
             image: float32 [n, 16, width], raw and zero-padded, as all of them.
@@ -108,10 +112,12 @@ class AttentionHead(nn.Module):
             # All variants, everything and each modality left out, in one batch: [n * 6, ...].
             variants = normalised[:, None] * self.kept[:, index, None, None]
             features[name] = variants.flatten(0, 1)
-        answers = torch.softmax(self.logits(features), dim=-1)
+        scores, received = self._scores(features)
+        answers = torch.softmax(scores, dim=-1)
         variants = answers.reshape(-1, len(MODALITIES) + 1, len(EMOTIONS))
         probabilities = variants[:, 0]
-        return probabilities, probabilities[:, None] - variants[:, 1:]
+        attention = received.unflatten(0, (-1, len(MODALITIES) + 1))[:, 0]
+        return probabilities, probabilities[:, None] - variants[:, 1:], attention
 
     def normalise(self, rows: Mapping[str, Tensor], lengths: Tensor) -> dict[str, Tensor]:
         """Return the features scaled, by their upstream names.
@@ -127,15 +133,22 @@ class AttentionHead(nn.Module):
 
     def logits(self, features: Mapping[str, Tensor]) -> Tensor:
         """Return float32 [n, 6] from normalised, zero-padded features by their upstream names."""
+        return self._scores(features)[0]
+
+    def _scores(self, features: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
+        """The logits, and the attention that each row got: float32 [n, 3, 16]."""
         encoded = {
             name: self.dropout(layer(features[name])) for name, layer in self.encoders.items()
         }
         vectors = {name: encoded[name][:, 0] for name in SINGLE_ROWS}
+        received: dict[str, list[Tensor]] = {name: [] for name in SEQUENCES}
         for a, b in permutations(SEQUENCES, 2):
-            vectors[f"{a}_{b}"] = self._attend(f"{a}_{b}", a, b, encoded)
+            vectors[f"{a}_{b}"], shares = self._attend(f"{a}_{b}", a, b, encoded)
+            received[b].append(shares)
         joined = torch.cat([vectors[name] for name in sorted(vectors)], dim=-1)
         scores: Tensor = self.cls_mlp(functional.relu(joined))
-        return scores
+        in_order = (received[UPSTREAM_NAMES[modality]] for modality in contract.SEQUENCES)
+        return scores, torch.stack([torch.stack(pairs).mean(dim=0) for pairs in in_order], dim=1)
 
     def _normalise(self, rows: Tensor, length: Tensor, index: int) -> Tensor:
         """Scale by the training data's range; what is padded or absent is zero, not scaled."""
@@ -143,8 +156,14 @@ class AttentionHead(nn.Module):
         scaled = (rows - self.minimum[index]) / self.span[index]
         return scaled * real[..., None].to(rows.dtype)
 
-    def _attend(self, pair: str, a: str, b: str, encoded: Mapping[str, Tensor]) -> Tensor:
-        """Queries of a on keys and values of b, normalised, mean over time: float32 [n, width]."""
+    def _attend(
+        self, pair: str, a: str, b: str, encoded: Mapping[str, Tensor]
+    ) -> tuple[Tensor, Tensor]:
+        """Queries of a on keys and values of b.
+
+        Normalised and averaged over time, float32 [n, width]; and the share of the attention that
+        each of b's rows got, the mean over queries and heads, float32 [n, time].
+        """
         layer = self.get_submodule(f"attention_layers.{pair}")
         assert isinstance(layer, nn.MultiheadAttention)
         assert layer.in_proj_bias is not None
@@ -153,16 +172,19 @@ class AttentionHead(nn.Module):
             self.dropout(self.get_submodule(f"key_proj.{b}")(encoded[b])),
             self.dropout(self.get_submodule(f"value_proj.{b}")(encoded[b])),
         )
-        # Written out, where nn.MultiheadAttention would choose a kernel that ONNX has not.
+        # Written out: nn.MultiheadAttention would choose a kernel that ONNX has not, and
+        # scaled_dot_product_attention keeps the weights to itself.
         parts = zip(inputs, layer.in_proj_weight.chunk(3), layer.in_proj_bias.chunk(3), strict=True)
         queries, keys, values = (
             self._split(functional.linear(rows, weight, bias)) for rows, weight, bias in parts
         )
-        mixed = functional.scaled_dot_product_attention(queries, keys, values)
+        scaled = queries / sqrt(queries.shape[-1])
+        weights = torch.softmax(scaled @ keys.transpose(2, 3), dim=-1)
+        mixed = weights @ values
         attended = layer.out_proj(mixed.transpose(1, 2).flatten(2))
         normalised: Tensor = self.attn_norms[pair](attended)
         averaged: Tensor = self.dropout(normalised.mean(dim=1))
-        return averaged
+        return averaged, weights.mean(dim=(1, 2))
 
     def _split(self, rows: Tensor) -> Tensor:
         """Float32 [n, time, width] -> [n, heads, time, width / heads]."""

@@ -11,6 +11,7 @@ import numpy as np
 from export.options import Random, Weights
 from export.spec import Arrays, Tensor, generator
 from vemoclap_client.contract import (
+    ATTENTION,
     CONTRIBUTIONS,
     EMOTIONS,
     FEATURES,
@@ -18,6 +19,7 @@ from vemoclap_client.contract import (
     LENGTHS,
     MODALITIES,
     PROBABILITIES,
+    SEQUENCES,
 )
 
 if TYPE_CHECKING:
@@ -32,6 +34,7 @@ ROWS = dict.fromkeys(MODALITIES, FRAME_COUNT) | {"speech": 1, "text": 1}
 OUTPUTS = (
     Tensor(PROBABILITIES, "float32", (len(EMOTIONS),)),
     Tensor(CONTRIBUTIONS, "float32", (len(MODALITIES), len(EMOTIONS))),
+    Tensor(ATTENTION, "float32", (len(SEQUENCES), FRAME_COUNT)),
     Tensor("HEAD", "string", (1,)),
 )
 

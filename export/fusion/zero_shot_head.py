@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from vemoclap_client.contract import EMOTIONS, EXPRESSIONS, MODALITIES
+from vemoclap_client.contract import EMOTIONS, EXPRESSIONS, FRAME_COUNT, MODALITIES, SEQUENCES
 
 EXPRESSED = {
     "angry": "anger",
@@ -69,8 +69,10 @@ class ZeroShotHead(nn.Module):
         speech: Tensor,
         text: Tensor,
         lengths: Tensor,
-    ) -> tuple[Tensor, Tensor]:
-        """Return PROBABILITIES float32 [n, 6] and CONTRIBUTIONS float32 [n, 5, 6].
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Return PROBABILITIES [n, 6], CONTRIBUTIONS [n, 5, 6] and ATTENTION [n, 3, 16], float32.
+
+        The attention is zero: this head pays none.
 
         Args:
             image: float32 [n, 16, width]; carries no evidence here.
@@ -98,7 +100,8 @@ class ZeroShotHead(nn.Module):
         # All variants, everything and each modality left out, in one batch: [n, 6, 6].
         variants = torch.softmax(torch.matmul(self.kept, evidence), dim=-1)
         probabilities = variants[:, 0]
-        return probabilities, probabilities[:, None] - variants[:, 1:]
+        attention = face.new_zeros(face.shape[0], len(SEQUENCES), FRAME_COUNT)
+        return probabilities, probabilities[:, None] - variants[:, 1:], attention
 
     def _face(self, face: Tensor, length: Tensor) -> Tensor:
         """Mean over the frames that show a face, float32 [n, 6]."""

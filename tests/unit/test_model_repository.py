@@ -113,6 +113,7 @@ def test_the_ensemble_is_the_public_contract() -> None:
     assert outputs == {
         contract.PROBABILITIES: ("TYPE_FP32", (emotions,)),
         contract.CONTRIBUTIONS: ("TYPE_FP32", (modalities, emotions)),
+        contract.ATTENTION: ("TYPE_FP32", (len(contract.SEQUENCES), count)),
         contract.ANALYSIS: ("TYPE_STRING", (1,)),
         contract.LENGTHS: ("TYPE_INT32", (modalities,)),
         **{contract.FEATURES[name]: ("TYPE_FP32", (rows[name], -1)) for name in rows},
