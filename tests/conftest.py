@@ -1,12 +1,16 @@
-"""Marks tests by the folder they are in."""
+"""Marks tests by the folder they are in; one real server for all tests that do not harm it."""
 
 import os
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
 
-KINDS = ("unit", "parity", "server")
+from tests.launching import PROJECT, SERVER_PYTHON, Launched, launched
+from tests.requiring import require
+from vemoclap_client import EmotionClient
+
+KINDS = ("unit", "parity", "server", "browser")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -26,3 +30,25 @@ def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.Tes
     if report.skipped and os.environ.get("CI"):
         report.outcome = "failed"
     return report
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Launched]:
+    """The embedded profile on a Triton of its own."""
+    require(SERVER_PYTHON, "setup")
+    require(PROJECT / "model_repository" / "fusion" / "1" / "model.onnx", "export")
+    with launched(tmp_path_factory.mktemp("server")) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def client(server: Launched) -> Iterator[EmotionClient]:
+    """A client of that server."""
+    with EmotionClient(server.url) as emotion_client:
+        yield emotion_client
+
+
+@pytest.fixture(scope="session")
+def samples() -> Path:
+    """The folder of the sample clips."""
+    return require(PROJECT / "samples" / "portrait.mp4", "samples").parent

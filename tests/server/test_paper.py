@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from tritonclient.utils import InferenceServerException
 
 from tests.launching import PAPER_RANDOM, SERVER_PYTHON, Launched, launched
-from tests.server.conftest import require
+from tests.requiring import require
 from vemoclap_client import decode
 from vemoclap_client.client import read_result
 from vemoclap_client.contract import (
