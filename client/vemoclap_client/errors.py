@@ -8,14 +8,26 @@ VemoclapError
 │   ├── NotAVideoError             no known container
 │   ├── NoVideoStreamError         sound only
 │   └── UndecodableVideoError      a video stream of which no frame can be decoded
-└── ServerError                    the file is fine, the server is not
-    ├── ServerUnavailableError     nothing answers at that address
-    ├── ServerNotReadyError        it answers, but is still loading or misses a model
-    ├── ServerLostError            the connection broke during a request
-    ├── ServerOverloadedError      the request waited too long in its queue
-    ├── RequestTimeoutError        no answer in time
-    ├── RequestRejectedError       it refused the request's tensors
-    └── InferenceError             a model failed
+├── ServerError                    the file is fine, the server is not
+│   ├── ServerUnavailableError     nothing answers at that address
+│   ├── ServerNotReadyError        it answers, but is still loading or misses a model
+│   ├── ServerLostError            the connection broke during a request
+│   ├── ServerOverloadedError      the request waited too long in its queue
+│   ├── RequestTimeoutError        no answer in time
+│   ├── RequestRejectedError       it refused the request's tensors
+│   └── InferenceError             a model failed
+└── FetchError                     this link cannot be downloaded
+    ├── FetchingNotInstalledError  yt-dlp, an optional extra, is missing
+    ├── BadLinkError               not an http or https URL
+    ├── AddressRefusedError        it leads to a private or local address
+    ├── NothingThereError          no such page or host, or no video that can be used
+    ├── OverLimitError             more than is allowed
+    │   ├── TooLargeError          in bytes
+    │   └── TooLongError           in seconds
+    ├── JavaScriptNeededError      YouTube needs a JavaScript runtime
+    ├── BotCheckError              the site asks whether a person is there
+    ├── VideoUnavailableError      private, removed, for members, elsewhere, or live
+    └── TransferError              the network failed, or it took too long
 """
 
 
@@ -113,3 +125,71 @@ class InferenceError(ServerError):
     """A model failed while it worked on the request."""
 
     exit_code = 27
+
+
+class FetchError(VemoclapError):
+    """The link cannot be downloaded."""
+
+    exit_code = 30
+
+
+class FetchingNotInstalledError(FetchError):
+    """yt-dlp, which knows the sites, is an optional extra and is not installed."""
+
+    exit_code = 31
+
+
+class BadLinkError(FetchError):
+    """It is not an http or https URL."""
+
+    exit_code = 32
+
+
+class AddressRefusedError(FetchError):
+    """It leads, perhaps by a redirect, to an address that is not a public one."""
+
+    exit_code = 33
+
+
+class NothingThereError(FetchError):
+    """There is no such page or host, or no single video that can be used."""
+
+    exit_code = 34
+
+
+class OverLimitError(FetchError):
+    """The video is larger or longer than is allowed."""
+
+    exit_code = 35
+
+
+class TooLargeError(OverLimitError):
+    """The video has more bytes than are allowed."""
+
+
+class TooLongError(OverLimitError):
+    """The video has more seconds than are allowed."""
+
+
+class JavaScriptNeededError(FetchError):
+    """YouTube's pages need a JavaScript runtime, which is not installed."""
+
+    exit_code = 36
+
+
+class BotCheckError(FetchError):
+    """The site wants to be shown that a person asks."""
+
+    exit_code = 37
+
+
+class VideoUnavailableError(FetchError):
+    """The site does not give this video to us: private, removed, members only, live."""
+
+    exit_code = 38
+
+
+class TransferError(FetchError):
+    """The network failed, or the download took too long."""
+
+    exit_code = 39
