@@ -161,6 +161,16 @@ class JobStore:
         return self._data / "jobs" / identifier
 
     @property
+    def data(self) -> Path:
+        """The folder that everything is in."""
+        return self._data
+
+    @property
+    def thumbnails(self) -> Path:
+        """Where small pictures of the samples are kept."""
+        return self._data / "thumbnails"
+
+    @property
     def uploads(self) -> Path:
         """Where files are received, before a job takes them over."""
         return self._data / "uploads"

@@ -1,0 +1,172 @@
+"""Where clips are, and the pictures that are made of them."""
+
+import hashlib
+import re
+import secrets
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from ui.jobs.job import Job, Source, SourceKind
+from ui.jobs.store import JobStore
+from ui.settings import Settings
+from vemoclap_client.contract import FRAME_COUNT
+from vemoclap_client.video import open_video
+
+CLIP = "clip"
+FRAMES = "frames"
+THUMBNAIL = "thumbnail.jpg"
+JPEG_QUALITY = 85
+THUMBNAIL_SIDE_PX = 320
+SUFFIX = re.compile(r"\.[A-Za-z0-9]{1,8}")
+CONTENT_TYPES = {
+    ".3gp": "video/3gpp",
+    ".avi": "video/x-msvideo",
+    ".flv": "video/x-flv",
+    ".m2ts": "video/mp2t",
+    ".m4v": "video/mp4",
+    ".mkv": "video/x-matroska",
+    ".mov": "video/quicktime",
+    ".mp4": "video/mp4",
+    ".mpeg": "video/mpeg",
+    ".mpg": "video/mpeg",
+    ".mts": "video/mp2t",
+    ".ogv": "video/ogg",
+    ".ts": "video/mp2t",
+    ".webm": "video/webm",
+    ".wmv": "video/x-ms-wmv",
+}
+"""Suffix -> content type of the files that count as videos in a folder."""
+
+UNKNOWN_TYPE = "application/octet-stream"
+
+
+class ClipNotAllowedError(ValueError):
+    """A path is not in the folder whose clips may be used."""
+
+
+def clip_name(name: str) -> str:
+    """The name of a clip's file in its job's folder; of the user's name only the suffix counts."""
+    suffix = Path(name).suffix
+    return CLIP + (suffix.lower() if SUFFIX.fullmatch(suffix) else "")
+
+
+def clip_path(store: JobStore, job: Job) -> Path | None:
+    """Where the job's video is; None while it is not fetched, or if it is gone."""
+    if job.source.kind in (SourceKind.SAMPLE, SourceKind.FOLDER):
+        path = Path(job.source.location)
+        return path if path.is_file() else None
+    found = store.folder(job.id).glob(f"{CLIP}*")
+    return next((path for path in found if path.stem == CLIP and path.is_file()), None)
+
+
+def is_allowed(settings: Settings, source: Source, path: Path) -> bool:
+    """Whether a clip of this source may lie there, links in the file system followed."""
+    folder = _folder_of(settings, source.kind)
+    if source.kind in (SourceKind.SAMPLE, SourceKind.FOLDER):
+        return folder is not None and path.resolve().is_relative_to(folder.resolve())
+    return True
+
+
+def check_allowed(settings: Settings, source: Source, path: Path) -> None:
+    """Returns if a clip of this source may lie there.
+
+    Raises:
+        ClipNotAllowedError: it is outside the folder of samples, or of the server's clips.
+    """
+    if not is_allowed(settings, source, path):
+        raise ClipNotAllowedError(
+            f"{path.name} is not in the folder whose clips this app may use. "
+            "Choose a clip from the list, or upload it."
+        )
+
+
+def sample_clips(settings: Settings) -> list[Path]:
+    """The sample clips, by name."""
+    return videos_in(settings.samples)
+
+
+def videos_in(folder: Path) -> list[Path]:
+    """The videos that lie directly in a folder, by name; none if the folder is not there."""
+    if not folder.is_dir():
+        return []
+    return sorted(path for path in folder.iterdir() if path.suffix.lower() in CONTENT_TYPES)
+
+
+def content_type(clip: Path) -> str:
+    """What to tell a browser that a clip is, by its suffix."""
+    return CONTENT_TYPES.get(clip.suffix.lower(), UNKNOWN_TYPE)
+
+
+def frame_path(store: JobStore, job_id: str, index: int) -> Path:
+    """Where one of a job's 16 frames is, or will be."""
+    return store.folder(job_id) / FRAMES / f"{index:02}.jpg"
+
+
+def write_frames(store: JobStore, job_id: str, frames: NDArray[np.uint8]) -> None:
+    """Writes a clip's frames, uint8 [16, H, W, 3], as JPEGs that appear all at once."""
+    folder = store.folder(job_id) / FRAMES
+    unfinished = folder.with_suffix(".part")
+    shutil.rmtree(unfinished, ignore_errors=True)
+    unfinished.mkdir()
+    for index, frame in enumerate(frames):
+        Image.fromarray(frame).save(unfinished / f"{index:02}.jpg", quality=JPEG_QUALITY)
+    shutil.rmtree(folder, ignore_errors=True)
+    unfinished.rename(folder)
+
+
+def job_thumbnail(store: JobStore, job_id: str) -> Path | None:
+    """A small JPEG of the job's middle frame; None before its frames are decoded."""
+    path = store.folder(job_id) / THUMBNAIL
+    frame = frame_path(store, job_id, FRAME_COUNT // 2)
+    if not path.is_file():
+        if not frame.is_file():
+            return None
+        with Image.open(frame) as image:
+            _write_small(image, path)
+    return path
+
+
+def sample_thumbnail(store: JobStore, clip: Path) -> Path:
+    """A small JPEG of the frame in the middle of a clip, made once.
+
+    Raises:
+        VideoError: the clip cannot be decoded.
+    """
+    state = clip.stat()
+    key = f"{clip.resolve()} {state.st_size} {state.st_mtime_ns}"
+    path = store.thumbnails / f"{hashlib.sha256(key.encode()).hexdigest()}.jpg"
+    if not path.is_file():
+        path.parent.mkdir(exist_ok=True)
+        _write_small(Image.fromarray(_middle_frame(clip)), path)
+    return path
+
+
+def without_paths(text: str, paths: Sequence[Path], name: str) -> str:
+    """A message with a clip's name where it has the path of its file."""
+    known = {str(path) for path in paths} | {str(path.resolve()) for path in paths}
+    for path in sorted(known, key=len, reverse=True):
+        text = text.replace(path, name)
+    return text
+
+
+def _folder_of(settings: Settings, kind: SourceKind) -> Path | None:
+    return settings.samples if kind is SourceKind.SAMPLE else settings.folder
+
+
+def _middle_frame(clip: Path) -> NDArray[np.uint8]:
+    with open_video(clip) as video:
+        _, frame = next(video.frames_at([video.index.duration_s / 2]))
+    return frame
+
+
+def _write_small(image: Image.Image, path: Path) -> None:
+    image.thumbnail((THUMBNAIL_SIDE_PX, THUMBNAIL_SIDE_PX))
+    # Two requests may make it at once: each writes a file of its own.
+    unfinished = path.with_name(f"{path.stem}-{secrets.token_hex(4)}.part")
+    image.save(unfinished, "JPEG", quality=JPEG_QUALITY)
+    unfinished.replace(path)

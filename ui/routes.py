@@ -1,0 +1,130 @@
+"""What the app serves beside its pages: clips, frames and thumbnails.
+
+Streamlit keeps /media/ to itself, so they are below /clips/ and /samples/. Whoever knows a job's
+id, which cannot be guessed, may see its files: the same holds for its page.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+from urllib.parse import quote, urlsplit
+
+import streamlit as st
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import FileResponse
+from starlette.routing import Route
+
+from ui.application import Application, application
+from ui.jobs import media
+from ui.jobs.job import Job
+from ui.jobs.store import JobNotFoundError
+from vemoclap_client.contract import FRAME_COUNT
+from vemoclap_client.errors import VideoError
+
+HEADERS = {
+    # A clip is a stranger's file: it must never be taken for a page or a script.
+    "X-Content-Type-Options": "nosniff",
+    "Content-Security-Policy": "sandbox; default-src 'none'",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Cache-Control": "private, no-cache",
+}
+
+FindApplication = Callable[[], Application]
+
+
+def clip_route(job_id: str) -> str:
+    """The path below which a job's video is served, with ranges."""
+    return f"/clips/{quote(job_id)}/clip"
+
+
+def frame_route(job_id: str, index: int) -> str:
+    """The path of one of a job's 16 frames, a JPEG; `index` counts from 0."""
+    return f"/clips/{quote(job_id)}/frames/{index}"
+
+
+def thumbnail_route(job_id: str) -> str:
+    """The path of a small JPEG of a job's middle frame; there is none before it is decoded."""
+    return f"/clips/{quote(job_id)}/thumbnail"
+
+
+def sample_thumbnail_route(name: str) -> str:
+    """The path of a small JPEG of a sample; `name` is its file's name."""
+    return f"/samples/{quote(name, safe='')}/thumbnail"
+
+
+def media_url(path: str) -> str:
+    """The absolute URL of one of these paths, as the browser that shows the page knows the app.
+
+    Outside of a page that a browser shows, as in tests, it is the path itself.
+    """
+    shown = urlsplit(st.context.url or "")
+    return f"{shown.scheme}://{shown.netloc}{path}" if shown.netloc else path
+
+
+def media_routes(find: FindApplication = application) -> list[Route]:
+    """The routes to hand to Streamlit's App.
+
+    Args:
+        find: gives the app whose files are served; it is called for each request.
+    """
+
+    def clip(request: Request) -> FileResponse:
+        app = find()
+        job = _job(app, request)
+        path = media.clip_path(app.store, job)
+        if path is None or not media.is_allowed(app.settings, job.source, path):
+            raise _not_found("this clip is not here, or not yet")
+        return _file(path, media.content_type(path))
+
+    def frame(request: Request) -> FileResponse:
+        app = find()
+        job = _job(app, request)
+        index = request.path_params["index"]
+        if index >= FRAME_COUNT:
+            raise _not_found(f"frames are numbered from 0 to {FRAME_COUNT - 1}")
+        return _file(media.frame_path(app.store, job.id, index), "image/jpeg")
+
+    def thumbnail(request: Request) -> FileResponse:
+        app = find()
+        path = media.job_thumbnail(app.store, _job(app, request).id)
+        if path is None:
+            raise _not_found("this clip is not decoded yet")
+        return _file(path, "image/jpeg")
+
+    def sample_thumbnail(request: Request) -> FileResponse:
+        app = find()
+        for sample in media.sample_clips(app.settings):
+            if sample.name == request.path_params["name"]:
+                return _file(_thumbnail_of(app, sample), "image/jpeg")
+        raise _not_found("there is no such sample")
+
+    return [
+        Route("/clips/{job_id}/clip", clip),
+        Route("/clips/{job_id}/frames/{index:int}", frame),
+        Route("/clips/{job_id}/thumbnail", thumbnail),
+        Route("/samples/{name}/thumbnail", sample_thumbnail),
+    ]
+
+
+def _job(app: Application, request: Request) -> Job:
+    try:
+        return app.store.get(request.path_params["job_id"])
+    except JobNotFoundError as error:
+        raise _not_found(str(error)) from error
+
+
+def _thumbnail_of(app: Application, sample: Path) -> Path:
+    try:
+        return media.sample_thumbnail(app.store, sample)
+    except VideoError as error:
+        raise _not_found("this sample cannot be decoded") from error
+
+
+def _file(path: Path, content_type: str) -> FileResponse:
+    if not path.is_file():
+        raise _not_found("this file is not here, or not yet")
+    return FileResponse(path, media_type=content_type, headers=HEADERS)
+
+
+def _not_found(reason: str) -> HTTPException:
+    return HTTPException(404, reason)
