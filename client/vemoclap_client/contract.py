@@ -80,6 +80,14 @@ LENGTHS = "LENGTHS"
 ATTENTION = "ATTENTION"
 """float32 [3, 16]: the share of the head's attention that each row of SEQUENCES got; a modality's
 rows add up to 1, padding included. All zeros from a head that does not attend."""
+STEP = "STEP"
+"""Which of the ensemble's steps an answer of STREAM is about; in the last answer ENSEMBLE."""
+EVIDENCE = "EVIDENCE"
+"""What that step found: a JSON object, empty from a step that tells people nothing."""
+CAPTION = "CAPTION"
+"""JSON: {frame, text}, or null."""
+CAPTION_PARAMETER = "caption"
+"""Parameter of a request to STREAM: true asks for CAPTION."""
 FEATURES = {modality: f"{modality.upper()}_FEATURES" for modality in MODALITIES}
 """Modality -> name of the tensor that carries its features."""
 
