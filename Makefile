@@ -21,6 +21,7 @@ DATA ?=
 TRAIN_FLAGS ?=
 STORE ?= build/head/features
 EVALUATE_FLAGS ?=
+APP_PORT ?= 8501
 export STORE := $(value STORE)
 export DATA := $(value DATA)
 
@@ -106,6 +107,16 @@ endif
 serve: setup exported ## Serve on 127.0.0.1 until Ctrl-C: gRPC 8001, HTTP 8000, metrics 8002
 	@$(SERVER_PYTHON) -m server --model-repository $(OUT) $(if $(VARIANT),--variant $(VARIANT))
 
+# The server that runs already, else one of its own, which ends with the app.
+APP := $(BIN)/python -m streamlit run ui/serve.py --server.port $(APP_PORT)
+SERVER_RUNS := $(BIN)/python -c 'from vemoclap_client import EmotionClient as C; C(timeout_s=2).check_ready()'
+
+.PHONY: app
+app: setup exported ## Open the web app at http://localhost:8501 (APP_PORT), with a server if none runs
+	@$(MAKE) --no-print-directory samples
+	@if $(SERVER_RUNS) 2>/dev/null; then $(APP); \
+	else $(SERVER_PYTHON) -m server --model-repository $(OUT) $(if $(VARIANT),--variant $(VARIANT)) -- $(APP); fi
+
 .PHONY: timings
 timings: setup exported ## Print the milliseconds per slot and end to end on VIDEO (default: a sample)
 	@$(MAKE) --no-print-directory samples
@@ -151,6 +162,16 @@ test-parity: export paper-random ## Compare every exported model with the model 
 test-server: setup setup-torchscript export paper-random ## Run the tests against a real Triton
 	@$(MAKE) --no-print-directory samples
 	$(BIN)/pytest tests/server
+
+.PHONY: test-browser
+test-browser: setup exported ## Use the app in a real browser (needs Chromium: apt-get install chromium)
+	@$(MAKE) --no-print-directory samples
+	$(BIN)/pytest tests/browser
+
+.PHONY: screenshots
+screenshots: setup exported ## Take the pictures of the app in docs/images (needs Chromium)
+	@$(MAKE) --no-print-directory samples
+	@$(BIN)/python -m tests.browser.screenshots
 
 .PHONY: lint
 lint: .venv/.ready ## Check style (ruff) and types (mypy)

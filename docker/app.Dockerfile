@@ -1,17 +1,21 @@
-# The command `vemoclap`: it decodes a video and asks a server. There is no web page in it.
+# The web app, at port 8501, and the command `vemoclap`: both decode videos and ask a server.
 #   docker build --file docker/app.Dockerfile --tag vemoclap-app .
 FROM python:3.11-slim-bookworm
 
 WORKDIR /opt/vemoclap
-COPY requirements/development.txt requirements/
+COPY requirements/app.in requirements/development.txt requirements/
 COPY client client
-# The lock holds more than the client needs; as constraints it pins what the client does need.
-RUN pip install --no-cache-dir --constraint requirements/development.txt ./client
+# The lock holds more than the app needs; as constraints it pins what the app does need.
+RUN pip install --no-cache-dir --constraint requirements/development.txt \
+        --requirement requirements/app.in ./client
+COPY docker/healthcheck.py docker/
+COPY ui ui
 COPY LICENSE ./
+# Where the app keeps clips and results; a volume that is new takes over the owner.
+RUN install --directory --owner 10001 --group 10001 /data
 
-# Where videos are mounted and what relative file names refer to.
-WORKDIR /videos
-ENV HOME=/tmp PYTHONDONTWRITEBYTECODE=1
+ENV HOME=/tmp PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=/opt/vemoclap VEMOCLAP_APP_DATA=/data
 USER 10001:10001
-ENTRYPOINT ["vemoclap"]
-CMD ["--help"]
+EXPOSE 8501
+STOPSIGNAL SIGINT
+CMD ["python", "-m", "streamlit", "run", "ui/serve.py", "--server.address=0.0.0.0"]

@@ -137,9 +137,21 @@ def test_services_are_built_and_mounted_from_the_project(composition: dict[str, 
     for service in composition["services"].values():
         assert (DOCKER / service["build"]["context"]).resolve() == PROJECT
         assert built_stage(service)
-        for volume in service.get("volumes", []):
+        for volume in (v for v in service.get("volumes", []) if v["type"] == "bind"):
             assert volume["read_only"]
             assert volume["source"] in ("../model_repository", "../samples")
+
+
+def test_the_app_keeps_its_clips_in_a_volume_that_its_user_owns(
+    composition: dict[str, Any],
+) -> None:
+    (volume,) = (v for v in composition["services"]["app"]["volumes"] if v["type"] == "volume")
+    assert volume["source"] in composition["volumes"]
+    steps = built_stage(composition["services"]["app"])
+    user, group = values(steps, "USER")[0].split(":")
+    owned = f"install --directory --owner {user} --group {group} {volume['target']}"
+    assert owned in values(steps, "RUN")
+    assert f"VEMOCLAP_APP_DATA={volume['target']}" in values(steps, "ENV")[-1].split()
 
 
 def test_services_are_shut_in(composition: dict[str, Any]) -> None:
@@ -160,10 +172,10 @@ def test_the_server_gets_the_memory_and_the_tmp_it_needs(composition: dict[str, 
 
 
 def test_only_this_machine_reaches_the_ports(composition: dict[str, Any]) -> None:
-    service = composition["services"]["server"]
-    assert sorted(service["ports"]) == [f"127.0.0.1:{port}:{port}" for port in PORTS]
-    assert sorted(map(int, values(built_stage(service), "EXPOSE")[0].split())) == PORTS
-    assert "ports" not in composition["services"]["app"]
+    for name, ports in {"server": PORTS, "app": [8501]}.items():
+        service = composition["services"][name]
+        assert sorted(service["ports"]) == [f"127.0.0.1:{port}:{port}" for port in ports]
+        assert sorted(map(int, values(built_stage(service), "EXPOSE")[0].split())) == ports
 
 
 def test_the_launcher_takes_its_arguments(composition: dict[str, Any]) -> None:
@@ -234,15 +246,9 @@ def test_the_health_check_tells_ready_from_not_ready(
 ) -> None:
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
     monkeypatch.setattr(Endpoint, "status", status)
-    module = health_check()
-    monkeypatch.setattr(module, "URL", endpoint)
-    assert module.main() == code
+    assert health_check().main(endpoint) == code
 
 
-def test_the_health_check_says_when_nothing_listens(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    module = health_check()
-    monkeypatch.setattr(module, "URL", "http://127.0.0.1:9/")
-    assert module.main() == 1
+def test_the_health_check_says_when_nothing_listens(capsys: pytest.CaptureFixture[str]) -> None:
+    assert health_check().main("http://127.0.0.1:9/") == 1
     assert "http://127.0.0.1:9/" in capsys.readouterr().err

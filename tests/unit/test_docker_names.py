@@ -1,5 +1,6 @@
 """Whatever docker/ and its guide name is there: requirements, make targets, files, commands."""
 
+import json
 import re
 import shlex
 import tomllib
@@ -21,9 +22,10 @@ from tests.docker_files import (
     stages,
     values,
 )
+from ui.settings import Settings
 from vemoclap_client.cli import _parser as client_parser
-from vemoclap_client.client import default_url
 
+CLIENT = tomllib.loads((PROJECT / "client" / "pyproject.toml").read_text())["project"]
 GUIDE = PROJECT / "docs" / "docker.md"
 COMPOSE_FILES = sorted(DOCKER.glob("*.yaml"))
 LOCK = DOCKER / "server-requirements.txt"
@@ -38,14 +40,19 @@ def requirements(path: Path) -> dict[str, Requirement]:
 
 
 def test_the_server_image_installs_what_the_server_needs() -> None:
-    project = tomllib.loads((PROJECT / "client" / "pyproject.toml").read_text())["project"]
     needed = set(requirements(PROJECT / "requirements" / "server.in")) - {"nvidia-pytriton"}
-    needed |= {canonicalize_name(Requirement(line).name) for line in project["dependencies"]}
+    needed |= {canonicalize_name(Requirement(line).name) for line in CLIENT["dependencies"]}
     # Everything else that the image adds is for its GPU.
     extra = set(requirements(DOCKER / "server-requirements.in")) - needed
     assert needed <= set(requirements(DOCKER / "server-requirements.in"))
     assert extra == {"nvidia-cublas-cu12"}
     assert set(requirements(DOCKER / "server-requirements.in")) <= set(requirements(LOCK))
+
+
+def test_the_app_image_installs_the_releases_that_are_tested() -> None:
+    locked = requirements(PROJECT / "requirements" / "development.txt")
+    for name, requirement in requirements(PROJECT / "requirements" / "app.in").items():
+        assert requirement.specifier == locked[name].specifier
 
 
 def test_the_server_image_installs_the_releases_that_are_tested() -> None:
@@ -117,18 +124,22 @@ def test_the_guide_shows_commands_that_docker_can_be_given() -> None:
         found = {Path(word) for word in words if word.endswith(".yaml")}
         assert found <= {path.relative_to(PROJECT) for path in COMPOSE_FILES}
         if "run" in words:
-            service = words[words.index("--rm") + 1]
-            client_parser().parse_args(words[words.index(service) + 1 :])
+            service, program, *arguments = words[words.index("--rm") + 1 :]
+            assert program in CLIENT["scripts"]
+            client_parser().parse_args(arguments)
             assert services[service]["build"]["dockerfile"] == "docker/app.Dockerfile"
 
 
-def test_the_app_image_runs_the_clients_command(monkeypatch: pytest.MonkeyPatch) -> None:
-    project = tomllib.loads((PROJECT / "client" / "pyproject.toml").read_text())["project"]
-    entry = values(instructions(DOCKER / "app.Dockerfile"), "ENTRYPOINT")
-    assert entry == ['["vemoclap"]']
-    assert "vemoclap" in project["scripts"]
-    # It looks for the server where compose puts it.
+def test_the_app_image_runs_the_app_which_finds_the_server(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    (command,) = values(instructions(DOCKER / "app.Dockerfile"), "CMD")
+    *_, script, address = json.loads(command)
+    assert (PROJECT / script).is_file()
+    assert address == "--server.address=0.0.0.0"
     environment = compose(*COMPOSITIONS["cpu"])["services"]["app"]["environment"]
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
-    assert default_url() == "server:8001"
+    settings = Settings.read()
+    assert (settings.server_url, settings.folder) == ("server:8001", Path("/videos"))
+    assert settings.metrics_url == "http://server:8002/metrics"

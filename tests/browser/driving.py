@@ -1,0 +1,121 @@
+"""Starts the app on a server, and a browser to look at it."""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, sync_playwright
+
+from tests.launching import PROJECT, Launched, wait_until
+
+CHROMIUM = os.environ.get("VEMOCLAP_CHROMIUM") or shutil.which("chromium")
+"""The system's: Playwright's own is not downloaded."""
+
+
+@dataclass(frozen=True)
+class RunningApp:
+    """An app that answers."""
+
+    process: subprocess.Popen[bytes]
+    url: str
+    data: Path
+    """Its folder of jobs."""
+    folder: Path
+    """The folder of clips that its library offers."""
+
+
+@contextmanager
+def running_app(
+    folder: Path, server: Launched, settings: Mapping[str, str] | None = None
+) -> Iterator[RunningApp]:
+    """Runs the app for as long as the context lasts.
+
+    Args:
+        folder: for all that it writes; what was there before is found again.
+        server: the Triton that it calls.
+        settings: further variables of its environment.
+    """
+    app_url = f"http://localhost:{_free_port()}"
+    clips = folder / "clips"
+    clips.mkdir(parents=True, exist_ok=True)
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(PROJECT),
+        "VEMOCLAP_URL": server.url,
+        "VEMOCLAP_METRICS_URL": f"http://127.0.0.1:{server.ready['metrics_port']}/metrics",
+        "VEMOCLAP_APP_DATA": str(folder / "data"),
+        "VEMOCLAP_APP_FOLDER": str(clips),
+        "VEMOCLAP_APP_SAMPLES": str(PROJECT / "samples"),
+        # The tests' links lead to this machine.
+        "VEMOCLAP_FETCH_PRIVATE": "1",
+        **(settings or {}),
+    }
+    command = [sys.executable, "-m", "streamlit", "run", "ui/serve.py"]
+    port = app_url.rpartition(":")[2]
+    with (folder / "app.log").open("ab") as log:
+        process = subprocess.Popen(
+            [*command, f"--server.port={port}"],
+            cwd=PROJECT,
+            env=environment,
+            stdout=log,
+            stderr=log,
+        )
+    try:
+        wait_until(lambda: _answers(app_url) or process.poll() is not None)
+        assert process.poll() is None, (folder / "app.log").read_text()
+        yield RunningApp(process, app_url, folder / "data", clips)
+    finally:
+        stop(process)
+        # Shown by pytest beside a failure.
+        print((folder / "app.log").read_text())
+
+
+def stop(process: subprocess.Popen[bytes]) -> int:
+    """Stops the app as Ctrl-C would; returns its exit code."""
+    if process.poll() is None:
+        process.send_signal(signal.SIGINT)
+    try:
+        return process.wait(30)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+        raise
+
+
+@contextmanager
+def running_browser() -> Iterator[Browser]:
+    """The system's Chromium; skips the test where there is none."""
+    if CHROMIUM is None:
+        pytest.skip("there is no chromium: run `apt-get install chromium`")
+    with sync_playwright() as playwright:
+        # Root, which containers run as, may not use Chromium's sandbox.
+        arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=arguments)
+        try:
+            yield browser
+        finally:
+            browser.close()
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(f"{url}/_stcore/health", timeout=5) as response:
+            return bool(response.status == 200)
+    except (urllib.error.URLError, ConnectionError, TimeoutError):
+        return False
