@@ -1,0 +1,240 @@
+"""Receives uploads straight to disk; Streamlit, which keeps files in memory, gets a token instead.
+
+`UploadsToDisk` stands before Streamlit and reads the body of an upload as it arrives. What
+st.file_uploader gives to a page then holds a token, and `take_upload` finds the file by it.
+
+An app below server.baseUrlPath is not supported: its uploads would not be recognised, stay in
+Streamlit's memory, and be refused by `take_upload`.
+"""
+
+import errno
+import json
+import re
+import secrets
+import shutil
+from collections.abc import Callable
+from contextlib import aclosing
+from pathlib import Path
+from typing import Protocol
+
+from python_multipart.exceptions import FormParserError
+from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import PlainTextResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from ui.application import Application, application
+from ui.jobs.store import JobStore
+from ui.settings import BYTES_PER_MB
+from ui.upload_form import FilePart, FilePartReader, NotOneFileError
+
+UPLOAD_ROUTE = re.compile(r"/_stcore/upload_file/(?P<session>[^/]+)/[^/]+")
+TOKEN_KEY = "vemoclap_upload"
+IDENTIFIER = re.compile(r"[0-9a-f]{32}")
+UNFINISHED = ".part"
+WRITE_BYTES = 1 << 20
+"""So much is gathered before it is written."""
+
+FREE_BYTES_MIN = 500 * BYTES_PER_MB
+"""Left free on the disk, for results and for everyone else."""
+
+FRAMING_BYTES_MAX = 1 << 20
+"""What a body may have beside the file."""
+
+
+class UploadGoneError(LookupError):
+    """The file was not received by this app, was taken already, or was too old to be kept."""
+
+
+class UploadedFile(Protocol):
+    """What st.file_uploader gives."""
+
+    name: str
+
+    def getvalue(self) -> bytes:
+        """Its content."""
+
+
+def take_upload(store: JobStore, uploaded: UploadedFile) -> Path:
+    """Where the content of an uploaded file is; hand it to `add_job`, which moves it away.
+
+    Raises:
+        UploadGoneError: it is not there.
+    """
+    path = store.uploads / _read_token(uploaded)
+    if not path.is_file():
+        raise UploadGoneError(f"{uploaded.name} is no longer there: upload it again")
+    return path
+
+
+def make_token(identifier: str) -> bytes:
+    """What Streamlit gets instead of the content of the received file of this name."""
+    return json.dumps({TOKEN_KEY: identifier}).encode()
+
+
+def _read_token(uploaded: UploadedFile) -> str:
+    try:
+        identifier = json.loads(uploaded.getvalue())[TOKEN_KEY]
+    except (ValueError, TypeError, KeyError):
+        identifier = None
+    if not isinstance(identifier, str) or not IDENTIFIER.fullmatch(identifier):
+        raise UploadGoneError(f"{uploaded.name} was not received by this app: upload it again")
+    return identifier
+
+
+def is_session(session: str) -> bool:
+    """Whether a browser has this session of Streamlit open."""
+    from streamlit import runtime
+
+    return runtime.exists() and runtime.get_instance().is_active_session(session)
+
+
+class RefusedError(Exception):
+    """The upload is not taken."""
+
+    def __init__(self, status: int, reason: str) -> None:
+        super().__init__(reason)
+        self.status = status
+
+
+class UploadsToDisk:
+    """ASGI middleware for st.App, see the module."""
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        find: Callable[[], Application] = application,
+        is_session: Callable[[str], bool] = is_session,
+    ) -> None:
+        """Stands before `app`.
+
+        Args:
+            find: gives the app's settings and store.
+            is_session: whether uploads of this session are to be received. Others go to `app`,
+                which refuses them before it reads them.
+        """
+        self._app = app
+        self._find = find
+        self._is_session = is_session
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Receives an upload; anything else goes its way."""
+        session = _session_of_upload(scope)
+        if session is None or not self._is_session(session):
+            await self._app(scope, receive, send)
+            return
+        found = self._find()
+        upload = Upload(found.store.uploads, found.settings.upload_limit_bytes)
+        try:
+            part = await upload.receive(Request(scope, receive))
+        except ClientDisconnect:
+            return
+        except RefusedError as error:
+            response = PlainTextResponse(str(error), error.status, {"Connection": "close"})
+            await response(scope, receive, send)
+            return
+        await self._hand_over(scope, receive, send, part, upload)
+
+    async def _hand_over(
+        self, scope: Scope, receive: Receive, send: Send, part: FilePart, upload: "Upload"
+    ) -> None:
+        """Gives Streamlit the token; without its consent the file does not stay."""
+        body, content_type = part.with_content(make_token(upload.identifier))
+        headers = MutableHeaders(raw=list(scope["headers"]))
+        headers["content-type"] = content_type
+        headers["content-length"] = str(len(body))
+        del headers["transfer-encoding"]
+        messages: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
+        is_taken = False
+
+        async def receive_token() -> Message:
+            return messages.pop() if messages else await receive()
+
+        async def watch_answer(message: Message) -> None:
+            nonlocal is_taken
+            if message["type"] == "http.response.start":
+                is_taken = 200 <= message["status"] < 300
+            await send(message)
+
+        try:
+            await self._app({**scope, "headers": headers.raw}, receive_token, watch_answer)
+        finally:
+            if not is_taken:
+                upload.path.unlink(missing_ok=True)
+
+
+class Upload:
+    """One file on its way to the disk."""
+
+    def __init__(self, folder: Path, limit_bytes: int) -> None:
+        """Nothing is received yet; the file's name is drawn, never the user's."""
+        self.identifier = secrets.token_hex(16)
+        self.path = folder / self.identifier
+        self._unfinished = self.path.with_suffix(UNFINISHED)
+        self._limit_bytes = limit_bytes
+
+    async def receive(self, request: Request) -> FilePart:
+        """Reads the request's body and keeps the file in it.
+
+        Raises:
+            RefusedError: it is too large, there is no space, or it is not one file.
+            ClientDisconnect: it did not come to its end. However it fails, no file stays.
+        """
+        try:
+            self._check_announced(request.headers)
+            reader = FilePartReader(request.headers.get("content-type", ""))
+            await self._write(request, reader)
+            part = reader.finish()
+            self._unfinished.rename(self.path)
+        except (NotOneFileError, FormParserError) as error:
+            raise RefusedError(400, f"This upload cannot be read: {error}.") from error
+        except OSError as error:
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                raise _no_space() from error
+            raise
+        finally:
+            self._unfinished.unlink(missing_ok=True)
+        return part
+
+    async def _write(self, request: Request, reader: FilePartReader) -> None:
+        with self._unfinished.open("xb", buffering=0) as file:
+            async with aclosing(request.stream()) as chunks:
+                async for chunk in chunks:
+                    reader.feed(chunk)
+                    if reader.file_bytes > self._limit_bytes:
+                        raise self._too_large()
+                    if len(reader.content) >= WRITE_BYTES:
+                        await run_in_threadpool(self._flush, file.write, reader)
+            await run_in_threadpool(self._flush, file.write, reader)
+
+    def _flush(self, write: Callable[[bytearray], int], reader: FilePartReader) -> None:
+        self._check_space(len(reader.content))
+        write(reader.content)
+        reader.content.clear()
+
+    def _check_announced(self, headers: Headers) -> None:
+        announced = headers.get("content-length", "0")
+        size = int(announced) if announced.isascii() and announced.isdigit() else 0
+        if size > self._limit_bytes + FRAMING_BYTES_MAX:
+            raise self._too_large()
+        self._check_space(size)
+
+    def _check_space(self, needed_bytes: int) -> None:
+        if shutil.disk_usage(self.path.parent).free < needed_bytes + FREE_BYTES_MIN:
+            raise _no_space()
+
+    def _too_large(self) -> RefusedError:
+        limit_mb = self._limit_bytes / BYTES_PER_MB
+        return RefusedError(413, f"This file is larger than {limit_mb:,.0f} MB.")
+
+
+def _no_space() -> RefusedError:
+    return RefusedError(507, "There is no space left for this file on the app's machine.")
+
+
+def _session_of_upload(scope: Scope) -> str | None:
+    if scope["type"] != "http" or scope["method"] != "PUT":
+        return None
+    match = UPLOAD_ROUTE.fullmatch(scope["path"])
+    return match["session"] if match else None
