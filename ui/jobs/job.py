@@ -38,11 +38,16 @@ class Source:
     Attributes:
         kind: upload, link, sample or folder.
         location: the link's URL; the path of a sample or of a clip in a folder on the server;
-            the path of the received file for an upload, which the job takes over.
+            the path of the received file for an upload, which the job takes over: once the job
+            is stored, it is the name that the file had.
     """
 
     kind: SourceKind
     location: str
+
+
+class ClipNotAllowedError(ValueError):
+    """A clip does not lie in the folder whose clips may be used."""
 
 
 class StageState(StrEnum):
@@ -91,6 +96,7 @@ class Job:
         result: the published result (result.schema.json); None until fusion is done.
         timeline: the published timeline (timeline.schema.json); its windows come one by one.
         failure: set where the state is FAILED.
+        attempts: how often work on it was begun and neither ended nor was given back.
     """
 
     id: str
@@ -104,3 +110,4 @@ class Job:
     timeline: Mapping[str, Any] | None = None
     failure: Failure | None = None
     cancel_requested: bool = False
+    attempts: int = 0

@@ -4,14 +4,13 @@ import hashlib
 import re
 import secrets
 import shutil
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from ui.jobs.job import Job, Source, SourceKind
+from ui.jobs.job import ClipNotAllowedError, Job, Source, SourceKind
 from ui.jobs.store import JobStore
 from ui.settings import Settings
 from vemoclap_client.contract import FRAME_COUNT
@@ -43,10 +42,6 @@ CONTENT_TYPES = {
 """Suffix -> content type of the files that count as videos in a folder."""
 
 UNKNOWN_TYPE = "application/octet-stream"
-
-
-class ClipNotAllowedError(ValueError):
-    """A path is not in the folder whose clips may be used."""
 
 
 def clip_name(name: str) -> str:
@@ -144,14 +139,6 @@ def sample_thumbnail(store: JobStore, clip: Path) -> Path:
         path.parent.mkdir(exist_ok=True)
         _write_small(Image.fromarray(_middle_frame(clip)), path)
     return path
-
-
-def without_paths(text: str, paths: Sequence[Path], name: str) -> str:
-    """A message with a clip's name where it has the path of its file."""
-    known = {str(path) for path in paths} | {str(path.resolve()) for path in paths}
-    for path in sorted(known, key=len, reverse=True):
-        text = text.replace(path, name)
-    return text
 
 
 def _folder_of(settings: Settings, kind: SourceKind) -> Path | None:

@@ -4,21 +4,24 @@ It is the one place that knows how far each job is: a page that is loaded again,
 a restarted app all read it here.
 """
 
-import json
 import secrets
 import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
-from dataclasses import asdict, replace
+from contextlib import closing, contextmanager, suppress
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
-from ui.jobs.job import Failure, Job, Source, SourceKind, Stage, StageState, State
+from ui.jobs.advice import failure
+from ui.jobs.documents import read_job, write_job
+from ui.jobs.job import Job, Source, Stage, State
 
 ID_BYTES = 12
 BUSY_TIMEOUT_S = 30.0
+ATTEMPTS_MAX = 3
+"""So often a job may be at work when the app is killed, before it is suspected."""
+
 TABLE = """
 CREATE TABLE IF NOT EXISTS jobs (
     id TEXT PRIMARY KEY,
@@ -46,12 +49,24 @@ class JobStore:
         self._data = data
         self._file = data / "jobs.sqlite"
         data.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.uploads.mkdir(exist_ok=True)
         with self._connected() as connection:
             connection.execute("PRAGMA journal_mode = WAL")
             connection.executescript(TABLE)
 
-    def create(self, name: str, source: Source, stages: tuple[str, ...]) -> Job:
-        """Adds a waiting job and makes its folder."""
+    def create(
+        self,
+        name: str,
+        source: Source,
+        stages: tuple[str, ...],
+        prepare: Callable[[Path], object] | None = None,
+    ) -> Job:
+        """Adds a waiting job and makes its folder.
+
+        Args:
+            prepare: is given the job's folder before anyone can see the job; if it raises, there
+                is no job.
+        """
         job = Job(
             id=secrets.token_urlsafe(ID_BYTES),
             name=name,
@@ -59,11 +74,18 @@ class JobStore:
             created_at=datetime.now(UTC),
             stages=dict.fromkeys(stages, Stage()),
         )
-        self.folder(job.id).mkdir(parents=True)
+        folder = self.folder(job.id)
+        folder.mkdir(parents=True)
+        try:
+            if prepare is not None:
+                prepare(folder)
+        except BaseException:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
         with self._connected() as connection:
             connection.execute(
                 "INSERT INTO jobs VALUES (?, ?, ?, ?)",
-                (job.id, job.created_at.isoformat(), job.state, _write(job)),
+                (job.id, job.created_at.isoformat(), job.state, write_job(job)),
             )
         return job
 
@@ -80,7 +102,7 @@ class JobStore:
         """All jobs, the latest first."""
         with self._connected() as connection:
             rows = connection.execute("SELECT document FROM jobs ORDER BY created_at DESC")
-            return [_read(row[0]) for row in rows]
+            return [read_job(row[0]) for row in rows]
 
     def change(self, identifier: str, edit: Callable[[Job], Job]) -> Job:
         """Replaces a job by what `edit` makes of it, as one step that nobody sees half done.
@@ -93,7 +115,7 @@ class JobStore:
             job = edit(_find(connection, identifier))
             connection.execute(
                 "UPDATE jobs SET state = ?, document = ? WHERE id = ?",
-                (job.state, _write(job), identifier),
+                (job.state, write_job(job), identifier),
             )
             connection.execute("COMMIT")
         return job
@@ -108,29 +130,48 @@ class JobStore:
             ).fetchone()
             if row is None:
                 return None
-            job = replace(_read(row[0]), state=State.WORKING)
+            job = read_job(row[0])
+            job = replace(job, state=State.WORKING, attempts=job.attempts + 1)
             connection.execute(
                 "UPDATE jobs SET state = ?, document = ? WHERE id = ?",
-                (job.state, _write(job), job.id),
+                (job.state, write_job(job), job.id),
             )
             connection.execute("COMMIT")
         return job
 
-    def release_all(self) -> int:
-        """Lets jobs that an app which has ended was working on wait again; says how many."""
-        left = [job for job in self.list() if job.state is State.WORKING]
-        for job in left:
-            self.change(job.id, _start_over)
-        return len(left)
-
-    def request_cancel(self, identifier: str) -> Job:
-        """Asks for the job to end; one that still waits is cancelled at once.
+    def release(self, identifier: str) -> Job:
+        """Lets a job wait again that work was begun on, as if it had not been.
 
         Raises:
             JobNotFoundError: there is none of that id.
         """
 
         def edit(job: Job) -> Job:
+            return _start_over(replace(job, attempts=max(0, job.attempts - 1)))
+
+        return self.change(identifier, edit)
+
+    def release_all(self) -> int:
+        """Lets jobs wait again that an app was working on when it was killed; says how many.
+
+        A job that was being worked on at ATTEMPTS_MAX such ends may be their cause: it fails.
+        """
+        left = [job for job in self.list() if job.state is State.WORKING]
+        for job in left:
+            self.change(job.id, _give_up if job.attempts >= ATTEMPTS_MAX else _start_over)
+        return len(left)
+
+    def request_cancel(self, identifier: str) -> Job:
+        """Asks for the job to end; one that still waits is cancelled at once, and
+        one that is over stays as it is.
+
+        Raises:
+            JobNotFoundError: there is none of that id.
+        """
+
+        def edit(job: Job) -> Job:
+            if job.state.is_over:
+                return job
             state = State.CANCELLED if job.state is State.WAITING else job.state
             return replace(job, cancel_requested=True, state=state)
 
@@ -150,6 +191,23 @@ class JobStore:
             self.delete(identifier)
         return len(old)
 
+    def remove_leftovers(self, older_than: timedelta) -> int:
+        """Removes files that belong to no job and are older than that; says how many.
+
+        They are uploads that nobody made a job of, and folders of which the app was killed
+        before the job was stored.
+        """
+        limit = (datetime.now(UTC) - older_than).timestamp()
+        known = {job.id for job in self.list()}
+        left = [*_old_entries(self.uploads, limit)]
+        left += [path for path in _old_entries(self._jobs, limit) if path.name not in known]
+        for path in left:
+            if path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink(missing_ok=True)
+        return len(left)
+
     def folder(self, identifier: str) -> Path:
         """Where the job's clip and frames are.
 
@@ -158,7 +216,11 @@ class JobStore:
         """
         if not identifier.replace("-", "a").replace("_", "a").isalnum():
             raise JobNotFoundError(f"{identifier!r} is not the id of a job")
-        return self._data / "jobs" / identifier
+        return self._jobs / identifier
+
+    @property
+    def _jobs(self) -> Path:
+        return self._data / "jobs"
 
     @property
     def data(self) -> Path:
@@ -182,13 +244,25 @@ class JobStore:
             yield connection
 
 
+def _old_entries(folder: Path, limit: float) -> list[Path]:
+    if not folder.is_dir():
+        return []
+    old = []
+    for path in folder.iterdir():
+        # It may be taken over, or removed, at this moment.
+        with suppress(FileNotFoundError):
+            if path.lstat().st_mtime < limit:
+                old.append(path)
+    return old
+
+
 def _find(connection: sqlite3.Connection, identifier: str) -> Job:
     row = connection.execute("SELECT document FROM jobs WHERE id = ?", (identifier,)).fetchone()
     if row is None:
         raise JobNotFoundError(
             f"there is no clip of the id {identifier!r}: it was deleted, or is too old to be kept"
         )
-    return _read(row[0])
+    return read_job(row[0])
 
 
 def _start_over(job: Job) -> Job:
@@ -198,23 +272,6 @@ def _start_over(job: Job) -> Job:
     return replace(job, state=State.WAITING, stages=stages, evidence={}, result=None, timeline=None)
 
 
-def _write(job: Job) -> str:
-    document = asdict(job) | {"created_at": job.created_at.isoformat()}
-    return json.dumps(document, ensure_ascii=False)
-
-
-def _read(text: str) -> Job:
-    document: dict[str, Any] = json.loads(text)
-    source = document["source"]
-    failure = document["failure"]
-    document |= {
-        "created_at": datetime.fromisoformat(document["created_at"]),
-        "state": State(document["state"]),
-        "source": Source(SourceKind(source["kind"]), source["location"]),
-        "stages": {
-            name: Stage(StageState(stage["state"]), stage["progress"], stage["detail"])
-            for name, stage in document["stages"].items()
-        },
-        "failure": Failure(**failure) if failure else None,
-    }
-    return Job(**document)
+def _give_up(job: Job) -> Job:
+    message = f"the app was killed {job.attempts} times while it worked on this clip"
+    return replace(job, state=State.FAILED, failure=failure("AppEndedError", message))
