@@ -4,11 +4,16 @@ import argparse
 import sys
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from io import TextIOWrapper
 from pathlib import Path
 
+from vemoclap_client import fetching_command
 from vemoclap_client.client import DEFAULT_TIMEOUT_S, EmotionClient, default_url
-from vemoclap_client.errors import VemoclapError, VideoError
+from vemoclap_client.errors import FetchError, VemoclapError, VideoError
+from vemoclap_client.fetching import is_link
+from vemoclap_client.fetching_command import opened
+from vemoclap_client.fetching_names import numbered
 from vemoclap_client.output import check_writable, format_json, write_text
 from vemoclap_client.printing import format_end, format_result, format_window
 from vemoclap_client.stretches import check_lengths
@@ -17,6 +22,9 @@ from vemoclap_client.tables import format_csv
 from vemoclap_client.timeline import DEFAULT_HOP_S, DEFAULT_WINDOW_S, Timeline
 
 LONGEST_TIMEOUT_S = 86_400
+
+ANY_NAME = "result.json"
+"""Stands for a link's file, whose name is not known before the download."""
 
 INTERRUPTED = 130
 """What shells expect of a program that Ctrl-C ended: 128 + SIGINT."""
@@ -33,7 +41,10 @@ EXIT_CODES = """\
 exit codes: 0 all went well; 2 wrong usage; 3 a result cannot be written;
 1x a video: 11 not found, 12 empty, 13 not a video, 14 sound only, 15 not decodable;
 2x the server: 21 not there, 22 not ready, 23 lost during the request, 24 overloaded,
-25 too slow, 26 refused the request, 27 a model failed; 130 interrupted (Ctrl-C)."""
+25 too slow, 26 refused the request, 27 a model failed;
+3x a link: 30 failed, 31 yt-dlp not installed, 32 not http(s), 33 address refused, 34 no video
+there, 35 too large or too long, 36 needs a JavaScript runtime, 37 asks for a person,
+38 unavailable (private, removed, live), 39 network failed or too slow; 130 interrupted (Ctrl-C)."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -69,21 +80,26 @@ def _classify(options: argparse.Namespace) -> int:
     targets = _targets(options)
     exit_code = 0
     with EmotionClient(options.url, timeout_s=options.timeout_s) as client:
-        for video, files in targets.items():
+        for video in targets:
             try:
-                result = client.classify(video)
-            except VideoError as error:
+                with opened(video, options, client.check_ready) as source:
+                    result = replace(client.classify(source.path), video=source.name)
+            except (VideoError, FetchError) as error:
                 print(f"vemoclap: {error}", file=sys.stderr)
                 exit_code = error.exit_code
                 continue
             print(format_result(result), end="\n\n", flush=True)
-            for file in files:
+            if options.json_dir and is_link(video):
+                targets[video].append(_free_target(options.json_dir, source.stem, targets))
+            for file in targets[video]:
                 write_text(format_json(result), file)
     return exit_code
 
 
 def _targets(options: argparse.Namespace) -> dict[str, list[Path]]:
     """Video -> the JSON files to write, all of which can be written.
+
+    A link's file in --json-dir is not among them: its title is not known yet.
 
     Raises:
         OutputError: a folder cannot be made or written to, or two videos would share a file.
@@ -93,9 +109,18 @@ def _targets(options: argparse.Namespace) -> dict[str, list[Path]]:
         targets[options.videos[0]].append(options.json)
     if options.json_dir:
         for video in targets:
-            targets[video].append(options.json_dir / f"{Path(video).stem}.json")
+            if not is_link(video):
+                targets[video].append(options.json_dir / f"{Path(video).stem}.json")
+        check_writable([options.json_dir / ANY_NAME])
     check_writable(file for written in targets.values() for file in written)
     return targets
+
+
+def _free_target(folder: Path, stem: str, targets: dict[str, list[Path]]) -> Path:
+    """The file for a link of this title: with a number if another video of this run has it."""
+    taken = [file for files in targets.values() for file in files]
+    names = (folder / f"{name}.json" for name in numbered(stem))
+    return next(file for file in names if file not in taken)
 
 
 def _timeline(options: argparse.Namespace) -> int:
@@ -105,12 +130,14 @@ def _timeline(options: argparse.Namespace) -> int:
     check_writable(files.values())
     started = time.perf_counter()
     with EmotionClient(options.url, timeout_s=options.timeout_s) as client:
-        timeline = client.timeline(
-            options.video,
-            options.window_s,
-            options.hop_s,
-            on_window=lambda window, _: print(format_window(window), flush=True),
-        )
+        with opened(options.video, options, client.check_ready) as source:
+            timeline = client.timeline(
+                source.path,
+                options.window_s,
+                options.hop_s,
+                on_window=lambda window, _: print(format_window(window), flush=True),
+            )
+        timeline = replace(timeline, video=source.name)
     print(f"{format_end(timeline)}\n  took {time.perf_counter() - started:.1f} s")
     for name, file in files.items():
         write_text(TIMELINE_FORMATS[name](timeline), file)
@@ -131,24 +158,26 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_classify(commands)
     _add_timeline(commands)
+    fetching_command.add_command(commands, EXIT_CODES)
     return parser
 
 
 def _add_classify(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     classify = commands.add_parser(
         "classify",
-        help="classify video files",
-        description="Decodes video files here and has a running server name their emotions.",
+        help="classify videos",
+        description="Decodes videos here and has a running server name their emotions.",
         epilog=EXIT_CODES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     classify.set_defaults(run=_classify)
-    classify.add_argument("videos", nargs="+", metavar="VIDEO", help="a video file")
+    classify.add_argument("videos", nargs="+", metavar="VIDEO", help="a video file or a link")
     classify.add_argument("--json", type=Path, metavar="FILE", help="also write the result there")
     classify.add_argument(
         "--json-dir", type=Path, metavar="DIR", help="also write DIR/<video>.json for each video"
     )
     _add_server(classify)
+    fetching_command.add_options(classify)
 
 
 def _add_timeline(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -160,7 +189,7 @@ def _add_timeline(commands: "argparse._SubParsersAction[argparse.ArgumentParser]
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     timeline.set_defaults(run=_timeline)
-    timeline.add_argument("video", metavar="VIDEO", help="a video file")
+    timeline.add_argument("video", metavar="VIDEO", help="a video file or a link")
     timeline.add_argument(
         "--window-s", type=float, default=DEFAULT_WINDOW_S, help="length (%(default)g)"
     )
@@ -172,6 +201,7 @@ def _add_timeline(commands: "argparse._SubParsersAction[argparse.ArgumentParser]
             f"--{name}", type=Path, metavar="FILE", help=f"also write it as {name.upper()}"
         )
     _add_server(timeline)
+    fetching_command.add_options(timeline)
 
 
 def _add_server(command: argparse.ArgumentParser) -> None:
