@@ -1,21 +1,28 @@
 """The app as a server: Streamlit's pages, the work behind them, uploads and media.
 
-    PYTHONPATH=. streamlit run ui/serve.py
+    python -m ui.serve --server.port 8501
 
-Streamlit takes its settings from the folder .streamlit beside this file.
+It takes the options of `streamlit run`, and Streamlit's other settings from the folder .streamlit
+beside this file. `PYTHONPATH=. streamlit run ui/serve.py` is the same, but shows an error of the
+settings as a traceback, and ends with an error when it is interrupted.
 """
 
 import logging
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import click
 import streamlit as st
 from starlette.concurrency import run_in_threadpool
 from starlette.middleware import Middleware
+from streamlit.web import cli
 
 from ui.application import application
+from ui.jobs.lock import DataFolderInUseError
 from ui.routes import media_routes
+from ui.settings import SettingsError
 from ui.uploads import UploadsToDisk
 
 LOG = logging.getLogger(__name__)
@@ -42,3 +49,23 @@ async def lifespan(_: st.App) -> AsyncIterator[None]:
 app = st.App(
     PAGES, lifespan=lifespan, routes=media_routes(), middleware=[Middleware(UploadsToDisk)]
 )
+
+
+def main() -> None:
+    """Serves until it is interrupted."""
+    try:
+        application().runner.reserve()
+    except (SettingsError, DataFolderInUseError) as error:
+        sys.exit(f"error: {error}")
+    try:
+        cli.main(["run", __file__, *sys.argv[1:]], standalone_mode=False)
+    except click.Abort:
+        # Ctrl-C is how it is meant to end.
+        return
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+
+
+if __name__ == "__main__":
+    main()

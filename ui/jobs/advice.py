@@ -15,6 +15,7 @@ START_SERVER = (
     "Then analyze the clip again."
 )
 TRY_AGAIN = "Analyze the clip again in a moment. The Service page shows how busy the server is."
+DISK_FULL = "Delete clips in the library, or ask whoever runs this app for space."
 ASK_OPERATOR = "Try it again. If it fails again, whoever runs this app finds the cause in its log."
 
 ADVICE = {
@@ -38,9 +39,10 @@ ADVICE = {
     "BotCheckError": f"The site does not let servers download this video. {UPLOAD_INSTEAD}",
     "VideoUnavailableError": f"If you can watch it: {UPLOAD_INSTEAD}",
     "FetchError": f"Try again in a moment. {UPLOAD_INSTEAD}",
+    "OutputError": DISK_FULL,
     "ClipNotAllowedError": "Choose a clip from the list, or upload it.",
     "AppEndedError": "The clip may need more memory than there is. Try a shorter one.",
-    "DiskFullError": "Delete clips in the library, or ask whoever runs this app for space.",
+    "DiskFullError": DISK_FULL,
     "InternalError": ASK_OPERATOR,
 }
 """Name of an error's type -> advice. A type that is not here gets that of its base."""

@@ -18,11 +18,13 @@ class DataFolderLock:
         self._file: int | None = None
 
     def acquire(self) -> None:
-        """Takes the lock.
+        """Takes the lock; does nothing if it is held already.
 
         Raises:
             DataFolderInUseError: another app has it.
         """
+        if self._file is not None:
+            return
         file = os.open(self._data / "app.lock", os.O_RDWR | os.O_CREAT, 0o600)
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -49,13 +49,21 @@ class Runner:
         self._at_work: dict[str, Cancellation] = {}
         self._tidied = 0.0
 
+    def reserve(self) -> None:
+        """Makes the folder of jobs this app's own, until `stop`; `start` does it too.
+
+        Raises:
+            DataFolderInUseError: another app works on the same folder.
+        """
+        self._lock.acquire()
+
     def start(self) -> None:
         """Begins to work, also on what an app that was killed has left.
 
         Raises:
             DataFolderInUseError: another app works on the same folder.
         """
-        self._lock.acquire()
+        self.reserve()
         self._stopping.clear()
         self._store.release_all()
         self._tidy()
