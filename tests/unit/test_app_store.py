@@ -1,0 +1,168 @@
+"""The app's store of jobs: what is written is read, once each, by any number of users."""
+
+import os
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from ui.jobs.job import STAGES, Failure, Job, Source, SourceKind, Stage, StageState, State
+from ui.jobs.store import JobNotFoundError, JobStore
+
+SOURCE = Source(SourceKind.LINK, "https://videos.example/1")
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> JobStore:
+    return JobStore(tmp_path / "data")
+
+
+def add(store: JobStore, name: str = "clip.mp4") -> Job:
+    return store.create(name, SOURCE, STAGES)
+
+
+def end(store: JobStore, job: Job, age: timedelta = timedelta()) -> None:
+    created_at = datetime.now(UTC) - age
+    store.change(job.id, lambda job: replace(job, state=State.DONE, created_at=created_at))
+
+
+def test_a_job_is_read_as_it_was_written(store: JobStore) -> None:
+    job = add(store)
+    full = replace(
+        job,
+        stages={"fetch": Stage(StageState.ABSENT, 0.5, "für später")},
+        evidence={"faces": [{"box": [0.0, 0.5, 1.0, 1.0]}]},
+        failure=Failure("VideoError", "message", "advice"),
+    )
+    store.change(job.id, lambda _: full)
+    assert store.get(job.id) == full
+    assert JobStore(store.data).list() == [full]
+
+
+def test_what_is_kept_is_its_owner_s_alone(store: JobStore) -> None:
+    assert store.data.stat().st_mode & 0o777 == 0o700
+
+
+def test_a_waiting_job_is_claimed_once(store: JobStore) -> None:
+    jobs = [add(store) for _ in range(20)]
+    with ThreadPoolExecutor(8) as pool:
+        claimed = list(pool.map(lambda _: store.claim(), range(30)))
+    found = [job.id for job in claimed if job is not None]
+    assert sorted(found) == sorted(job.id for job in jobs)
+    assert {job.state for job in store.list()} == {State.WORKING}
+
+
+def test_jobs_are_claimed_in_the_order_in_which_they_came(store: JobStore) -> None:
+    first, second = add(store), add(store)
+    claimed = [store.claim(), store.claim()]
+    assert [job.id for job in claimed if job] == [first.id, second.id]
+    assert [job.id for job in store.list()] == [second.id, first.id]
+    assert store.claim() is None
+
+
+def test_changes_from_many_threads_are_all_kept(store: JobStore) -> None:
+    job = add(store)
+
+    def note(number: int) -> None:
+        store.change(
+            job.id, lambda job: replace(job, evidence={**job.evidence, str(number): number})
+        )
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(note, range(40)))
+    assert len(store.get(job.id).evidence) == 40
+
+
+def test_a_change_that_fails_changes_nothing(store: JobStore) -> None:
+    job = add(store)
+
+    def fail(_: Job) -> Job:
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        store.change(job.id, fail)
+    assert store.get(job.id) == job
+    assert store.claim() is not None
+
+
+def test_a_job_that_cannot_be_prepared_is_not_there(store: JobStore) -> None:
+    def fail(_: Path) -> None:
+        raise FileNotFoundError
+
+    with pytest.raises(FileNotFoundError):
+        store.create("clip.mp4", SOURCE, STAGES, fail)
+    assert store.list() == []
+    assert list((store.data / "jobs").iterdir()) == []
+
+
+def test_cancelling(store: JobStore) -> None:
+    waiting, working, done = add(store), add(store), add(store)
+    store.change(working.id, lambda job: replace(job, state=State.WORKING))
+    end(store, done)
+    assert store.request_cancel(waiting.id).state is State.CANCELLED
+    assert store.request_cancel(working.id).state is State.WORKING
+    assert store.get(working.id).cancel_requested
+    assert store.request_cancel(done.id).state is State.DONE
+    assert store.release_all() == 1
+    assert store.get(working.id).state is State.CANCELLED
+    assert store.claim() is None
+
+
+def test_a_released_job_begins_anew(store: JobStore) -> None:
+    job = add(store)
+    assert store.claim() is not None
+    working = {"fetch": Stage(StageState.WORKING, 0.5)}
+    store.change(job.id, lambda job: replace(job, stages=working, evidence={"absent": {}}))
+    assert store.release(job.id) == replace(job, stages={"fetch": Stage()})
+
+
+def test_old_jobs_go_with_their_files(store: JobStore) -> None:
+    old, new, waiting = add(store), add(store), add(store)
+    (store.folder(old.id) / "clip.mp4").write_bytes(b"video")
+    end(store, old, timedelta(days=31))
+    end(store, new, timedelta(days=29))
+    store.change(
+        waiting.id, lambda job: replace(job, created_at=datetime.now(UTC) - timedelta(days=99))
+    )
+    assert store.delete_older_than(30) == 1
+    assert {job.id for job in store.list()} == {new.id, waiting.id}
+    assert not store.folder(old.id).exists()
+
+
+def test_old_files_without_a_job_go(store: JobStore) -> None:
+    job = add(store)
+    orphan, fresh = store.folder("orphan"), store.folder("fresh")
+    upload = store.uploads / "upload"
+    for folder in (orphan, fresh):
+        folder.mkdir()
+    upload.write_bytes(b"video")
+    long_ago = time.time() - 2 * 86400
+    for path in (orphan, upload, store.folder(job.id)):
+        os.utime(path, (long_ago, long_ago))
+    assert store.remove_leftovers(timedelta(days=1)) == 2
+    assert not orphan.exists() and not upload.exists()
+    assert fresh.exists() and store.folder(job.id).exists()
+
+
+@pytest.mark.parametrize("identifier", ["", ".", "..", "../uploads", "a/b", "a\0b", "a.b"])
+def test_what_could_not_be_an_id_has_no_folder(store: JobStore, identifier: str) -> None:
+    with pytest.raises(JobNotFoundError):
+        store.folder(identifier)
+    with pytest.raises(JobNotFoundError):
+        store.get(identifier)
+
+
+def test_ids_cannot_be_guessed(store: JobStore) -> None:
+    identifiers = {add(store).id for _ in range(50)}
+    assert len(identifiers) == 50
+    assert all(len(identifier) >= 16 for identifier in identifiers)
+
+
+def test_no_job_of_that_id(store: JobStore) -> None:
+    for use in (store.get, store.request_cancel, store.release):
+        with pytest.raises(JobNotFoundError, match="too old to be kept"):
+            use("nobody")
+    store.delete("nobody")
