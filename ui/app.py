@@ -1,0 +1,31 @@
+"""The app's frame: the menu, one page, and below it which head answered."""
+
+import streamlit as st
+
+from ui.server_status import show_last_answer
+
+SPACE = """<style>
+/* Streamlit leaves 96 px above and 160 px below: a phone's first screen would be empty. */
+[data-testid="stMainBlockContainer"] { padding-top: 3.25rem; padding-bottom: 2rem; }
+</style>"""
+
+st.set_page_config(page_title="VEMOCLAP", layout="wide")
+listed = [
+    st.Page("pages/analyze.py", title="Analyze", default=True),
+    st.Page("pages/library.py", title="Library"),
+    st.Page("pages/service.py", title="Service"),
+    st.Page("pages/about.py", title="About"),
+]
+reached_by_link = [
+    st.Page("pages/result.py", title="Result"),
+    st.Page("pages/compare.py", title="Compare"),
+]
+# Streamlit's own menu hides behind a button on a phone; four links fit every width.
+page = st.navigation(listed + reached_by_link, position="hidden")
+st.html(SPACE)
+with st.container(horizontal=True, key="menu"):
+    for entry in listed:
+        st.page_link(entry)
+page.run()
+st.divider()
+show_last_answer()
