@@ -4,8 +4,8 @@ The JSON's schema is schemas/timeline.schema.json in this package.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Self
 
 from vemoclap_client.contract import TIMELINE_SCHEMA_VERSION
 from vemoclap_client.results import AudioEvent, EmotionResult, Head, Judgement
@@ -45,6 +45,15 @@ class Window(Judgement):
     audio_events: tuple[AudioEvent, ...]
     absent: Mapping[str, str]
 
+    @classmethod
+    def from_dict(cls, document: Mapping[str, Any]) -> Self:
+        """The window that `to_dict` made this of; what follows from it is worked out anew."""
+        own = {item.name: document[item.name] for item in fields(cls)}
+        events = tuple(AudioEvent(**event) for event in document["audio_events"])
+        times_s = tuple(document["frame_times_s"])
+        head = Head(**document["head"])
+        return cls(**{**own, "head": head, "frame_times_s": times_s, "audio_events": events})
+
     def to_dict(self) -> dict[str, Any]:
         """The window as JSON-ready objects."""
         return {**asdict(self), **self.conclusions()}
@@ -69,6 +78,18 @@ class Timeline:
     hop_s: float
     windows: tuple[Window, ...]
     warnings: tuple[str, ...]
+
+    @classmethod
+    def from_dict(cls, document: Mapping[str, Any]) -> Self:
+        """The timeline that `to_dict` made this of, such as a file of the published JSON."""
+        return cls(
+            video=document["video"],
+            duration_s=document["duration_s"],
+            window_s=document["window_s"],
+            hop_s=document["hop_s"],
+            windows=tuple(map(Window.from_dict, document["windows"])),
+            warnings=tuple(document["warnings"]),
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """The timeline as JSON-ready objects, as schemas/timeline.schema.json describes it."""
