@@ -21,6 +21,7 @@ from streamlit.web import cli
 
 from ui.application import application
 from ui.jobs.lock import DataFolderInUseError
+from ui.library_export import export_route
 from ui.routes import media_routes
 from ui.settings import SettingsError
 from ui.uploads import UploadsToDisk
@@ -47,7 +48,10 @@ async def lifespan(_: st.App) -> AsyncIterator[None]:
 
 
 app = st.App(
-    PAGES, lifespan=lifespan, routes=media_routes(), middleware=[Middleware(UploadsToDisk)]
+    PAGES,
+    lifespan=lifespan,
+    routes=[*media_routes(), export_route()],
+    middleware=[Middleware(UploadsToDisk)],
 )
 
 
