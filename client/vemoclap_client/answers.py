@@ -1,17 +1,26 @@
 """Reads the ensemble's answer on a clip."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
 
 import numpy as np
-import tritonclient.grpc as triton
 from numpy.typing import NDArray
 
-from vemoclap_client.contract import ANALYSIS, CONTRIBUTIONS, EMOTIONS, MODALITIES, PROBABILITIES
+from vemoclap_client.contract import (
+    ANALYSIS,
+    ATTENTION,
+    CONTRIBUTIONS,
+    EMOTIONS,
+    MODALITIES,
+    PROBABILITIES,
+    SEQUENCES,
+)
 from vemoclap_client.results import (
     AudioEvent,
     EmotionResult,
     Head,
+    Moment,
     read_faces,
     read_screen_text,
     read_speech,
@@ -19,8 +28,15 @@ from vemoclap_client.results import (
 from vemoclap_client.video import Clip
 
 
+class Answer(Protocol):
+    """The outputs of a request."""
+
+    def as_numpy(self, name: str) -> Any:
+        """The output of this name, batch first; None where it was not asked for."""
+
+
 def read_result(
-    video: str, clip: Clip, decode_ms: float, answer: triton.InferResult, request_ms: float
+    video: str, clip: Clip, decode_ms: float, answer: Answer, request_ms: float
 ) -> EmotionResult:
     """The typed result from the ensemble's answer on a clip."""
     analysis = json.loads(answer.as_numpy(ANALYSIS)[0, 0])
@@ -37,13 +53,45 @@ def read_result(
         speech=read_speech(analysis["speech"]),
         screen_text=read_screen_text(analysis["screen_text"], clip.frame_times_s),
         audio_events=tuple(AudioEvent(**event) for event in analysis["audio_events"]),
-        absent=_absent(analysis["absent"], clip),
+        absent=read_absent(analysis["absent"], clip),
         timings_ms={"decode": decode_ms, "request": request_ms, **analysis["timings_ms"]},
         warnings=clip.warnings,
+        attention=_attention(answer.as_numpy(ATTENTION), analysis, clip),
     )
 
 
-def _absent(reasons: Mapping[str, str], clip: Clip) -> dict[str, str]:
+def _attention(
+    weights: NDArray[np.float32] | None, analysis: Mapping[str, Any], clip: Clip
+) -> dict[str, tuple[Moment, ...]] | None:
+    """Modality -> what the head attended to when, from ATTENTION float32 [1, 3, 16]."""
+    if weights is None:
+        return None
+    if not weights.any():
+        return {}
+    times_s = clip.frame_times_s
+    with_faces = sorted({face["frame"] for face in analysis["faces"]})
+    stretches = {
+        "image": [(time_s, time_s) for time_s in times_s],
+        "audio": analysis["audio_windows_s"],
+        "face": [(times_s[frame], times_s[frame]) for frame in with_faces],
+    }
+    return {
+        modality: _moments(stretches[modality], row)
+        for modality, row in zip(SEQUENCES, weights[0], strict=True)
+        if stretches[modality]
+    }
+
+
+def _moments(stretches: Sequence[Sequence[float]], row: NDArray[np.float32]) -> tuple[Moment, ...]:
+    """The real rows' moments; what follows them in the row is padding."""
+    real = row[: len(stretches)]
+    return tuple(
+        Moment(round(start_s, 3), round(end_s, 3), round(float(weight), 6))
+        for (start_s, end_s), weight in zip(stretches, real, strict=True)
+    )
+
+
+def read_absent(reasons: Mapping[str, str], clip: Clip) -> dict[str, str]:
     """The server's reasons; for missing sound the client's own, which knows the file."""
     if clip.audio_absent_reason is None:
         return dict(reasons)

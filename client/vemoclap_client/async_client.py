@@ -68,14 +68,14 @@ class AsyncEmotionClient(BaseClient):
             raise server_error(error, self.url, self.timeout_s, connected=False) from error
         self._check_ready(ready)
 
-    async def classify(self, video: str | Path) -> EmotionResult:
+    async def classify(self, video: str | Path, *, attention: bool = False) -> EmotionResult:
         """See EmotionClient.classify."""
         check_file(Path(video))
         await self.check_ready()
         started = time.perf_counter()
         clip = await asyncio.to_thread(decode, video)
         decode_ms = milliseconds_since(started)
-        return read_result(str(video), clip, decode_ms, *await self._send(clip))
+        return read_result(str(video), clip, decode_ms, *await self._send(clip, attention))
 
     async def timeline(
         self,
@@ -117,10 +117,10 @@ class AsyncEmotionClient(BaseClient):
         answer, _ = await self._send(stretch.clip)
         return read_window(stretch, answer)
 
-    async def _send(self, clip: Clip) -> tuple[triton.InferResult, float]:
+    async def _send(self, clip: Clip, attention: bool = False) -> tuple[triton.InferResult, float]:
         started = time.perf_counter()
         try:
-            answer = await self._triton.infer(**self._request(clip))
+            answer = await self._triton.infer(**self._request(clip, attention))
         except InferenceServerException as error:
             raise server_error(error, self.url, self.timeout_s, connected=True) from error
         return answer, milliseconds_since(started)

@@ -83,7 +83,9 @@ def _classify(options: argparse.Namespace) -> int:
         for video in targets:
             try:
                 with opened(video, options, client.check_ready) as source:
-                    result = replace(client.classify(source.path), video=source.name)
+                    result = replace(
+                        client.classify(source.path, attention=options.attention), video=source.name
+                    )
             except (VideoError, FetchError) as error:
                 print(f"vemoclap: {error}", file=sys.stderr)
                 exit_code = error.exit_code
@@ -175,6 +177,9 @@ def _add_classify(commands: "argparse._SubParsersAction[argparse.ArgumentParser]
     classify.add_argument("--json", type=Path, metavar="FILE", help="also write the result there")
     classify.add_argument(
         "--json-dir", type=Path, metavar="DIR", help="also write DIR/<video>.json for each video"
+    )
+    classify.add_argument(
+        "--attention", action="store_true", help="also say where in the video the head looked"
     )
     _add_server(classify)
     fetching_command.add_options(classify)

@@ -22,6 +22,7 @@ from vemoclap_client.answers import read_result
 from vemoclap_client.container import check_file
 from vemoclap_client.contract import (
     ANALYSIS,
+    ATTENTION,
     AUDIO,
     CONTRIBUTIONS,
     ENSEMBLE,
@@ -75,11 +76,12 @@ class BaseClient:
             )
         self.timeout_s = timeout_s
 
-    def _request(self, clip: Clip) -> dict[str, Any]:
+    def _request(self, clip: Clip, attention: bool = False) -> dict[str, Any]:
+        outputs = (*OUTPUTS, ATTENTION) if attention else OUTPUTS
         return {
             "model_name": ENSEMBLE,
             "inputs": [_input(FRAMES, clip.frames), _input(AUDIO, clip.audio)],
-            "outputs": [triton.InferRequestedOutput(name) for name in OUTPUTS],
+            "outputs": [triton.InferRequestedOutput(name) for name in outputs],
             "client_timeout": self.timeout_s,
         }
 
@@ -131,8 +133,12 @@ class EmotionClient(BaseClient):
             raise server_error(error, self.url, self.timeout_s, connected=False) from error
         self._check_ready(ready)
 
-    def classify(self, video: str | Path) -> EmotionResult:
+    def classify(self, video: str | Path, *, attention: bool = False) -> EmotionResult:
         """Decodes a video file here and has the server name its emotion.
+
+        Args:
+            video: the file.
+            attention: also ask where the head looked, see EmotionResult.attention.
 
         Raises:
             VideoError: the file cannot be classified; its kind says why.
@@ -143,7 +149,7 @@ class EmotionClient(BaseClient):
         started = time.perf_counter()
         clip = decode(video)
         decode_ms = milliseconds_since(started)
-        return read_result(str(video), clip, decode_ms, *self._send(clip))
+        return read_result(str(video), clip, decode_ms, *self._send(clip, attention))
 
     def timeline(
         self,
@@ -202,10 +208,10 @@ class EmotionClient(BaseClient):
         call = self._triton.async_infer(callback=finish, **self._request(stretch.clip))
         return _PendingWindow(self, _without_arrays(stretch), answer, call.cancel)
 
-    def _send(self, clip: Clip) -> tuple[triton.InferResult, float]:
+    def _send(self, clip: Clip, attention: bool) -> tuple[triton.InferResult, float]:
         started = time.perf_counter()
         try:
-            answer = self._triton.infer(**self._request(clip))
+            answer = self._triton.infer(**self._request(clip, attention))
         except InferenceServerException as error:
             raise server_error(error, self.url, self.timeout_s, connected=True) from error
         return answer, milliseconds_since(started)

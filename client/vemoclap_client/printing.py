@@ -1,10 +1,17 @@
 """A result as text for a terminal."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
-from vemoclap_client.contract import ENGLISH
-from vemoclap_client.results import EmotionResult, Judgement, ScreenText, Speech
+from vemoclap_client.contract import ENGLISH, FRAME_COUNT
+from vemoclap_client.results import (
+    EVEN_MARGIN,
+    EmotionResult,
+    Judgement,
+    Moment,
+    ScreenText,
+    Speech,
+)
 from vemoclap_client.timeline import Timeline, Window
 
 BAR_CELLS = 24
@@ -12,6 +19,8 @@ WORTH_SAYING = 0.005
 """Contributions smaller than this are not worth a word."""
 LONGEST_TEXT = 160
 LABEL_WIDTH = 10
+MOMENTS_SHOWN = 3
+"""Of each modality's attention."""
 
 
 def format_result(result: EmotionResult) -> str:
@@ -33,10 +42,37 @@ def _lines(result: EmotionResult) -> Iterator[str]:
     yield ""
     for modality, words in _evidence(result).items():
         yield f"  {modality:{LABEL_WIDTH}}{words}{_effect(result.contributions[modality])}"
+    if result.attention is not None:
+        yield from _attention(result.attention)
     for warning in result.warnings:
         yield f"  warning   {warning}"
     seconds = {name: result.timings_ms[name] / 1000 for name in ("decode", "request")}
     yield f"  decoded in {seconds['decode']:.1f} s, answered in {seconds['request']:.1f} s"
+
+
+def _attention(attention: Mapping[str, Sequence[Moment]]) -> Iterator[str]:
+    """Where the head looked most, a line per modality."""
+    yield ""
+    if not attention:
+        yield "  This head does not attend, so there is no attention over time."
+        return
+    yield f"  Where the head looked most (an even share is {1 / FRAME_COUNT:.0%}; no proof of why):"
+    for modality, moments in attention.items():
+        yield f"  {modality:{LABEL_WIDTH}}{_strongest(moments)}"
+
+
+def _strongest(moments: Sequence[Moment]) -> str:
+    weights = [moment.weight for moment in moments]
+    if len(moments) > 1 and max(weights) - min(weights) < EVEN_MARGIN:
+        return "everywhere alike"
+    ranked = sorted(moments, key=lambda moment: -moment.weight)[:MOMENTS_SHOWN]
+    return ", ".join(f"{_when(moment)} ({moment.weight:.0%})" for moment in ranked)
+
+
+def _when(moment: Moment) -> str:
+    if moment.start_s == moment.end_s:
+        return _clock(moment.start_s)
+    return f"{_clock(moment.start_s)} - {_clock(moment.end_s)}"
 
 
 def format_window(window: Window) -> str:

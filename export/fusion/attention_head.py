@@ -116,7 +116,7 @@ class AttentionHead(nn.Module):
         answers = torch.softmax(scores, dim=-1)
         variants = answers.reshape(-1, len(MODALITIES) + 1, len(EMOTIONS))
         probabilities = variants[:, 0]
-        attention = received.unflatten(0, (-1, len(MODALITIES) + 1))[:, 0]
+        attention = received.reshape(-1, len(MODALITIES) + 1, *received.shape[1:])[:, 0]
         return probabilities, probabilities[:, None] - variants[:, 1:], attention
 
     def normalise(self, rows: Mapping[str, Tensor], lengths: Tensor) -> dict[str, Tensor]:

@@ -22,7 +22,11 @@ SILENCE = 1e-4
 
 
 class AudioAnalyzer:
-    """AUDIO float32 [samples] -> FEATURES [16, width], LENGTH, EVIDENCE (absent, events)."""
+    """AUDIO float32 [samples] -> FEATURES [16, width], LENGTH, EVIDENCE.
+
+    The evidence: `absent`, `events`, and `windows_s`, the start and end in seconds of the stretch
+    that each row covers.
+    """
 
     def __init__(self, version_directory: Path, device: Device = CPU) -> None:
         """Reads the names of the encoder's events, written beside it by export."""
@@ -34,11 +38,13 @@ class AudioAnalyzer:
     async def run(self, inputs: Tensors, infer: Infer) -> Tensors:
         """Encodes the windows of one clip's sound; without any, asks nobody."""
         audio = usable(inputs["AUDIO"])
-        evidence: dict[str, Any] = {"absent": absence(audio), "events": []}
+        evidence: dict[str, Any] = {"absent": absence(audio), "events": [], "windows_s": []}
         rows = await self._width.no_rows(infer)
         with timed(evidence):
             if evidence["absent"] is None:
-                batch = {"WINDOW": windows(audio)}
+                starts = window_starts(len(audio))
+                evidence["windows_s"] = stretches_s(starts)
+                batch = {"WINDOW": windows(audio, starts)}
                 answer = await infer("audio_encoder", batch, ["FEATURES", "EVENTS"])
                 rows = answer["FEATURES"]
                 evidence["events"] = self._strongest(answer["EVENTS"].mean(axis=0))
@@ -74,13 +80,26 @@ def absence(audio: NDArray[np.float32]) -> str | None:
     return silence(audio)
 
 
-def windows(audio: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Sound of more than 3 s, float32 [samples] -> float32 [n, 48000], 1 <= n <= 16.
+def window_starts(samples: int) -> NDArray[np.int64]:
+    """The first sample of each window of a sound of more than 3 s: 1 to 16 of them.
 
     Windows start every 1.5 s while `start < samples - 48000`; of more than 16, those at
     round(linspace(0, n - 1, 16)) are kept.
     """
-    starts = np.arange(0, len(audio) - WINDOW_SAMPLES, HOP_SAMPLES)
+    starts = np.arange(0, samples - WINDOW_SAMPLES, HOP_SAMPLES)
     if len(starts) > FRAME_COUNT:
         starts = starts[np.round(np.linspace(0, len(starts) - 1, FRAME_COUNT)).astype(int)]
+    return starts
+
+
+def windows(audio: NDArray[np.float32], starts: NDArray[np.int64]) -> NDArray[np.float32]:
+    """The windows of 3 s that begin at these samples: float32 [samples] -> [n, 48000]."""
     return np.stack([audio[start : start + WINDOW_SAMPLES] for start in starts])
+
+
+def stretches_s(starts: NDArray[np.int64]) -> list[list[float]]:
+    """The start and end of each window, in seconds from the sound's start."""
+    return [
+        [start / SAMPLE_RATE_HZ, (start + WINDOW_SAMPLES) / SAMPLE_RATE_HZ]
+        for start in starts.tolist()
+    ]

@@ -70,6 +70,7 @@ def write_analysis(head: dict[str, Any], evidence: dict[str, dict[str, Any]]) ->
         "speech": evidence["speech"]["speech"],
         "screen_text": evidence["text"]["screen_text"],
         "audio_events": evidence["audio"]["events"],
+        "audio_windows_s": evidence["audio"]["windows_s"],
         "absent": {
             modality: document["absent"]
             for modality, document in evidence.items()

@@ -93,12 +93,13 @@ def test_frames_that_cannot_be_looked_at_are_an_answer(size: tuple[int, int]) ->
     [(48_001, 1), (72_000, 1), (72_001, 2), (8 * RATE, 4), (60 * RATE, 16)],
 )
 def test_windows_start_every_second_and_a_half(samples: int, count: int) -> None:
-    assert audio.windows(np.zeros(samples, np.float32)).shape == (count, 48_000)
+    starts = audio.window_starts(samples)
+    assert audio.windows(np.zeros(samples, np.float32), starts).shape == (count, 48_000)
 
 
 def test_many_windows_are_thinned_evenly_from_the_first_to_the_last() -> None:
     sound = np.arange(100 * RATE, dtype=np.float32)
-    starts = audio.windows(sound)[:, 0]
+    starts = audio.windows(sound, audio.window_starts(sound.size))[:, 0]
     every = np.arange(0, 100 * RATE - 48_000, 24_000)
     assert starts[0] == every[0]
     assert starts[-1] == every[-1]
@@ -122,6 +123,7 @@ def test_absent_sound_asks_for_no_window(
     assert outputs["FEATURES"].shape == (16, 4)
     assert not outputs["FEATURES"].any()
     assert reason in evidence(outputs)["absent"]
+    assert evidence(outputs)["windows_s"] == []
     # The one question is how wide features are.
     assert [len(inputs["WINDOW"]) for _, inputs in slots.asked] == [1]
 
@@ -136,6 +138,7 @@ def test_sound_becomes_features_and_the_events_above_the_threshold(tmp_path: Pat
         {"name": "Speech", "probability": 0.75},
         {"name": "Music", "probability": 0.5},
     ]
+    assert evidence(outputs)["windows_s"] == [[0, 3], [1.5, 4.5], [3, 6], [4.5, 7.5]]
 
 
 def audio_analyzer(folder: Path) -> tuple[audio.AudioAnalyzer, Slots]:
