@@ -45,6 +45,8 @@ class Control:
         Loaded by itself first, a Python step would be loaded a second time with the ensemble:
         the bytecode that its first load writes beside it makes Triton take it for changed.
 
+        A model that runs the ensemble's steps is loaded last, so that it is ready when they are.
+
         Raises:
             ModelLoadError: names every slot that did not load, and why.
         """
@@ -55,10 +57,17 @@ class Control:
             for step in configs[name].ensemble_scheduling.step
             if step.model_name in configs
         }
-        others = [name for name in configs if name not in {*ensembles, *steps}]
+        streams = [
+            name for name, config in configs.items() if config.model_transaction_policy.decoupled
+        ]
+        others = [name for name in configs if name not in {*ensembles, *steps, *streams}]
         with ThreadPoolExecutor(CONCURRENT_LOADS) as pool:
-            failures = [failure for failure in pool.map(self._load, others) if failure]
-            failures += [failure for failure in pool.map(self._load, ensembles) if failure]
+            failures = [
+                failure
+                for names in (others, ensembles, streams)
+                for failure in pool.map(self._load, names)
+                if failure
+            ]
         if failures:
             raise ModelLoadError("not every model could be loaded:\n" + "\n".join(failures))
 

@@ -1,4 +1,4 @@
-"""Serves a Step as a Triton Python model. The one module of this package that needs Triton."""
+"""Serves a Step as a Triton Python model. This and stream_model alone need Triton."""
 
 import asyncio
 import json
@@ -49,10 +49,15 @@ def triton_model(step_class: type[Step]) -> type:
                 return pb_utils.InferenceResponse(_join(answers, self._types))
             except Exception as error:
                 await asyncio.sleep(ERROR_DELAY_S)
-                message = f"{type(error).__name__}: {error}"[:MESSAGE_AT_MOST]
-                return pb_utils.InferenceResponse(error=pb_utils.TritonError(message))
+                return error_response(error)
 
     return TritonPythonModel
+
+
+def error_response(error: Exception) -> Any:
+    """The response that tells a request's sender of `error`."""
+    message = f"{type(error).__name__}: {error}"[:MESSAGE_AT_MOST]
+    return pb_utils.InferenceResponse(error=pb_utils.TritonError(message))
 
 
 def _device(args: dict[str, str]) -> Device:

@@ -1,0 +1,3 @@
+from server.steps.stream_model import StreamModel
+
+TritonPythonModel = StreamModel
