@@ -39,6 +39,9 @@ WARNINGS_MAX = 20
 LINKS_MAX = 5
 """How many pages may each name only the next."""
 
+FIRST_ON_PAGE = " (1)"
+"""yt-dlp numbers the videos that it finds on a page, even if there is one."""
+
 LIVE = ("is_live", "is_upcoming", "post_live")
 
 Request = dict[str, Any]
@@ -150,7 +153,7 @@ def _download(request: Request, channel: Channel) -> str:
         info = _find(downloader, request["url"])
         _check(info, request)
         downloader.process_info(info)
-        return str(info.get("title") or "")
+        return _title(info)
 
 
 def _refuse_large(urlopen: Callable[..., Any], request: Request) -> Callable[..., Any]:
@@ -218,6 +221,7 @@ def _find(downloader: Any, url: str) -> Info:
 
 
 def _only(entries: list[Info | None]) -> Info:
+    """The one video of what yt-dlp takes for a list."""
     found = [entry for entry in entries if entry]
     if not found:
         raise Refused("NothingThereError", "there is no video on this page")
@@ -226,6 +230,11 @@ def _only(entries: list[Info | None]) -> Info:
             "NothingThereError", "this leads to several videos. Give the link of one of them"
         )
     return found[0]
+
+
+def _title(info: Info) -> str:
+    title = str(info.get("title") or "")
+    return title if info.get("direct") else title.removesuffix(FIRST_ON_PAGE)
 
 
 def _check(info: Info, request: Request) -> None:
