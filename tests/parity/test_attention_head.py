@@ -1,7 +1,7 @@
 """The served head against a plain implementation of the mathematics that its authors state."""
 
 from dataclasses import dataclass
-from itertools import product
+from itertools import permutations, product
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,14 @@ from export.errors import CheckpointError
 from export.exporting import MODEL, export_slot
 from export.fusion import attention
 from export.options import Checkpoint, Options
-from vemoclap_client.contract import CONTRIBUTIONS, FEATURES, LENGTHS, MODALITIES, PROBABILITIES
+from vemoclap_client.contract import (
+    ATTENTION,
+    CONTRIBUTIONS,
+    FEATURES,
+    LENGTHS,
+    MODALITIES,
+    PROBABILITIES,
+)
 
 Rows = dict[str, NDArray[np.float32]]
 """Modality -> the rows that were found, float32 [n, width]; absent ones are left out."""
@@ -79,6 +86,28 @@ def _linear(name: str, inputs: int, outputs: int) -> dict[str, tuple[int, ...]]:
 
 def stated(state: State, rows: Rows, limits: Any = LIMITS, heads: int = 4) -> NDArray[np.float32]:
     """The probabilities of one clip, float32 [6], step by step."""
+    encoded = _encode(state, rows, limits)
+    vectors = {name: encoded[name][0] for name in ("asr_sentiment", "ocr_sentiment")}
+    for a, b in permutations(SEQUENCES, 2):
+        vectors[f"{a}_{b}"], _ = _attend(state, a, b, encoded, heads)
+    joined = torch.cat([vectors[name] for name in VECTORS]).relu()
+    answer: NDArray[np.float32] = _apply(state, "cls_mlp.0", joined).softmax(0).numpy()
+    return answer
+
+
+def stated_attention(state: State, rows: Rows, heads: int = 4) -> NDArray[np.float32]:
+    """What each row of image, audio and face gets of one clip's attention, float32 [3, 16]."""
+    encoded = _encode(state, rows, LIMITS)
+    received = [
+        torch.stack([_attend(state, a, b, encoded, heads)[1] for a in SEQUENCES if a != b])
+        for b in ("clip", "beats", "face_emotion")
+    ]
+    answer: NDArray[np.float32] = torch.stack(received).mean(dim=(1, 2)).numpy()
+    return answer
+
+
+def _encode(state: State, rows: Rows, limits: Any) -> State:
+    """The rows scaled, padded and encoded, by the names of the released checkpoint."""
     encoded = {}
     for modality, name in NAMES.items():
         padded = torch.zeros(1 if modality in ("speech", "text") else 16, WIDTHS[modality])
@@ -87,20 +116,17 @@ def stated(state: State, rows: Rows, limits: Any = LIMITS, heads: int = 4) -> ND
             found = torch.from_numpy(rows[modality])
             padded[: len(found)] = (found - low) / (high - low)
         encoded[name] = _apply(state, f"encoders.{name}", padded)
-    vectors = {name: encoded[name][0] for name in ("asr_sentiment", "ocr_sentiment")}
-    for a, b in product(SEQUENCES, SEQUENCES):
-        if a != b:
-            vectors[f"{a}_{b}"] = _attend(state, a, b, encoded, heads)
-    joined = torch.cat([vectors[name] for name in VECTORS]).relu()
-    answer: NDArray[np.float32] = _apply(state, "cls_mlp.0", joined).softmax(0).numpy()
-    return answer
+    return encoded
 
 
 def _apply(state: State, name: str, values: torch.Tensor) -> torch.Tensor:
     return values @ state[f"{name}.weight"].T + state[f"{name}.bias"]
 
 
-def _attend(state: State, a: str, b: str, encoded: State, heads: int) -> torch.Tensor:
+def _attend(
+    state: State, a: str, b: str, encoded: State, heads: int
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """The pair's vector; and its weights, mean over the heads, [queries, keys]."""
     layer = torch.nn.MultiheadAttention(512, heads, batch_first=True)
     prefix = f"attention_layers.{a}_{b}."
     layer.load_state_dict(
@@ -110,9 +136,9 @@ def _attend(state: State, a: str, b: str, encoded: State, heads: int) -> torch.T
     keys = _apply(state, f"key_proj.{b}", encoded[b])
     values = _apply(state, f"value_proj.{b}", encoded[b])
     with torch.no_grad():
-        attended, _ = layer(queries, keys, values, need_weights=False)
+        attended, attention = layer(queries, keys, values, need_weights=True)
     weight, bias = (state[f"attn_norms.{a}_{b}.{kind}"] for kind in ("weight", "bias"))
-    return functional.layer_norm(attended, (512,), weight, bias).mean(0)
+    return functional.layer_norm(attended, (512,), weight, bias).mean(0), attention
 
 
 @dataclass(frozen=True)
@@ -124,6 +150,14 @@ class Served:
 
     def answer(self, clips: list[Rows]) -> list[NDArray[np.float32]]:
         """PROBABILITIES and CONTRIBUTIONS of a batch, which is padded as the server pads it."""
+        return list(self.session.run([PROBABILITIES, CONTRIBUTIONS], self._inputs(clips)))
+
+    def attention(self, clips: list[Rows]) -> NDArray[np.float32]:
+        """ATTENTION of a batch."""
+        (answer,) = self.session.run([ATTENTION], self._inputs(clips))
+        return np.asarray(answer)
+
+    def _inputs(self, clips: list[Rows]) -> dict[str, NDArray[Any]]:
         inputs: dict[str, NDArray[Any]] = {}
         for modality in MODALITIES:
             height = 1 if modality in ("speech", "text") else 16
@@ -134,7 +168,7 @@ class Served:
             inputs[FEATURES[modality]] = padded
         lengths = [[len(clip.get(modality, ())) for modality in MODALITIES] for clip in clips]
         inputs[LENGTHS] = np.array(lengths, np.int32)
-        return list(self.session.run([PROBABILITIES, CONTRIBUTIONS], inputs))
+        return inputs
 
 
 def serve(folder: Path, seed: int, heads: int | None = None, stats: Stats | None = None) -> Served:
@@ -195,9 +229,30 @@ def test_a_contribution_is_what_leaving_a_modality_out_changes(served: Served, f
     assert np.abs(contributions[0] - expected).max() <= 2e-5
 
 
+def test_attention_is_what_rows_get_as_keys_in_every_pattern_of_absence(served: Served) -> None:
+    patterns = list(product((True, False), repeat=5))
+    clips = [draw(index, pattern) for index, pattern in enumerate(patterns)]
+    clips.append(draw(100, full=True))
+    expected = np.stack([stated_attention(served.state, clip) for clip in clips])
+    answers = served.attention(clips)
+    assert answers.shape == (len(clips), 3, 16)
+    assert np.abs(answers - expected).max() <= 1e-5
+    assert np.abs(answers.sum(axis=2) - 1).max() <= 1e-5
+    for index, modality in enumerate(("image", "audio", "face")):
+        spread = np.ptp(answers[:, index], axis=1)
+        is_there = np.array([modality in clip for clip in clips])
+        assert spread[~is_there].max() <= 1e-6, "padding is all alike"
+        assert spread[is_there].max() > 0.02, "these weights would not tell rows apart"
+
+
 def test_four_heads_differ_from_eight(tmp_path: Path) -> None:
     clips = [draw(index) for index in range(4)]
     eight = serve(tmp_path / "eight", seed=2, heads=8)
+    shares = np.stack([stated_attention(eight.state, clip, heads=8) for clip in clips])
+    shares_of_four = np.stack([stated_attention(eight.state, clip, heads=4) for clip in clips])
+    attended = eight.attention(clips)
+    assert np.abs(attended - shares).max() <= 1e-5
+    assert np.abs(attended - shares_of_four).max() > 1e-3
     expected = np.stack([stated(eight.state, clip, heads=8) for clip in clips])
     answers, _ = eight.answer(clips)
     assert np.abs(answers - expected).max() <= 1e-5
