@@ -25,8 +25,7 @@ def check_video(path: Path, url: str, duration_limit_s: float) -> None:
         raise NothingThereError(f"{url}: what is there cannot be used: {reason}") from error
     if duration_s > duration_limit_s:
         raise TooLongError(
-            f"{url}: the video is {duration_s:.0f} s long, "
-            f"but {duration_limit_s:.0f} s are allowed."
+            f"{url}: the video is {duration_s:g} s long, but {duration_limit_s:g} s are allowed."
         )
 
 

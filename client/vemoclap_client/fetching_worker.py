@@ -23,7 +23,7 @@ from typing import Any
 from vemoclap_client.fetching_formats import Format, choose_format
 from vemoclap_client.fetching_guard import AddressRefused, Guard, TooManyBytes
 
-MEMORY_BYTES = 2 << 30
+MEMORY_BYTES = 1 << 30
 """A page that unpacks to more than this ends the process. Deno starts with a fraction of it."""
 
 PAGES_BYTES = 64_000_000
@@ -245,14 +245,14 @@ def _check(info: Info, request: Request) -> None:
     if duration_s > request["duration_s"]:
         raise Refused(
             "TooLongError",
-            f"the video is {duration_s:.0f} s long, but {request['duration_s']:.0f} s are allowed",
+            f"the video is {duration_s:g} s long, but {request['duration_s']:g} s are allowed",
         )
     if (info.get("filesize") or 0) > request["size_bytes"]:
         raise Refused("TooLargeError", _too_large(request))
 
 
 def _too_large(request: Request) -> str:
-    return f"there is more than the {request['size_bytes'] / 1e6:.0f} MB that are allowed"
+    return f"there is more than the {request['size_bytes'] / 1e6:g} MB that are allowed"
 
 
 if __name__ == "__main__":
