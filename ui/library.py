@@ -47,14 +47,12 @@ def emotion_of(job: Job) -> str | None:
 
 
 def progress(job: Job) -> float | None:
-    """How far the job is, 0 to 1, each stage counting the same; None where it was broken off."""
-    if job.state in (State.FAILED, State.CANCELLED):
+    """How far the job is, 0 to 1, each stage counting the same; None where it is over."""
+    if job.state.is_over:
         return None
-    if job.state is State.DONE or not job.stages:
-        return float(job.state is State.DONE)
     over = (StageState.DONE, StageState.ABSENT)
     parts = [1.0 if stage.state in over else stage.progress or 0.0 for stage in job.stages.values()]
-    return sum(parts) / len(parts)
+    return sum(parts) / len(parts) if parts else 0.0
 
 
 def state_text(job: Job) -> str:

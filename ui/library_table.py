@@ -87,6 +87,7 @@ def _show_table(jobs: Sequence[Job]) -> list[str]:
         column_config=_column_config(),
         row_height=ROW_HEIGHT_PX,
         height=HEADER_HEIGHT_PX + ROW_HEIGHT_PX * min(len(jobs), MOST_ROWS_SEEN),
+        placeholder="",
         alt=f"Table of {len(jobs)} clips with their state and result",
     )
     return [jobs[i].id for i in event["selection"]["rows"]]
@@ -106,6 +107,9 @@ def _keep_selection(identifiers: list[str]) -> None:
 def _to_table(jobs: Sequence[Job]) -> dict[str, list[Any]]:
     """Column -> its values."""
     rows = [{"picture": _picture(job), **to_row(job)} for job in jobs]
+    for row in rows:
+        if row["probability"] is not None:
+            row["probability"] *= 100
     return {column: [row[column] for row in rows] for column in TABLE_COLUMNS}
 
 
@@ -123,8 +127,8 @@ def _column_config() -> dict[str, Any]:
         "progress": st.column_config.ProgressColumn(
             "Progress", format="percent", min_value=0, max_value=1, width="small"
         ),
-        "emotion": st.column_config.TextColumn("Emotion", width="small"),
-        "probability": number("Probability", format="percent", width="small"),
+        "emotion": st.column_config.TextColumn("Emotion", width=120),
+        "probability": number("Probability", format="%.0f %%", width="small"),
         "valence": number("Valence", format="%+.2f", help="How pleasant, -1 to 1", width="small"),
         "arousal": number("Arousal", format="%+.2f", help="How excited, -1 to 1", width="small"),
         "duration_s": number("Length (s)", format="%.1f", width="small"),
