@@ -5,8 +5,9 @@ import streamlit as st
 from ui.server_status import show_last_answer
 
 SPACE = """<style>
-/* Streamlit leaves 96 px above and 160 px below: a phone's first screen would be empty. */
-[data-testid="stMainBlockContainer"] { padding-top: 3.25rem; padding-bottom: 2rem; }
+/* Streamlit leaves 96 px above and 160 px below: much of a phone's screen. Lines end somewhere. */
+[data-testid="stMainBlockContainer"] { padding-top: 3.25rem; padding-bottom: 2rem;
+  max-width: 80rem; }
 </style>"""
 
 st.set_page_config(page_title="VEMOCLAP", layout="wide")
@@ -26,6 +27,10 @@ st.html(SPACE)
 with st.container(horizontal=True, key="menu"):
     for entry in listed:
         st.page_link(entry)
-page.run()
-st.divider()
-show_last_answer()
+body = st.container()
+# Filled first: a page may end the script, or leave for another.
+with st.container():
+    st.divider()
+    show_last_answer()
+with body:
+    page.run()

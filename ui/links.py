@@ -5,6 +5,8 @@ from urllib.parse import urlsplit
 from ui.markdown import plain
 
 SCHEMES = ("http", "https")
+LETTERS_MAX = 2000
+LETTERS_SHOWN = 100
 
 
 def objection_to(link: str) -> str | None:
@@ -12,10 +14,13 @@ def objection_to(link: str) -> str | None:
     if not link:
         return "There is no link yet. Paste one into the field, then press the button again."
     reason = _what_is_wrong(link)
-    return f"{plain(link)} cannot be used: {reason}." if reason else None
+    shown = link if len(link) <= LETTERS_SHOWN else f"{link[:LETTERS_SHOWN]}…"
+    return f"{plain(shown)} cannot be used: {reason}." if reason else None
 
 
 def _what_is_wrong(link: str) -> str | None:
+    if len(link) > LETTERS_MAX:
+        return f"it is longer than {LETTERS_MAX} letters"
     if any(letter.isspace() for letter in link):
         return "there is a space in it"
     try:

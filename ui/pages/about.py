@@ -64,5 +64,5 @@ def _show_note(title: str, text: str) -> None:
     st.markdown(text)
 
 
-st.set_page_config(page_title="VEMOCLAP: about", layout="wide")
+st.set_page_config(page_title="VEMOCLAP: about")
 show_page()

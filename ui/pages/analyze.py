@@ -32,7 +32,6 @@ UPLOADS = "uploads"
 """Session state: how often files were taken. Part of the uploader's key, so that it is new then."""
 
 REFRESH_S = 2.0
-LINK_MAX_LETTERS = 2000
 
 SAMPLES = {
     "bunny": ("Rabbit", "An animated rabbit: no human face, no words"),
@@ -54,11 +53,14 @@ def show_page() -> None:
     show_problem()
     for problem in st.session_state.pop(PROBLEMS, []):
         st.error(problem)
-    _show_uploader(app)
-    _show_link_form(app)
+    upload, link = st.columns(2, gap="large")
+    with upload:
+        _show_uploader(app)
+    with link:
+        _show_link_form(app)
+    st.caption(keeping(app.settings))
     _show_samples(app)
     _show_clips(app)
-    st.caption(keeping(app.settings))
 
 
 def _leave_for_added() -> None:
@@ -115,14 +117,12 @@ def _upload_source(file: UploadedFile) -> Source:
 def _show_link_form(app: Application) -> None:
     st.header("Paste a link")
     with st.form("link", border=False):
-        field, button = st.columns([3, 1], vertical_alignment="bottom")
-        link = field.text_input(
+        link = st.text_input(
             "Address of a video, or of a page that shows one, as on YouTube",
             placeholder="https://",
-            max_chars=LINK_MAX_LETTERS,
             autocomplete="url",
         )
-        sent = button.form_submit_button("Analyze link", width="stretch")
+        sent = st.form_submit_button("Analyze link")
     if sent:
         _take_link(link.strip())
     st.caption(
@@ -197,5 +197,5 @@ def _list_clips() -> None:
         st.page_link("pages/result.py", label=label, query_params={"id": job.id})
 
 
-st.set_page_config(page_title="VEMOCLAP: analyze a video", layout="centered")
+st.set_page_config(page_title="VEMOCLAP: analyze a video")
 show_page()
