@@ -52,9 +52,9 @@ def audio_events_html(known: Mapping[str, Any]) -> str:
     if not events:
         return _nothing(known, "audio_events", "audio")
     items = "".join(
-        f"<li><span>{quoted(event['name'])}</span>"
+        f"<li><span>{quoted(event['name'])}</span><span>{percent(event['probability'])}</span>"
         f'<span class="v-track"><span style="width:{100 * event["probability"]:.1f}%"></span>'
-        f"</span><span>{percent(event['probability'])}</span></li>"
+        "</span></li>"
         for event in events
     )
     return f'<ul class="v-heard">{items}</ul>'

@@ -36,10 +36,12 @@ def _figure(job_id: str, index: int, times_s: Sequence[float], known: Mapping[st
     lines = [line for line in writing["lines"] if line["frame"] == index]
     when = clock(times_s[index]) if index < len(times_s) else f"frame {index + 1}"
     alternative = quoted(_alternative(when, faces, lines))
+    address = frame_route(job_id, index)
     boxes = "".join(map(_face_box, faces)) + "".join(map(_line_box, lines))
     return (
-        f'<figure><div class="v-frame"><img src="{frame_route(job_id, index)}" loading="lazy" '
-        f'alt="{alternative}">{boxes}</div><figcaption>{when}{_told(faces)}</figcaption></figure>'
+        f'<figure><a class="v-frame" href="{address}" target="_blank"><img src="{address}" '
+        f'loading="lazy" alt="{alternative}">{boxes}</a>'
+        f"<figcaption>{when}{_told(faces)}</figcaption></figure>"
     )
 
 

@@ -31,12 +31,14 @@ def picture(job: Job) -> alt.VConcatChart:
     if job.timeline is not None and job.timeline["windows"]:
         charts.append(timeline_chart(job.timeline, job.result.get("attention")))
     sized = [chart.properties(width=WIDTH_PX) for chart in charts]
-    return (
-        alt.vconcat(*sized, spacing=28)
-        .properties(background="white", padding=20, title=_title(job))
-        .configure(font=FONT)
-        .configure_view(stroke=None)
-        .configure_axis(labelColor=INK, tickColor=INK, domainColor=INK)
+    whole = alt.VConcatChart(vconcat=sized, spacing=28, background="white", padding=20)
+    return whole.properties(
+        title=_title(job),
+        config=alt.Config(
+            font=FONT,
+            view=alt.ViewConfig(stroke=None),
+            axis=alt.AxisConfig(labelColor=INK, tickColor=INK, domainColor=INK),
+        ),
     )
 
 

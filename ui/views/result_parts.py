@@ -19,7 +19,7 @@ from ui.views.evidence import (
     timings_html,
     warnings_html,
 )
-from ui.views.feeling import feeling_chart, feeling_sentence
+from ui.views.feeling import feeling_html, feeling_sentence
 from ui.views.frames import frames_html, frames_sentence
 
 NOTE = (
@@ -44,7 +44,7 @@ def show_reasons(job: Job) -> None:
         section("How it feels")
         st.caption(feeling_sentence(result))
         windows = job.timeline["windows"] if job.timeline else ()
-        st.altair_chart(feeling_chart(result, windows), key="feeling", alt=feeling_sentence(result))
+        st.html(feeling_html(result, windows))
 
 
 def show_frames(job: Job, frames: Sequence[int], known: Mapping[str, Any]) -> None:
@@ -62,7 +62,7 @@ def show_evidence(job: Job, known: Mapping[str, Any]) -> None:
     """What was said, written and heard."""
     if not known.get("frame_times_s"):
         return
-    columns = st.columns(3, gap="large")
+    columns = st.columns([5, 4, 3], gap="large")
     parts = {"Said": speech_html, "Written": screen_text_html, "Heard": audio_events_html}
     for column, (title, part) in zip(columns, parts.items(), strict=True):
         with column:

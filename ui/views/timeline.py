@@ -38,7 +38,7 @@ def timeline_chart(
         chosen: number of the window to mark.
     """
     attended = [name for name in SEQUENCES if (attention or {}).get(name)]
-    lanes = [*EMOTIONS, *(f"{MODALITY_NAMES[name]}, attended" for name in attended)]
+    lanes = [*EMOTIONS, *(f"attention: {MODALITY_NAMES[name]}" for name in attended)]
     rows = [*_emotion_rows(timeline), *_attention_rows(timeline, attention or {}, attended)]
     x, y = _time_axis(timeline["duration_s"]), _lane_axis(lanes)
     choice = alt.selection_point(name=CHOICE, fields=["window"], on="click", empty=False)
@@ -171,5 +171,9 @@ def _lane_axis(lanes: Sequence[str]) -> alt.Y:
         labelExpr=f"{list(lanes)!r}[floor(datum.value)]",
         labelFontSize=13,
         labelPadding=8,
+        labelOverlap=False,
+        labelLimit=200,
     )
-    return alt.Y("top:Q", axis=axis, scale=alt.Scale(domain=[len(lanes), 0], nice=False))
+    return alt.Y(
+        "top:Q", axis=axis, scale=alt.Scale(domain=[0, len(lanes)], reverse=True, nice=False)
+    )

@@ -83,7 +83,14 @@ def _show_moments(job: Job, labels: list[str]) -> None:
         _choose(job, st.session_state[key])
 
     if len(labels) <= PILLS_MAX:
-        st.pills("Play from", numbers, format_func=labels.__getitem__, key=key, on_change=choose)
+        st.pills(
+            "Play from",
+            numbers,
+            format_func=labels.__getitem__,
+            key=key,
+            on_change=choose,
+            wrap=True,
+        )
     else:
         st.selectbox(
             "Play from",

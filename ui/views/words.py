@@ -56,8 +56,7 @@ def head_warning(head: Mapping[str, Any]) -> str | None:
         )
     if head["trained_on"] is None:
         return (
-            "The zero-shot head was not trained on emotion data. It pools what faces express and "
-            "what words say, and is easily misled by both."
+            "This head pools what faces express and what words say, and is easily misled by both."
         )
     return None
 
