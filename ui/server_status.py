@@ -51,7 +51,8 @@ def _explain(error: VemoclapError, url: str) -> Problem:
     if isinstance(error, ServerUnavailableError):
         return Problem(
             f"The server is not running: nothing answers at {url}.",
-            "Start it with `make serve`, or set `VEMOCLAP_URL` to the address of another.",
+            "Until it is there, no clip can be analyzed. Start it with `make serve`, or set "
+            "`VEMOCLAP_URL` to the address of another and start the app again.",
         )
     if isinstance(error, ServerNotReadyError):
         return Problem(

@@ -56,9 +56,9 @@ def show_page() -> None:
     upload, link = st.columns(2, gap="large")
     with upload:
         _show_uploader(app)
+        st.caption(keeping(app.settings))
     with link:
         _show_link_form(app)
-    st.caption(keeping(app.settings))
     _show_samples(app)
     _show_clips(app)
 
