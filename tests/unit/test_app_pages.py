@@ -1,6 +1,5 @@
 """The first page and the frame of the app, without a browser and without a server."""
 
-import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -20,12 +19,9 @@ from tests.unit.app_fixture import (
 )
 from ui import server_status
 from ui.application import Application
-from ui.jobs.job import Job, SourceKind, State
-from ui.links import LETTERS_MAX, objection_to
+from ui.jobs.job import SourceKind, State
 from ui.markdown import plain
-from ui.settings import Settings
 from ui.uploads import make_token
-from ui.wording import keeping, length_limit, outcome, upload_label
 from vemoclap_client import EmotionClient
 from vemoclap_client.errors import RequestTimeoutError, ServerNotReadyError
 
@@ -209,36 +205,6 @@ def test_link_that_cannot_be_used_is_said_at_once(app: Application, link: str) -
     assert page.title[0].value == "Which emotion does a video convey?"
 
 
-@pytest.mark.parametrize(
-    ("link", "reason"),
-    [
-        ("", "no link"),
-        ("youtube.com/watch?v=1", "https://"),
-        ("ftp://example.org/clip.mp4", "https://"),
-        ("https://", "names no site"),
-        ("https:///clip.mp4", "names no site"),
-        ("https://example.org/a clip.mp4", "space"),
-        ("https://a:b@example.org/clip.mp4", "password"),
-        ("https://[example.org/clip.mp4", "not a web address"),
-        ("https://example.org/" + LETTERS_MAX * "x", "longer than"),
-    ],
-)
-def test_objections_to_links_say_why(link: str, reason: str) -> None:
-    objection = objection_to(link)
-
-    assert objection is not None
-    assert reason in objection
-    assert len(objection) < 300
-
-
-@pytest.mark.parametrize(
-    "link",
-    ["http://example.org", "HTTPS://EXAMPLE.ORG/clip", "https://[::1]:8000/c.mp4", "http://ü.org"],
-)
-def test_web_addresses_are_not_objected_to(link: str) -> None:
-    assert objection_to(link) is None
-
-
 def test_sample_becomes_a_job_and_opens_its_result(app: Application, samples: Path) -> None:
     page = open_page()
     button(page, "Analyze “Portrait”").click().run()
@@ -361,33 +327,3 @@ def test_about_and_readme_say_the_same_of_the_numbers() -> None:
         words = " ".join((root / file).read_text(encoding="utf-8").split())
         assert sentence in words
         assert "Do not use this to judge, select, monitor or score people" in words
-
-
-@pytest.mark.parametrize(
-    ("make", "words"),
-    [
-        (waiting_job, "waits its turn"),
-        (working_job, "being analyzed"),
-        (failed_job, "could not be analyzed"),
-        (done_job, "joy, 75 %"),
-    ],
-)
-def test_outcomes_in_words(app: Application, make: Any, words: str) -> None:
-    job: Job = make(app.store)
-
-    assert outcome(job) == words
-
-
-def test_limits_in_words() -> None:
-    settings = Settings(Path(), upload_limit_mb=500, duration_limit_s=30, keep_days=1)
-
-    assert "up to 500 MB each" in upload_label(settings)
-    assert length_limit(settings) == "30 seconds"
-    assert "for 1 day." in keeping(settings)
-
-
-def test_names_of_files_are_no_markdown() -> None:
-    escaped = plain("**a** [b](http://c.org) $x$ :red[d]\n# e `f`")
-
-    assert "\n" not in escaped
-    assert not re.search(r"(?<!\\)[*\[\]()$:#`]", escaped)
