@@ -9,7 +9,7 @@ from threading import Event, Thread
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from tests.clips import Tone, write_clip
+from tests.clips import Tone, write_clip, write_sound
 
 BLOCK = bytes(64 * 1024)
 LONGEST_STALL_S = 60.0
@@ -21,6 +21,11 @@ PLAYLIST = """#EXTM3U
 part.ts
 #EXTINF:1,
 part.ts
+"""
+APART = """#EXTM3U
+#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID="sounds",NAME="one",DEFAULT=YES,URI="sound.m3u8"
+#EXT-X-STREAM-INF:BANDWIDTH=100000,RESOLUTION=96x64,CODECS="avc1.42e00a,mp4a.40.2",AUDIO="sounds"
+pictures.m3u8
 """
 END = "#EXT-X-ENDLIST\n"
 
@@ -138,11 +143,20 @@ def films(folder: Path) -> dict[str, File]:
     """Pages and files around one clip, which is made in the folder."""
     clip = write_clip(folder / "clip.mp4", seconds=3, sound=Tone()).read_bytes()
     part = write_clip(folder / "part.ts", seconds=1, sound=Tone(seconds=1)).read_bytes()
+    pictures = write_clip(folder / "pictures.ts", seconds=2).read_bytes()
+    sound = write_sound(folder / "sound.ts", Tone(seconds=2)).read_bytes()
+    whole = PLAYLIST + END
+    once = whole.replace("#EXTINF:1,\npart.ts\n", "", 1)
     return {
+        "apart.m3u8": ("application/x-mpegurl", APART.encode()),
+        "pictures.m3u8": ("application/x-mpegurl", once.replace("part", "pictures").encode()),
+        "sound.m3u8": ("application/x-mpegurl", once.replace("part", "sound").encode()),
+        "pictures.ts": ("video/mp2t", pictures),
+        "sound.ts": ("video/mp2t", sound),
         "clip.mp4": ("video/mp4", clip),
         "untyped": ("application/octet-stream", clip),
         "part.ts": ("video/mp2t", part),
-        "list.m3u8": ("application/x-mpegurl", (PLAYLIST + END).encode()),
+        "list.m3u8": ("application/x-mpegurl", whole.encode()),
         "live.m3u8": ("application/x-mpegurl", PLAYLIST.encode()),
         "none.html": ("text/html", b"<html><title>Nothing</title><p>No film here.</p></html>"),
         "one.html": ("text/html", b"<html><title>A film</title><video src='clip.mp4'></video>"),

@@ -27,6 +27,8 @@ from vemoclap_client.errors import (
 )
 from vemoclap_client.fetching_checks import check_video
 from vemoclap_client.fetching_folder import temporary_folder
+from vemoclap_client.fetching_formats import PICTURES_NAME, SOUND_NAME
+from vemoclap_client.fetching_joining import join
 from vemoclap_client.fetching_messages import clean, to_error, without_user
 
 WORKER = "vemoclap_client.fetching_worker"
@@ -283,8 +285,12 @@ def _environment() -> dict[str, str]:
 
 
 def _find_file(folder: Path, url: str) -> Path:
-    files = [file for file in folder.iterdir() if file.is_file() and file.stat().st_size]
-    if len(files) != 1:
+    """The downloaded file, of both parts where there are two."""
+    parts = {file.stem: file for file in folder.iterdir() if file.stat().st_size}
+    pictures, sound = parts.get(PICTURES_NAME), parts.get(SOUND_NAME)
+    if pictures is None:
         raise TransferError(f"{url}: nothing was received. Try again.")
-    suffix = files[0].suffix if SUFFIX.fullmatch(files[0].suffix) else DEFAULT_SUFFIX
-    return files[0].rename(folder / f"clip{suffix}")
+    if sound is not None:
+        return join(pictures, sound, folder / "joined.mkv", url)
+    suffix = pictures.suffix if SUFFIX.fullmatch(pictures.suffix) else DEFAULT_SUFFIX
+    return pictures.rename(folder / f"{PICTURES_NAME}{suffix}")

@@ -1,4 +1,4 @@
-"""Chooses which of a video's formats to download: one file with sound, no larger than needed."""
+"""Chooses which of a video's formats to download: with sound, and no larger than needed."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -9,30 +9,38 @@ Format = Mapping[str, Any]
 ENOUGH_LINES = 480
 """Frames are scaled to 360 lines anyway; what is above costs time only."""
 
+PICTURES_NAME = "clip"
+SOUND_NAME = "sound"
+"""The files' names without suffix; there is one of sound where the site has it apart."""
+
 PROTOCOLS = ("http", "https", "m3u8", "m3u8_native", "http_dash_segments")
 """Those that yt-dlp downloads by itself, over HTTP."""
 
 
-def choose_format(formats: Sequence[Format]) -> Format | None:
+def choose_formats(formats: Sequence[Format]) -> list[Format]:
     """The best format up to 480 lines that has pictures and sound, else the next above.
 
-    A format without sound does where the video has none at all.
+    Where pictures and sound come apart, one of each. A format without sound does where the video
+    has none at all.
 
     Args:
         formats: from the worst to the best, as yt-dlp sorts them.
 
     Returns:
-        None where pictures and sound come in separate files alone, or not over HTTP.
+        One with pictures, and perhaps one with sound; none where there is nothing over HTTP.
     """
-    usable = [one for one in formats if one.get("protocol") in PROTOCOLS and _has(one, "vcodec")]
-    whole = [one for one in usable if _has(one, "acodec")]
-    if not whole and any(_has(one, "acodec") for one in formats if not _has(one, "vcodec")):
-        return None
-    candidates = whole or usable
-    enough = [one for one in candidates if (one.get("height") or 0) <= ENOUGH_LINES]
-    if enough:
-        return enough[-1]
-    return min(candidates, key=lambda one: int(one["height"]), default=None)
+    usable = [one for one in formats if one.get("protocol") in PROTOCOLS]
+    pictures = [one for one in usable if _has(one, "vcodec")]
+    whole = [one for one in pictures if _has(one, "acodec")]
+    if whole or not pictures:
+        return _large_enough(whole)
+    sounds = [one for one in usable if _has(one, "acodec")]
+    return _large_enough(pictures) + sounds[-1:]
+
+
+def _large_enough(formats: Sequence[Format]) -> list[Format]:
+    enough = [one for one in formats if (one.get("height") or 0) <= ENOUGH_LINES]
+    return enough[-1:] or sorted(formats, key=lambda one: int(one["height"]))[:1]
 
 
 def _has(one: Format, codec: str) -> bool:

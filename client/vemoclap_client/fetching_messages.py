@@ -22,6 +22,9 @@ NEEDS_JAVASCRIPT = (
 NO_JAVASCRIPT = re.compile(r"No supported JavaScript runtime|challenge solving failed", re.I)
 """yt-dlp only warns of it; what then fails is something else."""
 
+WITHOUT_FORMATS = r"format is not available|No video formats|HTTP Error 403"
+"""What fails then."""
+
 QUOTED_MAX = 300
 """Characters of yt-dlp's own words that are shown."""
 
@@ -72,6 +75,11 @@ KNOWN = (
         r"geo.?restrict|your country|your location|your region",
         errors.VideoUnavailableError,
         "the site does not show this video where this computer is ({said}). Give a file instead.",
+    ),
+    Known(
+        r"format is not available",
+        errors.NothingThereError,
+        f"there are no pictures that can be downloaded. Choose another video, {GIVE_THE_FILE}.",
     ),
     Known(
         r"video unavailable|removed|terminated|no longer available|not available|is unavailable"
@@ -174,14 +182,12 @@ def to_error(url: str, message: str, warnings: Sequence[str] = ()) -> errors.Fet
     """
     said = clean(message)
     known = next((one for one in KNOWN if re.search(one.pattern, message, re.I)), UNKNOWN)
-    if _lacks_javascript(known, message, warnings):
+    if _lacks_javascript(message, warnings):
         return errors.JavaScriptNeededError(f"{url}: {NEEDS_JAVASCRIPT}")
     return known.error(f"{url}: {known.meaning.format(said=said)}")
 
 
-def _lacks_javascript(known: Known, message: str, warnings: Sequence[str]) -> bool:
+def _lacks_javascript(message: str, warnings: Sequence[str]) -> bool:
     """Whether a video without usable formats is one that needed JavaScript."""
-    is_without_formats = re.search(
-        "format is not available|No video formats|HTTP Error 403|both pic", message
-    )
+    is_without_formats = re.search(WITHOUT_FORMATS, message)
     return bool(is_without_formats) and any(NO_JAVASCRIPT.search(one) for one in warnings)

@@ -20,7 +20,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from vemoclap_client.fetching_formats import Format, choose_format
+from vemoclap_client.fetching_formats import PICTURES_NAME, SOUND_NAME, Format, choose_formats
 from vemoclap_client.fetching_guard import AddressRefused, Guard, TooManyBytes
 
 MEMORY_BYTES = 1 << 30
@@ -41,6 +41,10 @@ LINKS_MAX = 5
 
 FIRST_ON_PAGE = " (1)"
 """yt-dlp numbers the videos that it finds on a page, even if there is one."""
+
+PART = "vemoclap_part"
+SOUND = "vemoclap_sound"
+"""Our own fields of what yt-dlp knows of a video: a file's name; the format with its sound."""
 
 LIVE = ("is_live", "is_upcoming", "post_live")
 
@@ -152,7 +156,10 @@ def _download(request: Request, channel: Channel) -> str:
         downloader.urlopen = _refuse_large(downloader.urlopen, request)
         info = _find(downloader, request["url"])
         _check(info, request)
-        downloader.process_info(info)
+        sound = info.pop(SOUND, None)
+        downloader.process_info({**info, PART: PICTURES_NAME})
+        if sound:
+            downloader.process_info({**info, **sound, PART: SOUND_NAME})
         return _title(info)
 
 
@@ -170,11 +177,17 @@ def _refuse_large(urlopen: Callable[..., Any], request: Request) -> Callable[...
 
 
 def _options(request: Request, channel: Channel) -> dict[str, Any]:
+    before = 0  # Of the file with the pictures, while the one with the sound comes.
+
     def on_progress(status: Info) -> None:
-        received = status.get("downloaded_bytes") or 0
+        nonlocal before
+        received = before + (status.get("downloaded_bytes") or 0)
         if received > request["size_bytes"]:
             raise Refused("TooLargeError", _too_large(request))
-        channel.progress(received, status.get("total_bytes") or status.get("total_bytes_estimate"))
+        expected = status.get("total_bytes") or status.get("total_bytes_estimate")
+        channel.progress(received, expected and before + expected)
+        if status.get("status") == "finished":
+            before = received
 
     return {
         "cachedir": False,
@@ -190,7 +203,7 @@ def _options(request: Request, channel: Channel) -> dict[str, Any]:
         "js_runtimes": {"deno": {}},
         "logger": channel,
         "noplaylist": True,
-        "outtmpl": str(Path(request["folder"]) / "clip.%(ext)s"),
+        "outtmpl": str(Path(request["folder"]) / f"%({PART})s.%(ext)s"),
         "playlist_items": "1:2",  # Enough to know whether it is more than one.
         "progress_hooks": [on_progress],
         "proxy": "",  # A proxy would connect for us, where nobody can watch.
@@ -202,10 +215,10 @@ def _options(request: Request, channel: Channel) -> dict[str, Any]:
 
 
 def _select(context: dict[str, Any]) -> Iterator[Format]:
-    chosen = choose_format(context["formats"])
-    if chosen is None:
-        raise Refused("NothingThereError", "the site offers no file with both pictures and sound")
-    yield chosen
+    """The format with the pictures; one that has their sound goes along with it."""
+    chosen = choose_formats(context["formats"])
+    if chosen:  # Else yt-dlp says so.
+        yield {**chosen[0], SOUND: chosen[1] if len(chosen) > 1 else None}
 
 
 def _find(downloader: Any, url: str) -> Info:

@@ -11,11 +11,13 @@ from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from tests.clips import read_number
 from tests.launching import wait_until
 from tests.link_server import Site, films, serve
-from vemoclap_client import errors
+from vemoclap_client import decode, errors
 from vemoclap_client.fetching import Fetched, FetchLimits, FetchProgress, fetch, is_link
 
 HERE = FetchLimits(allow_private=True)
@@ -53,6 +55,14 @@ def test_a_link_leads_to_its_video(name: str, site: Site, tmp_path: Path) -> Non
 def test_a_playlist_of_parts_is_one_video(site: Site, tmp_path: Path) -> None:
     with fetch(f"{site.address}/list.m3u8", HERE, folder=tmp_path) as fetched:
         assert fetched.path.read_bytes() == 2 * site.files["part.ts"][1]
+
+
+def test_pictures_and_sound_that_come_apart_are_joined(site: Site, tmp_path: Path) -> None:
+    with fetch(f"{site.address}/apart.m3u8", HERE, folder=tmp_path) as fetched:
+        clip = decode(fetched.path)
+    assert abs(clip.duration_s - 2) < 0.2
+    assert np.abs(clip.audio).max() > 0.3
+    assert len({read_number(frame) for frame in clip.frames}) > 10
 
 
 def test_titles_come_from_the_site(site: Site, tmp_path: Path) -> None:

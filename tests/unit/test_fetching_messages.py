@@ -91,6 +91,7 @@ SAID = [
     ),
     ("unable to write data: [Errno 27] File too large", errors.TooLargeError, "more than"),
     ("unable to write data: [Errno 28] No space left on device", errors.FetchError, "room"),
+    (NO_FORMAT, errors.NothingThereError, "no pictures"),
     ("something nobody has seen yet", errors.FetchError, "something nobody has seen yet"),
 ]
 
@@ -111,7 +112,6 @@ def test_each_message_is_known(message: str, error: type[errors.FetchError], sai
         NO_FORMAT,
         "No video formats found!",
         "unable to download video data: HTTP Error 403: Forbidden",
-        "the site offers no file with both pictures and sound",
     ],
 )
 def test_a_missing_javascript_runtime_is_said(message: str) -> None:
