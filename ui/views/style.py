@@ -80,7 +80,8 @@ STYLE = """<style>
 @media (max-width: 640px) {
   .stHtml .v-answer { font-size: 2.1rem; }
   .stHtml .v-frames { grid-template-columns: repeat(2, 1fr); }
-  .stHtml .v-table { font-size: .75rem; border-spacing: .1rem; }
+  .stHtml .v-table { font-size: .7rem; border-spacing: .1rem; }
+  .stHtml .v-cell { padding: .4rem 0; letter-spacing: -.02em; }
   .stHtml .v-stages li { grid-template-columns: 8rem 1fr 5rem; }
 }
 </style>"""

@@ -55,7 +55,7 @@ def timeline_chart(
         .encode(x=x, x2="end:Q", y=y, y2="bottom:Q", color=alt.Color("colour:N", scale=None))
         .encode(tooltip=[alt.Tooltip("when:N", title="from"), alt.Tooltip("told:N", title="here")])
     )
-    return layered([_baselines(len(lanes)), columns, bars], LANE_PX * len(lanes))
+    return layered([_baselines(y, len(lanes)), columns, bars], LANE_PX * len(lanes))
 
 
 def timeline_summary(timeline: Mapping[str, Any]) -> str:
@@ -147,10 +147,10 @@ def _columns(timeline: Mapping[str, Any], lanes: int, chosen: int | None) -> lis
     ]
 
 
-def _baselines(lanes: int) -> alt.Chart:
-    data = inline([{"top": lane + 1} for lane in range(lanes)])
+def _baselines(y: alt.Y, lanes: int) -> alt.Chart:
+    data = inline({"top": lane + 1} for lane in range(lanes))
     rules: alt.Chart = alt.Chart(data).mark_rule(color=NEUTRAL_COLOUR, opacity=0.35)
-    return rules.encode(y=alt.Y("top:Q"))
+    return rules.encode(y=y)
 
 
 def _time_axis(duration_s: float) -> alt.X:
