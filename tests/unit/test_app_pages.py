@@ -60,7 +60,8 @@ def receive(app: Application, name: str, identifier: str) -> tuple[str, bytes, s
 
 def send_link(page: AppTest, link: str) -> AppTest:
     page.text_input[0].set_value(link)
-    return button(page, "Analyze link").click().run()
+    button(page, "Analyze link").click()
+    return page.run()
 
 
 def button(page: AppTest, label: str) -> Any:
