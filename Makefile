@@ -108,7 +108,7 @@ serve: setup exported ## Serve on 127.0.0.1 until Ctrl-C: gRPC 8001, HTTP 8000, 
 	@$(SERVER_PYTHON) -m server --model-repository $(OUT) $(if $(VARIANT),--variant $(VARIANT))
 
 # The server that runs already, else one of its own, which ends with the app.
-APP := $(BIN)/python -m streamlit run ui/serve.py --server.port $(APP_PORT)
+APP := $(BIN)/python -m ui.serve --server.port $(APP_PORT)
 SERVER_RUNS := $(BIN)/python -c 'from vemoclap_client import EmotionClient as C; C(timeout_s=2).check_ready()'
 
 .PHONY: app

@@ -18,4 +18,4 @@ ENV HOME=/tmp PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=/opt/vemoclap VEMOCLAP_APP_DA
 USER 10001:10001
 EXPOSE 8501
 STOPSIGNAL SIGINT
-CMD ["python", "-m", "streamlit", "run", "ui/serve.py", "--server.address=0.0.0.0"]
+CMD ["python", "-m", "ui.serve", "--server.address=0.0.0.0"]

@@ -60,11 +60,10 @@ def running_app(
         "VEMOCLAP_FETCH_PRIVATE": "1",
         **(settings or {}),
     }
-    command = [sys.executable, "-m", "streamlit", "run", "ui/serve.py"]
     port = app_url.rpartition(":")[2]
     with (folder / "app.log").open("ab") as log:
         process = subprocess.Popen(
-            [*command, f"--server.port={port}"],
+            [sys.executable, "-m", "ui.serve", "--server.port", port],
             cwd=PROJECT,
             env=environment,
             stdout=log,

@@ -134,8 +134,8 @@ def test_the_app_image_runs_the_app_which_finds_the_server(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     (command,) = values(instructions(DOCKER / "app.Dockerfile"), "CMD")
-    *_, script, address = json.loads(command)
-    assert (PROJECT / script).is_file()
+    *_, module, address = json.loads(command)
+    assert (PROJECT / f"{module.replace('.', '/')}.py").is_file()
     assert address == "--server.address=0.0.0.0"
     environment = compose(*COMPOSITIONS["cpu"])["services"]["app"]["environment"]
     for name, value in environment.items():

@@ -1,0 +1,165 @@
+"""What a person does first: gives a clip, watches, gets an answer."""
+
+import re
+import time
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from tests.browser.driving import RunningApp
+from tests.browser.steps import (
+    FRAMES,
+    expect_answer,
+    expect_result_page,
+    start_sample,
+    upload,
+)
+from tests.link_server import serve
+from vemoclap_client import EmotionClient
+
+FIRST_EVIDENCE_S = 3.0
+"""From upload to the first thing seen of the clip."""
+
+
+def test_an_uploaded_clip_is_seen_at_once_and_answered(
+    page: Page, samples: Path, client: EmotionClient
+) -> None:
+    warm = client.classify(samples / "portrait.mp4")
+    page.goto("/")
+    expect(page.get_by_role("heading", name="Upload a video")).to_be_visible()
+    started = time.monotonic()
+    upload(page, samples / "portrait.mp4")
+    expect(page.locator(FRAMES).first).to_be_visible()
+    elapsed_s = time.monotonic() - started
+    print(f"first frame after {elapsed_s:.2f} s")
+    assert elapsed_s < FIRST_EVIDENCE_S
+    expect_answer(page, str(warm.emotion))
+    expect(page.get_by_text("Head: ").first).to_contain_text("zero-shot")
+    expect(page.locator(FRAMES)).to_have_count(16)
+    expect(page.get_by_text("It was the best of times").first).to_be_visible()
+    expect(page.locator("video")).to_have_count(1)
+
+
+def test_evidence_comes_before_the_answer(page: Page, samples: Path) -> None:
+    """What the page says changes as the networks answer; the answer comes last."""
+    page.goto("/")
+    # Written down in the page itself, so that nothing that is seen briefly is missed.
+    page.evaluate(
+        """() => {
+            window.seen = [];
+            const note = (what) => window.seen.includes(what) || window.seen.push(what);
+            new MutationObserver(() => {
+                if (document.querySelector('figure img')) note('frames');
+                if (document.querySelector('.v-face')) note('faces');
+                if (document.querySelector('h2.v-answer')) note('answer');
+            }).observe(document.body, {childList: true, subtree: true});
+        }"""
+    )
+    upload(page, samples / "portrait.mp4")
+    expect_answer(page, "joy")
+    seen = page.evaluate("() => window.seen")
+    assert seen.index("frames") < seen.index("faces") < seen.index("answer"), seen
+
+
+def test_a_sample_is_answered(page: Page) -> None:
+    page.goto("/")
+    expect(page.get_by_role("img", name="Sad words, without a face or sound")).to_be_visible()
+    start_sample(page, "Title cards")
+    expect_answer(page, "sadness")
+    expect(page.get_by_text("the clip has no sound").first).to_be_visible()
+
+
+def test_a_link_is_fetched_and_answered(page: Page, samples: Path) -> None:
+    content = (samples / "title_card.mp4").read_bytes()
+    with serve({"a%20film.mp4": ("video/mp4", content)}) as site:
+        page.goto("/")
+        page.get_by_role("textbox", name=re.compile("Address of a video")).fill(
+            f"{site.address}/a%20film.mp4"
+        )
+        page.get_by_role("button", name="Analyze link").click()
+        expect_answer(page, "sadness")
+    expect(page.get_by_text("from a link")).to_be_visible()
+
+
+@pytest.mark.parametrize(
+    ("link", "said"),
+    [("", "empty"), ("ftp://example.org/clip.mp4", "http"), ("not a link", "http")],
+)
+def test_what_is_no_link_is_said_at_once(page: Page, link: str, said: str) -> None:
+    page.goto("/")
+    page.get_by_role("textbox", name=re.compile("Address of a video")).fill(link)
+    page.get_by_role("button", name="Analyze link").click()
+    expect(page.get_by_role("alert")).to_contain_text(said)
+    expect(page).to_have_url(re.compile(r"/$"))
+
+
+def test_a_link_that_leads_nowhere_says_what_else_can_be_done(page: Page) -> None:
+    with serve({}) as site:
+        page.goto("/")
+        page.get_by_role("textbox", name=re.compile("Address of a video")).fill(
+            f"{site.address}/missing.mp4"
+        )
+        page.get_by_role("button", name="Analyze link").click()
+        expect(page.get_by_role("heading", name="could not be analyzed")).to_be_visible()
+    expect(page.get_by_text("upload").first).to_be_visible()
+    expect(page.get_by_role("link", name="Try another clip")).to_be_visible()
+
+
+def test_a_broken_file_says_what_is_wrong_with_it(page: Page, tmp_path: Path) -> None:
+    broken = tmp_path / "holiday <b>1</b>.mp4"
+    broken.write_bytes(b"this is not a video" * 100)
+    page.goto("/")
+    upload(page, broken)
+    expect(page.get_by_role("heading", name="could not be analyzed")).to_be_visible()
+    expect(page.get_by_role("heading", name="holiday <b>1</b>.mp4")).to_be_visible()
+    expect(page.get_by_text(re.compile("not a video|no known container|no video"))).to_be_visible()
+
+
+def test_work_is_cancelled(page: Page, samples: Path) -> None:
+    page.goto("/")
+    upload(page, samples / "portrait.mp4")
+    page.get_by_role("button", name="Cancel").click()
+    expect(page.get_by_role("heading", name="Cancelled")).to_be_visible()
+    expect(page.get_by_role("button", name="Cancel")).to_have_count(0)
+
+
+def test_a_reload_in_the_middle_finds_the_work_again(page: Page, samples: Path) -> None:
+    page.goto("/")
+    upload(page, samples / "portrait.mp4")
+    expect_result_page(page)
+    expect(page.get_by_role("list", name="Progress")).to_be_visible()
+    page.reload()
+    expect_answer(page, "joy")
+
+
+def test_a_second_tab_shows_the_same_work(page: Page, samples: Path) -> None:
+    page.goto("/")
+    start_sample(page, "Title cards")
+    expect_result_page(page)
+    other = page.context.new_page()
+    other.goto(page.url)
+    expect_answer(other, "sadness")
+    expect_answer(page, "sadness")
+
+
+def test_two_people_at_once_each_get_their_own_answer(
+    browser: Browser, app: RunningApp, samples: Path
+) -> None:
+    people = [browser.new_context(base_url=app.url) for _ in range(2)]
+    pages = [person.new_page() for person in people]
+    clips = {"portrait.mp4": "joy", "title_card.mp4": "sadness"}
+    for tab, clip in zip(pages, clips, strict=True):
+        tab.goto("/")
+        upload(tab, samples / clip)
+    for tab, (clip, emotion) in zip(pages, clips.items(), strict=True):
+        expect_answer(tab, emotion)
+        expect(tab.get_by_role("heading", name=clip)).to_be_visible()
+    for person in people:
+        person.close()
+
+
+def test_an_upload_that_is_too_large_is_refused(page: Page, app: RunningApp) -> None:
+    page.goto("/")
+    # The limit is stated, and the browser itself refuses what is larger.
+    expect(page.get_by_text(re.compile("up to 2 GB each"))).to_be_visible()

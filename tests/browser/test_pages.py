@@ -1,0 +1,139 @@
+"""The other pages, and what holds for every page: phones, keyboards, screen readers, both themes."""
+
+import io
+import re
+import shutil
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page, expect
+
+from tests.browser.driving import RunningApp
+from tests.browser.steps import ANSWER_MS, expect_answer, expect_finished, start_sample, upload
+
+PHONE = {"width": 390, "height": 844}
+PAGES = ("/", "/library", "/compare", "/service", "/about")
+SERIOUS = ("serious", "critical")
+
+
+@pytest.fixture(scope="module")
+def finished(browser: Browser, app: RunningApp) -> Iterator[list[str]]:
+    """Addresses of two finished clips."""
+    context = browser.new_context(base_url=app.url)
+    addresses = []
+    for sample, emotion in {"Portrait": "joy", "Title cards": "sadness"}.items():
+        page = context.new_page()
+        page.goto("/")
+        start_sample(page, sample)
+        expect_answer(page, emotion)
+        expect_finished(page)
+        addresses.append(page.url)
+    context.close()
+    yield addresses
+
+
+def settled(page: Page, path: str) -> None:
+    """Opens a page and waits until it is drawn."""
+    page.goto(path)
+    expect(page.get_by_role("heading", level=1)).to_be_visible()
+    expect(page.get_by_test_id("stStatusWidget")).to_have_count(0)
+
+
+def test_several_files_go_to_the_library(page: Page, samples: Path) -> None:
+    page.goto("/")
+    upload(page, samples / "title_card.mp4", samples / "bunny.mp4")
+    expect(page).to_have_url(re.compile("/library$"))
+    expect(page.get_by_role("heading", name="Library")).to_be_visible()
+
+
+def test_the_servers_folder_is_offered_and_everything_is_exported(
+    page: Page, app: RunningApp, samples: Path, finished: list[str]
+) -> None:
+    shutil.copy(samples / "bunny.mp4", app.folder / "from the folder.mp4")
+    settled(page, "/library")
+    expect(page.get_by_text(re.compile("folder", re.IGNORECASE)).first).to_be_visible()
+    with page.expect_download() as waiting:
+        page.get_by_role("link", name=re.compile("export", re.IGNORECASE)).or_(
+            page.get_by_role("button", name=re.compile("export", re.IGNORECASE))
+        ).first.click()
+    archive = zipfile.ZipFile(io.BytesIO(waiting.value.path().read_bytes()))
+    assert archive.testzip() is None
+    names = archive.namelist()
+    assert any(name.endswith(".json") for name in names)
+    assert any(name.endswith(".csv") for name in names)
+
+
+def test_two_clips_are_compared(page: Page, finished: list[str]) -> None:
+    identifiers = ",".join(address.rpartition("=")[2] for address in finished)
+    settled(page, f"/compare?ids={identifiers}")
+    expect(page.get_by_text("portrait.mp4").first).to_be_visible()
+    expect(page.get_by_text("title_card.mp4").first).to_be_visible()
+    expect(page.get_by_role("heading", name="Over time")).to_be_visible(timeout=ANSWER_MS)
+
+
+def test_the_service_page_shows_every_model(page: Page) -> None:
+    settled(page, "/service")
+    for slot in ("vemoclap", "face_detector", "fusion"):
+        expect(page.get_by_text(slot).first).to_be_attached()
+
+
+def test_what_it_must_not_be_used_for_is_said(page: Page) -> None:
+    settled(page, "/about")
+    expect(page.get_by_text(re.compile("not .*judge|judge", re.IGNORECASE)).first).to_be_visible()
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_a_phone_shows_a_page_without_scrolling_sideways(
+    browser: Browser, app: RunningApp, path: str, finished: list[str]
+) -> None:
+    context = browser.new_context(base_url=app.url, viewport=PHONE)
+    page = context.new_page()
+    settled(page, path)
+    assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
+    context.close()
+
+
+def test_a_phone_shows_a_result_without_scrolling_sideways(
+    browser: Browser, app: RunningApp, finished: list[str]
+) -> None:
+    context = browser.new_context(base_url=app.url, viewport=PHONE)
+    page = context.new_page()
+    settled(page, finished[0])
+    expect_answer(page, "joy")
+    assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
+    context.close()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("path", [*PAGES, "result"])
+def test_no_serious_barrier_is_found(
+    browser: Browser, app: RunningApp, path: str, scheme: str, finished: list[str]
+) -> None:
+    """As axe-core sees it: names, roles, contrast, order of headings."""
+    context = browser.new_context(base_url=app.url, color_scheme=scheme)  # type: ignore[arg-type]
+    page = context.new_page()
+    settled(page, finished[0] if path == "result" else path)
+    if path == "result":
+        expect_answer(page, "joy")
+    found = [
+        f"{violation['id']}: {node['html'][:200]}"
+        for violation in Axe().run(page).response["violations"]
+        if violation["impact"] in SERIOUS
+        for node in violation["nodes"]
+    ]
+    context.close()
+    assert found == []
+
+
+def test_the_keyboard_alone_gets_to_a_result(page: Page) -> None:
+    settled(page, "/")
+    for _ in range(60):
+        page.keyboard.press("Tab")
+        focused = page.evaluate("() => document.activeElement.innerText || ''")
+        if "Analyze “Title cards”" in focused:
+            break
+    page.keyboard.press("Enter")
+    expect_answer(page, "sadness")
