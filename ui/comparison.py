@@ -7,15 +7,16 @@ import altair as alt
 
 from ui.jobs.job import Job
 from ui.palette import EMOTION_COLOURS, NEUTRAL_COLOUR
-from ui.views.feeling import feeling_chart
+from ui.views.feeling import LEFT
 from ui.views.words import percent, signed
-from vemoclap_client.contract import EMOTIONS
+from vemoclap_client.contract import AROUSAL, EMOTIONS, VALENCE
 from vemoclap_client.results import Head
 
 LETTERS = ("A", "B")
 OPACITIES = (1.0, 0.55)
 BAR_PX = 17
 GAP_PX = 18
+EDGES = {"top": "excited", "bottom": "calm", "left": "unpleasant", "right": "pleasant"}
 Result = Mapping[str, Any]
 
 
@@ -86,32 +87,39 @@ def paired_bars(one: Result, other: Result) -> alt.LayerChart:
     return chart
 
 
-def joint_feeling(results: Mapping[str, Result]) -> alt.LayerChart:
-    """The clips in the plane of valence and arousal, each ring with its letter.
+def joint_feeling_html(results: Mapping[str, Result]) -> str:
+    """The plane of valence and arousal with each clip as a ring that has its letter.
 
     Args:
-        results: letter -> result, of those in which an emotion stands out; one at least.
+        results: letter -> result, of those in which an emotion stands out.
     """
-    first, *rest = results.values()
-    rings = [_ring(result) for result in rest]
-    names = [_letter(letter, result) for letter, result in results.items()]
-    return cast(alt.LayerChart, alt.layer(feeling_chart(first), *rings, *names))
+    dots = "".join(_dot(emotion) for emotion in EMOTIONS)
+    rings = "".join(_ring(letter, result) for letter, result in results.items())
+    edges = "".join(f'<span class="v-edge v-{side}">{word}</span>' for side, word in EDGES.items())
+    label = f"Both clips’ places. {joint_feeling_sentence(results)}"
+    return f'<div class="v-plane" role="img" aria-label="{label}">{edges}{dots}{rings}</div>'
 
 
-def _ring(result: Result) -> Any:
+def _dot(emotion: str) -> str:
+    place = _at(VALENCE[emotion][0], AROUSAL[emotion][0])
+    side = " v-before" if emotion == LEFT else ""
+    return (
+        f'<span class="v-dot{side}" style="{place};background:{EMOTION_COLOURS[emotion]}">'
+        f"<span>{emotion}</span></span>"
+    )
+
+
+def _ring(letter: str, result: Result) -> str:
+    place = _at(result["valence"], result["arousal"])
     colour = EMOTION_COLOURS[result["emotion"]]
-    return _at(result).mark_point(size=320, strokeWidth=4, color=colour, opacity=1)
+    return (
+        f'<span class="v-ring" style="{place};border-color:{colour};display:grid;'
+        f'place-items:center;font-weight:700;font-size:.8rem">{letter}</span>'
+    )
 
 
-def _letter(letter: str, result: Result) -> Any:
-    text = _at(result).mark_text(fontSize=15, fontWeight="bold", color=NEUTRAL_COLOUR, dy=-20)
-    return text.encode(text=alt.value(letter))
-
-
-def _at(result: Result) -> Any:
-    place = {"valence": result["valence"], "arousal": result["arousal"]}
-    data: Any = {"values": [place]}
-    return alt.Chart(data).encode(x="valence:Q", y="arousal:Q")
+def _at(valence: float, arousal: float) -> str:
+    return f"left:{50 + 50 * valence:.2f}%;top:{50 - 50 * arousal:.2f}%"
 
 
 def joint_feeling_sentence(results: Mapping[str, Result]) -> str:

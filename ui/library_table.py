@@ -83,7 +83,7 @@ def _show_table(jobs: Sequence[Job]) -> list[str]:
         on_select="rerun",
         selection_mode="multi-row",
         hide_index=True,
-        column_order=TABLE_COLUMNS,
+        column_order=_columns(jobs),
         column_config=_column_config(),
         row_height=ROW_HEIGHT_PX,
         height=HEADER_HEIGHT_PX + ROW_HEIGHT_PX * min(len(jobs), MOST_ROWS_SEEN),
@@ -113,6 +113,12 @@ def _to_table(jobs: Sequence[Job]) -> dict[str, list[Any]]:
     return {column: [row[column] for row in rows] for column in TABLE_COLUMNS}
 
 
+def _columns(jobs: Sequence[Job]) -> list[str]:
+    """Which columns are shown: progress only while there is any."""
+    works = any(not job.state.is_over for job in jobs)
+    return [column for column in TABLE_COLUMNS if works or column != "progress"]
+
+
 def _picture(job: Job) -> str | None:
     decoded = job.result is not None or "frame_times_s" in job.evidence
     return media_url(thumbnail_route(job.id)) if decoded else None
@@ -123,12 +129,12 @@ def _column_config() -> dict[str, Any]:
     return {
         "picture": st.column_config.ImageColumn("Picture", width=70),
         "name": st.column_config.TextColumn("Name", width="medium", pinned=True),
-        "state": st.column_config.TextColumn("State", width="small"),
+        "state": st.column_config.TextColumn("State", width=110),
         "progress": st.column_config.ProgressColumn(
             "Progress", format="percent", min_value=0, max_value=1, width="small"
         ),
         "emotion": st.column_config.TextColumn("Emotion", width=120),
-        "probability": number("Probability", format="%.0f %%", width="small"),
+        "probability": number("Probability", format="%.0f %%", width=100),
         "valence": number("Valence", format="%+.2f", help="How pleasant, -1 to 1", width="small"),
         "arousal": number("Arousal", format="%+.2f", help="How excited, -1 to 1", width="small"),
         "duration_s": number("Length (s)", format="%.1f", width="small"),

@@ -70,10 +70,7 @@ def model_rows(
         rows.append(
             {
                 "model": model.name,
-                "purpose": model.purpose,
                 "state": model.readiness.value,
-                "backend": model.backend or None,
-                "version": model.version or None,
                 "waiting": metrics.pending.get(model.name) if metrics and is_ready else None,
                 "requests": done.work.requests if is_ready else None,
                 "failures": done.work.failures if is_ready else None,
@@ -81,6 +78,9 @@ def model_rows(
                 "queue_ms": done.queue_ms if is_step else None,
                 "compute_ms": done.compute_ms if is_step else None,
                 "request_ms": done.request_ms,
+                "backend": model.backend or None,
+                "version": model.version or None,
+                "purpose": model.purpose,
             }
         )
     return rows

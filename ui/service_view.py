@@ -10,6 +10,7 @@ from ui.application import Application, application
 from ui.jobs.job import State
 from ui.markdown import plain
 from ui.service import (
+    BYTES_PER_GB,
     WHOLE,
     Headline,
     advice,
@@ -18,7 +19,6 @@ from ui.service import (
     gpu_text,
     headline,
     joined,
-    memory_text,
     model_rows,
     status,
 )
@@ -28,7 +28,7 @@ from ui.triton_state import ServerState, poll
 
 HISTORY = "service-history"
 RECENT_S = 60.0
-RECENT, TOTAL = "The last minute", "Since the models were loaded"
+RECENT, TOTAL = "Last minute", "Since loaded"
 ROW_HEIGHT_PX = 35
 NOT_KNOWN = "–"
 
@@ -103,7 +103,7 @@ def _metric(
     label: str, value: str, chart: list[float] | None = None, note: str | None = None
 ) -> None:
     st.metric(
-        label, value, chart_data=chart or None, help=note, border=True, width=180, height="stretch"
+        label, value, chart_data=chart or None, help=note, border=True, width=162, height="stretch"
     )
 
 
@@ -161,10 +161,13 @@ def _show_machine(metrics: Metrics | None) -> None:
     st.header("Machine")
     with st.container(horizontal=True):
         if metrics.cpu_utilization is not None:
-            _metric("Processors", f"{metrics.cpu_utilization:.0%} busy")
+            _metric("Processors busy", f"{metrics.cpu_utilization:.0%}")
         if metrics.memory_used_bytes is not None and metrics.memory_total_bytes is not None:
-            used, total = metrics.memory_used_bytes, metrics.memory_total_bytes
-            st.metric("Memory", memory_text(used, total), border=True, width=280)
+            used_gb, total_gb = (
+                size / BYTES_PER_GB
+                for size in (metrics.memory_used_bytes, metrics.memory_total_bytes)
+            )
+            _metric(f"GB of {total_gb:.1f} in use", f"{used_gb:.1f}")
     for gpu in metrics.gpus:
         st.markdown(gpu_text(gpu))
     if not metrics.gpus:

@@ -11,7 +11,7 @@ from ui.comparison import (
     choose,
     difference_sentence,
     differences,
-    joint_feeling,
+    joint_feeling_html,
     joint_feeling_sentence,
     on_the_same_axis,
     paired_bars,
@@ -26,6 +26,7 @@ from ui.views.style import STYLE
 from ui.views.timeline import timeline_chart, timeline_summary
 
 THUMBNAIL_PX = 320
+PLANE_PX = 440
 
 
 def show_page() -> None:
@@ -124,9 +125,8 @@ def _show_feeling(results: Mapping[str, Mapping[str, Any]]) -> None:
     for letter in results.keys() - placed.keys():
         st.markdown(f"No emotion stands out in clip {letter}, so it has no place here.")
     if placed:
-        sentence = joint_feeling_sentence(placed)
-        st.altair_chart(joint_feeling(placed), alt=f"Both clips' places. {sentence}", width=520)
-        st.caption(sentence)
+        st.html(joint_feeling_html(placed), width=PLANE_PX)
+        st.caption(joint_feeling_sentence(placed))
 
 
 st.set_page_config(page_title="VEMOCLAP: compare", layout="wide")

@@ -1,0 +1,284 @@
+"""The library, its export, the comparison and the service page without a server."""
+
+import csv
+import io
+import json
+import os
+import zipfile
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from starlette.applications import Starlette
+from starlette.testclient import TestClient
+
+from tests.unit.app_fixture import (
+    done_job,
+    failed_job,
+    make_result,
+    open_page,
+    waiting_job,
+    working_job,
+)
+from ui.application import Application
+from ui.comparison import choose, difference_sentence, differences, on_the_same_axis, paired_bars
+from ui.jobs.job import Job, Source, SourceKind, State
+from ui.library import NO_EMOTION, Filters, folder_clips, progress, to_row, unique_names
+from ui.library_adding import not_here_yet
+from ui.library_export import TABLE, UniqueNames, export_route, export_url, safe_name, stream_zip
+from ui.library_table import possible
+from vemoclap_client.contract import EMOTIONS
+
+
+def even_job(app: Application) -> Job:
+    job = done_job(app.store, "even.mp4")
+    result = {**(job.result or {}), "emotion": None}
+    return app.store.change(job.id, lambda job: replace(job, result=result))
+
+
+def exported(app: Application, identifiers: list[str]) -> zipfile.ZipFile:
+    client = TestClient(Starlette(routes=[export_route(lambda: app)]))
+    response = client.get(export_url(identifiers))
+    assert response.status_code == 200
+    assert response.headers["content-type"] == "application/zip"
+    assert response.headers["content-disposition"].endswith('.zip"')
+    return zipfile.ZipFile(io.BytesIO(response.content))
+
+
+def test_rows_say_what_is_known(app: Application) -> None:
+    done = to_row(done_job(app.store))
+    assert (done["emotion"], done["probability"], done["duration_s"]) == ("joy", 0.75, 12.0)
+    assert done["head"].startswith("zero-shot")
+    working = to_row(working_job(app.store))
+    assert (working["state"], working["duration_s"], working["emotion"]) == ("working", 8.0, None)
+    even = to_row(even_job(app))
+    assert (even["emotion"], even["probability"], even["valence"]) == (NO_EMOTION, None, None)
+    assert "is not a video" in to_row(failed_job(app.store))["problem"]
+
+
+def test_progress_is_told_while_there_is_any(app: Application) -> None:
+    assert progress(waiting_job(app.store)) == 0
+    assert 0 < (progress(working_job(app.store)) or 0) < 1
+    assert progress(done_job(app.store)) is None
+    assert progress(failed_job(app.store)) is None
+
+
+def test_filters_by_name_state_and_emotion(app: Application) -> None:
+    joy, fear = done_job(app.store, "One.mp4"), done_job(app.store, "two.mp4", "fear")
+    failed, even = failed_job(app.store), even_job(app)
+    jobs = [joy, fear, failed, even]
+    assert list(filter(Filters().passes, jobs)) == jobs
+    assert list(filter(Filters(name=" ONE").passes, jobs)) == [joy]
+    assert list(filter(Filters(states=[State.FAILED]).passes, jobs)) == [failed]
+    assert list(filter(Filters(emotions=["fear", NO_EMOTION]).passes, jobs)) == [fear, even]
+
+
+def test_clips_of_one_name_are_told_apart(app: Application) -> None:
+    first, second = done_job(app.store, "a.mp4"), done_job(app.store, "a.mp4")
+    assert unique_names([second, first]) == {first.id: "a.mp4", second.id: "a.mp4 (2)"}
+
+
+def test_a_folder_is_listed_to_its_bottom_and_not_beyond(tmp_path: Path) -> None:
+    outside = tmp_path / "outside.mp4"
+    outside.touch()
+    root = tmp_path / "root"
+    (root / "deep" / "er").mkdir(parents=True)
+    for name in ("b.MP4", "deep/er/a.mkv", "notes.txt", ".hidden.mp4"):
+        (root / name).touch()
+    (root / "folder.mp4").mkdir()
+    (root / "out.mp4").symlink_to(outside)
+    (root / "broken.mp4").symlink_to(root / "nothing")
+    (root / "loop").symlink_to(root)
+    os.mkfifo(root / "pipe.mp4")
+    found = folder_clips(root)
+    assert [str(path) for path in found.paths] == ["b.MP4", "deep/er/a.mkv"]
+    assert found.is_complete
+    assert not folder_clips(root, most=1).is_complete
+    assert not folder_clips(root, most_entries=1).is_complete
+
+
+@pytest.mark.parametrize("name", ["missing", "a file"])
+def test_a_folder_that_is_none_is_an_error(tmp_path: Path, name: str) -> None:
+    (tmp_path / "a file").touch()
+    with pytest.raises(OSError, match=r"."):
+        folder_clips(tmp_path / name)
+
+
+def test_clips_that_the_library_has_are_not_added_again(app: Application, tmp_path: Path) -> None:
+    for name in ("done.mp4", "failed.mp4", "new.mp4"):
+        (tmp_path / name).touch()
+    sources = {
+        name: Source(SourceKind.FOLDER, str((tmp_path / name).resolve()))
+        for name in ("done.mp4", "failed.mp4")
+    }
+    jobs = [
+        done_job(app.store, source=sources["done.mp4"]),
+        failed_job(app.store, source=sources["failed.mp4"]),
+    ]
+    assert not_here_yet(tmp_path, folder_clips(tmp_path), jobs) == ["failed.mp4", "new.mp4"]
+
+
+def test_an_export_has_every_document_and_a_table(app: Application) -> None:
+    done, failed = done_job(app.store, "a/../b?.mp4"), failed_job(app.store, "=1+1")
+    archive = exported(app, [])
+    assert archive.testzip() is None
+    assert set(archive.namelist()) == {TABLE, "a_.._b.json", "a_.._b.timeline.json"}
+    assert json.loads(archive.read("a_.._b.json")) == done.result
+    assert json.loads(archive.read("a_.._b.timeline.json")) == done.timeline
+    rows = list(csv.DictReader(io.StringIO(archive.read(TABLE).decode())))
+    by_state = {row["state"]: row for row in rows}
+    assert by_state["done"]["file"] == "a_.._b.json"
+    assert sum(float(by_state["done"][emotion]) for emotion in EMOTIONS) == pytest.approx(1)
+    assert by_state["failed"]["name"] == "'=1+1"
+    assert failed.failure and failed.failure.message.lstrip("=") in by_state["failed"]["problem"]
+
+
+def test_an_export_of_some_leaves_out_the_others(app: Application) -> None:
+    chosen = done_job(app.store, "chosen.mp4")
+    done_job(app.store, "other.mp4")
+    names = exported(app, [chosen.id, "gone"]).namelist()
+    assert names == ["chosen.json", "chosen.timeline.json", TABLE]
+
+
+@pytest.mark.parametrize("asked", ["?ids=gone", "?ids=../../etc", ""])
+def test_an_export_of_nothing_is_not_found(app: Application, asked: str) -> None:
+    client = TestClient(Starlette(routes=[export_route(lambda: app)]))
+    assert client.get(export_url([]) + asked).status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("name", "safe"),
+    [
+        ("clip.mp4", "clip"),
+        ("../../etc/passwd.mp4", "etc_passwd"),
+        ("C:\\con.mp4", "C_con"),
+        ("CON.mp4", "clip_CON"),
+        ("...", "clip"),
+        ("Ein schöner Tag.mp4", "Ein schöner Tag"),
+        ("x" * 300, "x" * 80),
+    ],
+)
+def test_file_names_are_safe(name: str, safe: str) -> None:
+    assert safe_name(name) == safe
+
+
+def test_file_names_differ_also_where_case_does_not_count() -> None:
+    names = UniqueNames()
+    assert [names.take(name) for name in ("a.mp4", "A.mov", "a-2.mp4", "clips.mp4")] == [
+        "a",
+        "A-2",
+        "a-2-2",
+        "clips-2",
+    ]
+
+
+def test_a_zip_is_sent_piece_by_piece() -> None:
+    taken = []
+
+    def files() -> "list[tuple[str, str]]":
+        for number in range(3):
+            taken.append(number)
+            yield f"{number}.json", "x" * 1000
+
+    pieces = stream_zip(files())
+    next(pieces)
+    assert taken == [0]
+
+
+def test_what_can_be_done_depends_on_the_choice(app: Application) -> None:
+    done, other, waiting = done_job(app.store), done_job(app.store), waiting_job(app.store)
+    assert possible([]) == possible([]).__class__(False, False, False, False)
+    assert possible([done]).open and not possible([done]).compare
+    assert possible([done, other]).compare and not possible([done, other]).cancel
+    assert possible([done, waiting]).cancel and not possible([done, waiting]).compare
+
+
+def test_an_empty_library_says_how_to_begin(app: Application) -> None:
+    page = open_page("library")
+    assert not page.exception
+    assert "no clips yet" in page.info[-1].value
+    assert any("VEMOCLAP_APP_FOLDER" in text.value for text in page.markdown)
+
+
+def test_clips_are_chosen_by_name_and_deleted_after_a_question(app: Application) -> None:
+    keep, gone = done_job(app.store, "keep.mp4"), done_job(app.store, "gone.mp4")
+    page = open_page("library")
+    assert not page.exception
+    chooser = next(box for box in page.multiselect if box.key == "library-named")
+    chooser.select(gone.id).run()
+    assert any(caption.value == "1 clip chosen" for caption in page.caption)
+    page.button("library-delete").click().run()
+    assert not page.exception
+    assert [job.id for job in app.store.list()] == [keep.id]
+
+
+def test_a_waiting_clip_is_cancelled(app: Application) -> None:
+    job = waiting_job(app.store)
+    page = open_page("library")
+    next(box for box in page.multiselect if box.key == "library-named").select(job.id).run()
+    next(button for button in page.button if button.label == "Cancel").click().run()
+    assert not page.exception
+    assert app.store.get(job.id).state is State.CANCELLED
+
+
+def test_comparison_takes_what_is_asked_and_fills_up(app: Application) -> None:
+    jobs = [done_job(app.store, f"{number}.mp4") for number in range(3)]
+    one, two, three = (job.id for job in jobs)
+    assert choose(f"{three},{one}", jobs) == ([three, one], [])
+    assert choose(three, jobs) == ([three, one], [])
+    assert choose(f"{two},{two}", jobs) == ([two, one], [])
+    assert choose("gone,", jobs) == ([one, two], ["gone"])
+
+
+def test_different_heads_and_profiles_are_not_comparable() -> None:
+    one = make_result("a.mp4", "joy").to_dict()
+    other = {**one, "profile": "paper", "head": {"kind": "attention", "trained_on": "Ekman-6"}}
+    assert differences(one, one) == []
+    told = " ".join(differences(one, other))
+    assert "Ekman-6" in told and "paper" in told
+
+
+def test_the_largest_difference_is_told() -> None:
+    joy, fear = (make_result("a.mp4", name).to_dict() for name in ("joy", "fear"))
+    assert difference_sentence(joy, fear) == "They differ most in fear: A 5 %, B 75 %."
+    assert difference_sentence(joy, joy) == "The two clips have the same probabilities."
+
+
+def test_paired_bars_share_a_scale_and_name_each_clip() -> None:
+    joy, fear = (make_result("a.mp4", name).to_dict() for name in ("joy", "fear"))
+    chart = json.dumps(paired_bars(joy, fear).to_dict())
+    assert "A  75 %" in chart and "B  75 %" in chart and '"domain": [0, 1.12]' in chart
+
+
+def test_a_second_is_as_long_in_both_timelines() -> None:
+    joint = on_the_same_axis([{"duration_s": 5.0, "windows": []}, {"duration_s": 9.0}])
+    assert [timeline["duration_s"] for timeline in joint] == [9.0, 9.0]
+
+
+def test_the_compare_page_shows_both(app: Application) -> None:
+    one, other = done_job(app.store, "one.mp4"), done_job(app.store, "two.mp4", "fear")
+    page = open_page("compare", ids=f"{one.id},{other.id}")
+    assert not page.exception
+    assert [box.value for box in page.selectbox] == [one.id, other.id]
+    assert any("differ most in" in caption.value for caption in page.caption)
+    assert not page.warning
+
+
+def test_the_compare_page_without_two_results_says_so(app: Application) -> None:
+    done_job(app.store)
+    page = open_page("compare")
+    assert not page.exception
+    assert "Two clips with a result are needed" in page.info[0].value
+
+
+def test_the_service_page_of_a_dead_server_says_what_to_do(app: Application) -> None:
+    failed_job(app.store)
+    page = open_page("service")
+    assert not page.exception
+    assert "does not answer" in page.error[0].value
+    assert any("make serve" in text.value for text in page.markdown)
+    metrics = {metric.label: metric.value for metric in page.metric}
+    assert metrics["Failed"] == "1"
+    next(button for button in page.button if button.label == "Send a test clip").click().run()
+    assert not page.exception
+    assert "was not classified" in page.error[-1].value
