@@ -1,4 +1,4 @@
-"""The other pages, and what holds for every page: phones, keyboards, screen readers, both themes."""
+"""The other pages, and what holds for every page: phones, keyboards, screen readers, themes."""
 
 import io
 import re
