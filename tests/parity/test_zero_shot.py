@@ -120,6 +120,11 @@ def test_padding_does_not_count() -> None:
     np.testing.assert_array_equal(answer(inputs)["PROBABILITIES"], expected)
 
 
+def test_the_head_pays_no_attention() -> None:
+    np.testing.assert_array_equal(answer(with_faces("happy", 3))["ATTENTION"], np.zeros((1, 3, 16)))
+    assert answer(nothing(3))["ATTENTION"].shape == (3, 3, 16)
+
+
 def test_the_head_names_itself_once_per_clip() -> None:
     names = answer(nothing(3))["HEAD"]
     assert names.shape == (3, 1)

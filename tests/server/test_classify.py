@@ -67,6 +67,20 @@ def test_the_result_is_what_its_published_schema_says(portrait: EmotionResult) -
     schemas.check(portrait.to_dict(), "result")
 
 
+def test_where_the_head_looked_is_told_on_request(
+    server: Launched, client: EmotionClient, portrait: EmotionResult, samples: Path
+) -> None:
+    async def classify() -> EmotionResult:
+        async with AsyncEmotionClient(server.url) as one:
+            return await one.classify(samples / "title_card.mp4", attention=True)
+
+    asked = client.classify(samples / "title_card.mp4", attention=True)
+    assert portrait.attention is None, "nobody asked"
+    # The zero-shot head does not attend.
+    assert asked.attention == asyncio.run(classify()).attention == {}
+    schemas.check(asked.to_dict(), "result")
+
+
 def test_a_sad_title_card_is_sad_and_everything_else_is_absent(
     client: EmotionClient, samples: Path
 ) -> None:

@@ -11,19 +11,23 @@ import tritonclient.grpc as triton
 from numpy.typing import NDArray
 from tritonclient.utils import InferenceServerException
 
+from tests import schemas
 from tests.launching import PAPER_RANDOM, SERVER_PYTHON, Launched, launched
 from tests.requiring import require
 from vemoclap_client import decode
 from vemoclap_client.client import read_result
 from vemoclap_client.contract import (
     ANALYSIS,
+    ATTENTION,
     AUDIO,
     CONTRIBUTIONS,
     ENSEMBLE,
     FEATURES,
     FRAMES,
     LENGTHS,
+    MODALITIES,
     PROBABILITIES,
+    SEQUENCES,
 )
 from vemoclap_client.printing import format_result
 
@@ -58,7 +62,7 @@ def ask(
 def answer(paper: Launched, samples: Path) -> triton.InferResult:
     """Everything that the ensemble answers to a clip with a face, speech and a caption."""
     clip = decode(samples / "portrait.mp4")
-    outputs = [PROBABILITIES, CONTRIBUTIONS, ANALYSIS, LENGTHS, *FEATURES.values()]
+    outputs = [PROBABILITIES, CONTRIBUTIONS, ATTENTION, ANALYSIS, LENGTHS, *FEATURES.values()]
     return ask(paper, ENSEMBLE, outputs, **{FRAMES: clip.frames, AUDIO: clip.audio})
 
 
@@ -76,10 +80,28 @@ def test_the_features_have_the_papers_widths(answer: triton.InferResult) -> None
 def test_the_head_answers_from_these_features(answer: triton.InferResult) -> None:
     session = onnxruntime.InferenceSession(PAPER_RANDOM / "fusion" / "1" / "model.onnx")
     inputs = {name: answer.as_numpy(name) for name in (*FEATURES.values(), LENGTHS)}
-    probabilities, contributions = session.run([PROBABILITIES, CONTRIBUTIONS], inputs)
+    probabilities, contributions, attention = session.run(
+        [PROBABILITIES, CONTRIBUTIONS, ATTENTION], inputs
+    )
     np.testing.assert_allclose(answer.as_numpy(PROBABILITIES), probabilities, atol=1e-5)
     np.testing.assert_allclose(answer.as_numpy(CONTRIBUTIONS), contributions, atol=1e-5)
+    np.testing.assert_allclose(answer.as_numpy(ATTENTION), attention, atol=1e-5)
     assert np.ptp(probabilities) > 0.01
+
+
+def test_the_attention_is_told_by_moments_of_the_clip(
+    answer: triton.InferResult, samples: Path
+) -> None:
+    clip = decode(samples / "portrait.mp4")
+    result = read_result("portrait.mp4", clip, 0.0, answer, 0.0)
+    schemas.check(result.to_dict(), "result")
+    lengths = dict(zip(MODALITIES, answer.as_numpy(LENGTHS)[0].tolist(), strict=True))
+    present = {name: lengths[name] for name in SEQUENCES if lengths[name]}
+    assert result.attention is not None
+    assert {name: len(moments) for name, moments in result.attention.items()} == present
+    starts = [(moment.start_s, moment.end_s) for moment in result.attention["audio"]]
+    assert starts[:2] == [(0.0, 3.0), (1.5, 4.5)]
+    assert all(end <= clip.duration_s + 0.1 for _, end in starts)
 
 
 def test_random_weights_never_pass_for_a_result(answer: triton.InferResult, samples: Path) -> None:

@@ -94,11 +94,19 @@ def test_the_trained_head_is_served_and_named(
     video = data / "joy" / "0.mp4"
     with launched(tmp_path, ["--model-repository", repository]) as running:
         capsys.readouterr()
-        assert vemoclap(["classify", str(video), "--url", running.url, "--json", str(result)]) == 0
+        command = ["classify", str(video), "--attention", "--json", str(result)]
+        assert vemoclap([*command, "--url", running.url]) == 0
     manifest = Store(out / "features").sha256[:12]
     trained_on = f"colours (manifest {manifest}, {checkpoint.today()})"
-    assert f"attention (trained on {trained_on})" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert f"attention (trained on {trained_on})" in printed
+    assert "Where the head looked most" in printed
     document = json.loads(result.read_text())
+    # No face, and a second of sound is too short for a window.
+    assert list(document["attention"]) == ["image"]
+    moments = document["attention"]["image"]
+    assert [moment["start_s"] for moment in moments] == document["frame_times_s"]
+    assert sum(moment["weight"] for moment in moments) == pytest.approx(1, abs=1e-4)
     assert document["head"] == {"kind": "attention", "trained_on": trained_on}
     assert document["profile"] == "embedded"
     learned = {emotion: document["probabilities"][emotion] for emotion in COLOURS}
