@@ -47,7 +47,8 @@ from vemoclap_client.errors import (
 from vemoclap_client.fetching import Fetched, FetchLimits, FetchProgress
 from vemoclap_client.stretches import check_lengths
 
-NOTICED_S = 0.5
+NOTICED_S = 2.0
+"""Half a second is what it takes on an idle machine; tests share theirs."""
 LINK = "https://videos.example/watch?v=1"
 
 
