@@ -142,16 +142,16 @@ def _column_config() -> dict[str, Any]:
     return {
         "model": text("Model", pinned=True),
         "purpose": text("What it does"),
-        "state": text("State"),
-        "backend": text("Backend"),
+        "state": text("State", width=140),
+        "backend": text("Backend", width=110),
         "version": text("Version", width="small"),
         "waiting": number("Waiting", width="small"),
         "requests": number("Requests", width="small"),
         "failures": number("Failed", width="small"),
         "batch": number("Batch", format="%.1f", width="small"),
-        "queue_ms": number("Queue (ms)", format="%.1f", width="small"),
-        "compute_ms": number("Work (ms)", format="%.1f", width="small"),
-        "request_ms": number("Total (ms)", format="%.1f", width="small"),
+        "queue_ms": number("Queue (ms)", format="%.1f", width=95),
+        "compute_ms": number("Work (ms)", format="%.1f", width=95),
+        "request_ms": number("Total (ms)", format="%.1f", width=95),
     }
 
 

@@ -1,0 +1,107 @@
+"""The service page's numbers on a real server: they are those of the requests that were made."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.launching import Launched
+from ui.service import advice, headline, model_rows, status
+from ui.slots import SLOTS
+from ui.triton_activity import History
+from ui.triton_metrics import fetch_metrics
+from ui.triton_state import Readiness, ServerState, poll
+from ui.triton_trial import try_out
+from vemoclap_client import EmotionClient
+from vemoclap_client.contract import ENSEMBLE
+
+DEADLINE_S = 10.0
+
+
+def eventually(server: Launched, holds: Callable[[ServerState], bool]) -> ServerState:
+    """A state of which that holds: Triton counts a request shortly after it has answered."""
+    deadline = time.monotonic() + DEADLINE_S
+    while True:
+        state = poll(server.url, timeout_s=DEADLINE_S)
+        if holds(state) or time.monotonic() > deadline:
+            return state
+
+
+def settled(server: Launched, before: ServerState, requests: int) -> ServerState:
+    """The state after so many more requests to the ensemble."""
+    wanted = before.counters[ENSEMBLE].requests + requests
+    return eventually(server, lambda state: state.counters[ENSEMBLE].requests >= wanted)
+
+
+def metrics_url(server: Launched) -> str:
+    return f"http://{server.ready['host']}:{server.ready['metrics_port']}/metrics"
+
+
+def test_a_ready_server_is_told_with_its_models(server: Launched) -> None:
+    state = poll(server.url, timeout_s=DEADLINE_S)
+    assert state.trouble is None
+    assert state.can_classify
+    assert state.not_ready == []
+    assert "is ready" in status(state, server.url)
+    assert advice(state) == []
+    found = {model.name: model for model in state.models}
+    assert set(found) == set(SLOTS)
+    assert (found["fusion"].backend, found["fusion"].version) == ("onnxruntime", "1")
+    assert (found[ENSEMBLE].backend, found["face_analyzer"].backend) == ("ensemble", "python")
+    left_out = {name for name, model in found.items() if model.readiness is Readiness.LEFT_OUT}
+    assert left_out == {name for name, slot in SLOTS.items() if slot.is_optional}
+    assert poll(server.url, state, DEADLINE_S).models == state.models
+
+
+def test_counts_are_those_of_the_requests_made(
+    server: Launched, client: EmotionClient, samples: Path
+) -> None:
+    history = History()
+    history.add(poll(server.url, timeout_s=DEADLINE_S))
+    before = history.latest
+    assert before is not None
+    for _ in range(2):
+        client.classify(samples / "title_card.mp4")
+    history.add(settled(server, before, requests=2))
+    activity = history.recent(600)
+    for name in (ENSEMBLE, "frame_preprocessor", "image_encoder", "face_analyzer", "fusion"):
+        assert activity[name].work.requests == 2, name
+        assert activity[name].work.failures == 0
+    assert activity["face_detector"].work.rows == 32
+    assert activity["face_detector"].batch == pytest.approx(16)
+    whole, step = activity[ENSEMBLE], activity["face_analyzer"]
+    assert whole.request_ms and step.request_ms and step.queue_ms is not None and step.compute_ms
+    assert step.queue_ms + step.compute_ms <= step.request_ms * 1.01
+    assert step.request_ms < whole.request_ms
+    assert whole.seconds and whole.per_minute == pytest.approx(120 / whole.seconds)
+    assert history.total()[ENSEMBLE].work.requests >= 2
+
+
+def test_metrics_agree_with_the_statistics(server: Launched) -> None:
+    metrics = fetch_metrics(metrics_url(server), DEADLINE_S)
+    state = poll(server.url, timeout_s=DEADLINE_S)
+    assert set(metrics.pending) == set(state.counters)
+    assert set(metrics.pending.values()) == {0}
+    assert metrics.memory_used_bytes and metrics.memory_total_bytes
+    assert metrics.memory_used_bytes < metrics.memory_total_bytes
+    history = History()
+    history.add(state)
+    assert headline(history.total(), metrics).waiting == 0
+    rows = {row["model"]: row for row in model_rows(state, history.total(), metrics)}
+    assert rows["fusion"]["waiting"] == 0
+    assert rows["captioner"]["waiting"] is None
+
+
+def test_a_test_clip_goes_through_every_step_and_names_the_head(server: Launched) -> None:
+    before = poll(server.url, timeout_s=DEADLINE_S)
+    trial = try_out(server.url)
+    assert (trial.profile, trial.head.kind, trial.head.trained_on) == (
+        "embedded",
+        "zero-shot",
+        None,
+    )
+    assert trial.took_ms > 0
+    after = settled(server, before, requests=1)
+    for name in ("screen_reader", "speech_recognizer", "audio_analyzer", "answer_writer"):
+        assert after.counters[name].requests == before.counters[name].requests + 1, name
