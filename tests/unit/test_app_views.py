@@ -182,6 +182,11 @@ def test_the_clip_has_its_place_between_the_emotions() -> None:
     assert html.attributes[0]["aria-label"] == feeling.feeling_sentence(RESULT)
 
 
+def test_an_even_clip_is_not_said_to_feel_like_anything() -> None:
+    even = replace(make_result("clip.mp4", "joy"), probabilities=EVEN).to_dict()
+    assert feeling.feeling_sentence(even).startswith("Nothing speaks for any emotion")
+
+
 def test_frames_have_boxes_times_and_words_for_those_who_do_not_see_them() -> None:
     html = Tags(frames.frames_html("abc", range(16), RESULT))
     images = [a for a in html.attributes if "alt" in a]
@@ -198,6 +203,8 @@ def test_frames_are_shown_before_anything_is_known_of_them() -> None:
     html = Tags(frames.frames_html("abc", [0], {}))
     assert html.names.count("img") == 1
     assert frames.frames_sentence({}) == ""
+    assert frames.frames_sentence({"faces": []}) == "No faces in 16 frames."
+    assert frames.frames_sentence(RESULT).startswith("1 face and 1 line of text in 16 frames.")
 
 
 def test_a_transcript_has_times_a_language_and_its_translation() -> None:
@@ -227,6 +234,8 @@ def test_stages_say_how_far_they_are() -> None:
     assert "Fetching the video42 %4.2 of 10.0 MB" in html.text
     assert "nothing therethe file has no sound track" in html.text
     assert html.names.count("li") == len(STAGES)
+    assert "speech" not in progress.unfinished(stages)
+    assert "fetch" in progress.unfinished(stages)
 
 
 def test_strange_text_stays_text(tmp_path: Path) -> None:

@@ -40,6 +40,8 @@ def feeling_html(result: Mapping[str, Any], windows: Sequence[Mapping[str, Any]]
 
 def feeling_sentence(result: Mapping[str, Any]) -> str:
     """The same in words."""
+    if result["emotion"] is None:
+        return "Nothing speaks for any emotion: the ring is where all six would be in balance."
     valence, arousal = result["valence"], result["arousal"]
     pleasant = _degree(valence, "pleasant", "unpleasant")
     excited = _degree(arousal, "excited", "calm")

@@ -27,7 +27,12 @@ def frames_sentence(known: Mapping[str, Any]) -> str:
         parts.append(_count(len(known["faces"]), "face"))
     if known.get("screen_text"):
         parts.append(_count(len(known["screen_text"]["lines"]), "line") + " of text")
-    return f"{' and '.join(parts)} in 16 frames." if parts else ""
+    if not parts:
+        return ""
+    sentence = f"{' and '.join(parts)} in 16 frames."
+    if known.get("faces") or known.get("screen_text"):
+        sentence += " Faces have a solid outline, text a dashed one."
+    return sentence
 
 
 def _figure(job_id: str, index: int, times_s: Sequence[float], known: Mapping[str, Any]) -> str:

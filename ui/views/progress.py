@@ -25,6 +25,12 @@ def progress_html(stages: Mapping[str, Stage]) -> str:
     return f'<ol class="v-stages" aria-label="Progress">{items}</ol>'
 
 
+def unfinished(stages: Mapping[str, Stage]) -> dict[str, Stage]:
+    """The stages that still have to end."""
+    over = (StageState.DONE, StageState.ABSENT)
+    return {name: stage for name, stage in stages.items() if stage.state not in over}
+
+
 def _item(name: str, stage: Stage) -> str:
     words = STATE_WORDS[stage.state]
     if stage.state is StageState.WORKING and stage.progress is not None:

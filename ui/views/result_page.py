@@ -16,7 +16,7 @@ from ui.jobs.job import Job, StageState, State
 from ui.jobs.store import JobNotFoundError
 from ui.views.emotions import emotions_chart
 from ui.views.headline import headline_html, summary, title_html
-from ui.views.progress import progress_html
+from ui.views.progress import progress_html, unfinished
 from ui.views.result_parts import (
     show_evidence,
     show_files,
@@ -105,7 +105,8 @@ def _show_progress(identifier: str, drawn: Hashable) -> None:
         st.rerun()
     with st.container(border=True):
         st.subheader(_what_happens(job))
-        st.html(progress_html(job.stages))
+        # Beside a result, what is done needs no room.
+        st.html(progress_html(unfinished(job.stages) if job.result else job.stages))
         if st.button("Cancel", disabled=job.cancel_requested):
             application().store.request_cancel(identifier)
             st.rerun()

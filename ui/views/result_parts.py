@@ -45,6 +45,7 @@ def show_reasons(job: Job) -> None:
         st.caption(feeling_sentence(result))
         windows = job.timeline["windows"] if job.timeline else ()
         st.html(feeling_html(result, windows))
+        st.caption("The ring is this clip, the small dots are its moments.")
 
 
 def show_frames(job: Job, frames: Sequence[int], known: Mapping[str, Any]) -> None:
@@ -54,7 +55,7 @@ def show_frames(job: Job, frames: Sequence[int], known: Mapping[str, Any]) -> No
             section("What the networks saw")
             sentence = frames_sentence(known)
             if sentence:
-                st.caption(f"{sentence} Faces have a solid frame, text a dashed one.")
+                st.caption(sentence)
             st.html(frames_html(job.id, frames, known))
 
 

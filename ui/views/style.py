@@ -1,6 +1,7 @@
 """The look of what the result's page writes as HTML. Colours follow Streamlit's theme."""
 
 STYLE = """<style>
+.stVegaLiteChart text { fill: currentColor; }
 .stHtml .v-name { font-size: 2rem; font-weight: 650; line-height: 1.2; margin: 0; padding: 0;
   overflow-wrap: anywhere; }
 .stHtml .v-quiet { opacity: .72; font-size: .9rem; margin: .15rem 0; }
@@ -54,7 +55,7 @@ STYLE = """<style>
 .stHtml .v-absent td { text-align: left; opacity: .72; padding: .3rem; }
 .stHtml .v-cell { display: block; padding: .4rem .15rem; border-radius: .3rem; white-space: nowrap;
   border: 1px solid transparent; }
-.stHtml .v-none { opacity: .6; }
+.stHtml .v-none { opacity: .72; }
 .stHtml .v-against { border: 1px dashed color-mix(in srgb, currentColor 45%, transparent); }
 .stHtml .v-timings td { text-align: right; }
 .stHtml :is(.v-said, .v-heard, .v-plain, .v-stages) { list-style: none;
@@ -75,7 +76,7 @@ STYLE = """<style>
   align-items: center; gap: .15rem .8rem; margin: 0 0 .4rem; padding: 0; font-size: .95rem; }
 .stHtml .v-stages li > :nth-child(3) { font-variant-numeric: tabular-nums; }
 .stHtml .v-stages li > :nth-child(4) { grid-column: 2 / -1; }
-.stHtml .v-stages .v-waiting { opacity: .6; }
+.stHtml .v-stages .v-waiting { opacity: .72; }
 .stHtml .v-stages .v-working { font-weight: 600; }
 @media (max-width: 640px) {
   .stHtml .v-answer { font-size: 2.1rem; }

@@ -52,7 +52,8 @@ def _show_waiting(job: Job) -> None:
 
 def _show_video(job: Job, seek: Seek | None) -> None:
     url = media_url(clip_route(job.id))
-    alternative = f"The clip {job.name}"
+    caption = (job.result or {}).get("caption")
+    alternative = f"The clip {job.name}" + (f": {caption['text']}" if caption else "")
     if seek is None or job.timeline is None:
         st.video(url, alt=alternative)
         return
