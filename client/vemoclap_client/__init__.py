@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from vemoclap_client.client import EmotionClient
     from vemoclap_client.errors import ServerError, VemoclapError, VideoError
     from vemoclap_client.results import EmotionResult
+    from vemoclap_client.stream import Decoded, Evidence
     from vemoclap_client.timeline import Timeline, Window
     from vemoclap_client.video import Clip, decode
 
@@ -20,8 +21,10 @@ __version__ = "0.1.0"
 _HOMES = {
     "AsyncEmotionClient": "async_client",
     "Clip": "video",
+    "Decoded": "stream",
     "EmotionClient": "client",
     "EmotionResult": "results",
+    "Evidence": "stream",
     "ServerError": "errors",
     "Timeline": "timeline",
     "VemoclapError": "errors",
@@ -33,8 +36,10 @@ _HOMES = {
 __all__ = [
     "AsyncEmotionClient",
     "Clip",
+    "Decoded",
     "EmotionClient",
     "EmotionResult",
+    "Evidence",
     "ServerError",
     "Timeline",
     "VemoclapError",

@@ -16,14 +16,21 @@ from vemoclap_client.answers import read_result
 from vemoclap_client.client import (
     DEFAULT_TIMEOUT_S,
     BaseClient,
-    milliseconds_since,
     read_window,
 )
+from vemoclap_client.clock import milliseconds_since
 from vemoclap_client.container import check_file
-from vemoclap_client.contract import ENSEMBLE
+from vemoclap_client.contract import ENSEMBLE, STREAM
 from vemoclap_client.in_flight import answers_in_order_async
 from vemoclap_client.results import EmotionResult
 from vemoclap_client.status import server_error
+from vemoclap_client.stream import (
+    Event,
+    StreamReader,
+    decode_timed,
+    stream_answers_async,
+    stream_request,
+)
 from vemoclap_client.stretches import Stretch, iterate_stretches
 from vemoclap_client.timeline import (
     DEFAULT_HOP_S,
@@ -60,13 +67,13 @@ class AsyncEmotionClient(BaseClient):
         """Closes the connection."""
         await self._triton.close()
 
-    async def check_ready(self) -> None:
+    async def check_ready(self, model: str = ENSEMBLE) -> None:
         """See EmotionClient.check_ready."""
         try:
-            ready = await self._triton.is_model_ready(ENSEMBLE, client_timeout=self.timeout_s)
+            ready = await self._triton.is_model_ready(model, client_timeout=self.timeout_s)
         except InferenceServerException as error:
             raise server_error(error, self.url, self.timeout_s, connected=False) from error
-        self._check_ready(ready)
+        self._check_ready(ready, model)
 
     async def classify(self, video: str | Path, *, attention: bool = False) -> EmotionResult:
         """See EmotionClient.classify."""
@@ -76,6 +83,22 @@ class AsyncEmotionClient(BaseClient):
         clip = await asyncio.to_thread(decode, video)
         decode_ms = milliseconds_since(started)
         return read_result(str(video), clip, decode_ms, *await self._send(clip, attention))
+
+    async def stream(self, video: str | Path, *, caption: bool = False) -> AsyncGenerator[Event]:
+        """See EmotionClient.stream; `aclose` it. To cancel, cancel the task that reads it."""
+        check_file(Path(video))
+        await self.check_ready(STREAM)
+        decoded = await asyncio.to_thread(decode_timed, video)
+        yield decoded
+        reader = StreamReader(str(video), decoded)
+        request = stream_request(decoded.clip, caption)
+        async with aclosing(stream_answers_async(self.url, request, self.timeout_s)) as answers:
+            try:
+                async for answer in answers:
+                    if event := reader.read(answer):
+                        yield event
+            except InferenceServerException as error:
+                raise server_error(error, self.url, self.timeout_s, connected=True) from error
 
     async def timeline(
         self,

@@ -4,6 +4,7 @@ Both build requests and read answers in one base class; only the sending is writ
 """
 
 import os
+import threading
 import time
 from collections.abc import Callable, Generator
 from concurrent.futures import Future
@@ -19,6 +20,7 @@ from numpy.typing import NDArray
 from tritonclient.utils import InferenceServerException, np_to_triton_dtype
 
 from vemoclap_client.answers import read_result
+from vemoclap_client.clock import milliseconds_since
 from vemoclap_client.container import check_file
 from vemoclap_client.contract import (
     ANALYSIS,
@@ -28,11 +30,21 @@ from vemoclap_client.contract import (
     ENSEMBLE,
     FRAMES,
     PROBABILITIES,
+    STREAM,
 )
 from vemoclap_client.errors import ServerNotReadyError, ServerUnavailableError
 from vemoclap_client.in_flight import answers_in_order
 from vemoclap_client.results import EmotionResult
 from vemoclap_client.status import server_error
+from vemoclap_client.stream import (
+    Decoded,
+    Event,
+    StreamReader,
+    decode_timed,
+    interruptible,
+    stream_answers,
+    stream_request,
+)
 from vemoclap_client.stretches import Stretch, check_lengths, iterate_stretches
 from vemoclap_client.timeline import (
     DEFAULT_HOP_S,
@@ -89,10 +101,10 @@ class BaseClient:
         check_lengths(window_s, hop_s)
         check_file(Path(video))
 
-    def _check_ready(self, ready: bool) -> None:
+    def _check_ready(self, ready: bool, model: str) -> None:
         if not ready:
             raise ServerNotReadyError(
-                f"the server at {self.url} answers, but {ENSEMBLE} is not ready: it is still "
+                f"the server at {self.url} answers, but {model} is not ready: it is still "
                 "loading, or a model failed to load. Wait, or look at the server's messages."
             )
 
@@ -120,18 +132,18 @@ class EmotionClient(BaseClient):
         """Closes the connection."""
         self._triton.close()
 
-    def check_ready(self) -> None:
-        """Returns if the server can classify.
+    def check_ready(self, model: str = ENSEMBLE) -> None:
+        """Returns if the server can classify; `model` is what will be asked.
 
         Raises:
             ServerUnavailableError: nothing answers.
             ServerNotReadyError: it is still loading, or a model is missing.
         """
         try:
-            ready = self._triton.is_model_ready(ENSEMBLE, client_timeout=self.timeout_s)
+            ready = self._triton.is_model_ready(model, client_timeout=self.timeout_s)
         except InferenceServerException as error:
             raise server_error(error, self.url, self.timeout_s, connected=False) from error
-        self._check_ready(ready)
+        self._check_ready(ready, model)
 
     def classify(self, video: str | Path, *, attention: bool = False) -> EmotionResult:
         """Decodes a video file here and has the server name its emotion.
@@ -150,6 +162,45 @@ class EmotionClient(BaseClient):
         clip = decode(video)
         decode_ms = milliseconds_since(started)
         return read_result(str(video), clip, decode_ms, *self._send(clip, attention))
+
+    def stream(
+        self, video: str | Path, *, caption: bool = False, cancel: threading.Event | None = None
+    ) -> Generator[Event]:
+        """As `classify`, but tells what is known as soon as it is.
+
+        Decoded comes first, then one Evidence per modality as each is found, and last the
+        EmotionResult. Exhaust it or `close` it: closing cancels the request.
+
+        Args:
+            video: the file.
+            caption: ask for a caption of one frame, where the server's profile has a captioner.
+            cancel: when set, the request is cancelled. A video that is then being decoded is
+                decoded to its end in the background, and forgotten.
+
+        Raises:
+            VideoError: the file cannot be classified; its kind says why.
+            ServerError: the server could not answer; its kind says why.
+            concurrent.futures.CancelledError: `cancel` was set.
+        """
+        check_file(Path(video))
+        return self._events(video, caption, cancel)
+
+    def _events(
+        self, video: str | Path, caption: bool, cancel: threading.Event | None
+    ) -> Generator[Event]:
+        decoded = interruptible(lambda: self._decode(video), cancel)
+        yield decoded
+        reader = StreamReader(str(video), decoded)
+        request = stream_request(decoded.clip, caption)
+        with closing(stream_answers(self.url, request, self.timeout_s, cancel)) as answers:
+            try:
+                yield from filter(None, map(reader.read, answers))
+            except InferenceServerException as error:
+                raise server_error(error, self.url, self.timeout_s, connected=True) from error
+
+    def _decode(self, video: str | Path) -> Decoded:
+        self.check_ready(STREAM)
+        return decode_timed(video)
 
     def timeline(
         self,
@@ -271,8 +322,3 @@ def _without_arrays(stretch: Stretch) -> Stretch:
 def read_window(stretch: Stretch, answer: triton.InferResult) -> Answered:
     """The typed window from the ensemble's answer on a stretch of a clip."""
     return to_answered(stretch, read_result("", stretch.clip, 0.0, answer, 0.0))
-
-
-def milliseconds_since(started: float) -> float:
-    """How long ago `started` was, of time.perf_counter."""
-    return round((time.perf_counter() - started) * 1000, 1)

@@ -14,7 +14,8 @@ from vemoclap_client.errors import (
 )
 
 QUEUED_TOO_LONG = ("request timeout expired", "exceeds maximum queue size")
-"""Triton gives these no status of their own: UNAVAILABLE, with one of these words."""
+"""Triton gives these no status of their own: UNAVAILABLE, or none in a stream's answer, with one of
+these words."""
 
 
 def server_error(
@@ -31,7 +32,7 @@ def server_error(
     """
     status = str(error.status() or "").removeprefix("StatusCode.")
     said = error.message() or "no details"
-    if status == "UNAVAILABLE" and any(words in said.lower() for words in QUEUED_TOO_LONG):
+    if status in ("UNAVAILABLE", "") and any(words in said.lower() for words in QUEUED_TOO_LONG):
         return ServerOverloadedError(
             f"the server at {url} has too much to do ({said}). Try again later, or send fewer "
             "videos at once."

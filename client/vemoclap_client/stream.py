@@ -4,11 +4,65 @@ First `Decoded`, then one `Evidence` per modality in the order in which they are
 EmotionResult that classify would have answered.
 """
 
-from dataclasses import dataclass
-from typing import TypeAlias
+import json
+import time
+from collections.abc import AsyncGenerator, Callable, Generator
+from concurrent.futures import CancelledError
+from dataclasses import dataclass, replace
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from threading import Event as Flag
+from threading import Thread
+from typing import Any, TypeAlias, TypeVar
 
-from vemoclap_client.results import AudioEvent, EmotionResult, Face, ScreenText, Speech
-from vemoclap_client.video import Clip
+import grpc
+import tritonclient.grpc as triton
+from numpy.typing import NDArray
+from tritonclient.grpc import service_pb2, service_pb2_grpc
+from tritonclient.utils import InferenceServerException, np_to_triton_dtype
+
+from vemoclap_client.answers import read_absent, read_result
+from vemoclap_client.clock import milliseconds_since
+from vemoclap_client.contract import (
+    AUDIO,
+    CAPTION,
+    CAPTION_PARAMETER,
+    ENSEMBLE,
+    EVIDENCE,
+    FRAMES,
+    STEP,
+    STREAM,
+)
+from vemoclap_client.results import (
+    AudioEvent,
+    Caption,
+    EmotionResult,
+    Face,
+    ScreenText,
+    Speech,
+    read_faces,
+    read_screen_text,
+    read_speech,
+)
+from vemoclap_client.video import Clip, decode
+
+MODALITY_OF_STEP = {
+    "image_encoder": "image",
+    "audio_analyzer": "audio",
+    "face_analyzer": "face",
+    "speech_recognizer": "speech",
+    "screen_reader": "text",
+}
+"""The steps whose end is of interest. Others may come; they are passed over."""
+
+ENDED_EARLY = ("the stream of answers ended before the last one", "StatusCode.UNAVAILABLE")
+
+POLL_INTERVAL_S = 0.1
+"""How often somebody who waits looks whether it was cancelled."""
+
+Value = TypeVar("Value")
+Outcome: TypeAlias = tuple[Value | None, BaseException | None]
+"""A value or, in its place, what went wrong."""
 
 
 @dataclass(frozen=True)
@@ -46,3 +100,189 @@ class Evidence:
 
 
 Event: TypeAlias = Decoded | Evidence | EmotionResult
+
+
+def decode_timed(video: str | Path) -> Decoded:
+    """Decodes a video file.
+
+    Raises:
+        VideoError: the file cannot be classified; its kind says why.
+    """
+    started = time.perf_counter()
+    clip = decode(video)
+    return Decoded(clip, milliseconds_since(started))
+
+
+class StreamReader:
+    """Reads the answers of one stream."""
+
+    def __init__(self, video: str, decoded: Decoded) -> None:
+        """Starts the clock of the request, which is about to be sent."""
+        self._video = video
+        self._decoded = decoded
+        self._started = time.perf_counter()
+
+    def read(self, answer: triton.InferResult) -> Evidence | EmotionResult | None:
+        """What an answer tells; None for a step that nobody needs to hear of."""
+        if is_last(answer):
+            return self._result(answer)
+        step = answer.as_numpy(STEP)[0, 0].decode()
+        if step not in MODALITY_OF_STEP:
+            return None
+        document = json.loads(answer.as_numpy(EVIDENCE)[0, 0])
+        return read_evidence(MODALITY_OF_STEP[step], document, self._decoded.clip)
+
+    def _result(self, answer: triton.InferResult) -> EmotionResult:
+        clip, decode_ms = self._decoded.clip, self._decoded.decode_ms
+        request_ms = milliseconds_since(self._started)
+        result = read_result(self._video, clip, decode_ms, answer, request_ms)
+        document = json.loads(answer.as_numpy(CAPTION)[0, 0])
+        return replace(result, caption=read_caption(document, result.frame_times_s))
+
+
+def read_evidence(modality: str, document: dict[str, Any], clip: Clip) -> Evidence:
+    """What a modality's step found, from its own document."""
+    absent = document.get("absent")
+    return Evidence(
+        modality=modality,
+        faces=read_faces(document.get("faces", []), clip.frame_times_s),
+        speech=read_speech(document.get("speech")),
+        screen_text=read_screen_text(document.get("screen_text"), clip.frame_times_s),
+        audio_events=tuple(AudioEvent(**event) for event in document.get("events", [])),
+        absent=read_absent({modality: absent} if absent else {}, clip).get(modality),
+    )
+
+
+def read_caption(document: dict[str, Any] | None, times_s: tuple[float, ...]) -> Caption | None:
+    """The caption, with the time of its frame."""
+    if document is None:
+        return None
+    return Caption(document["frame"], times_s[document["frame"]], document["text"])
+
+
+def stream_request(clip: Clip, caption: bool) -> service_pb2.ModelInferRequest:
+    """The request for a clip's stream of answers."""
+    tensors: dict[str, NDArray[Any]] = {FRAMES: clip.frames, AUDIO: clip.audio}
+    request = service_pb2.ModelInferRequest(model_name=STREAM)
+    for name, array in tensors.items():
+        datatype = np_to_triton_dtype(array.dtype)
+        request.inputs.add(name=name, datatype=datatype, shape=(1, *array.shape))
+        request.raw_input_contents.append(array.tobytes())
+    request.parameters[CAPTION_PARAMETER].bool_param = caption
+    return request
+
+
+def stream_answers(
+    url: str, request: service_pb2.ModelInferRequest, timeout_s: float, cancel: Flag | None
+) -> Generator[triton.InferResult]:
+    """The answers to one request, until the last one.
+
+    Over gRPC itself: a client of Triton's has one stream at a time, and does not end the thread
+    that sends to it. However the generator ends, nothing is left at work.
+
+    Raises:
+        InferenceServerException: as of tritonclient's calls.
+        CancelledError: `cancel` was set.
+    """
+    answers: SimpleQueue[Outcome[Any]] = SimpleQueue()
+    with grpc.insecure_channel(url) as channel:
+        stub = service_pb2_grpc.GRPCInferenceServiceStub(channel)
+        call = stub.ModelStreamInfer(iter([request]), timeout=timeout_s)
+        reader = Thread(target=_read_into, args=(answers, call), name="vemoclap-stream")
+        reader.start()
+        try:
+            last = False
+            while not last:
+                answer = to_answer(first_of(answers, cancel))
+                last = is_last(answer)
+                yield answer
+        finally:
+            call.cancel()
+            reader.join()
+
+
+def _read_into(answers: "SimpleQueue[Outcome[Any]]", call: Any) -> None:
+    try:
+        for response in call:
+            answers.put((response, None))
+        answers.put((None, InferenceServerException(*ENDED_EARLY)))
+    except grpc.RpcError as error:
+        answers.put((None, status_of(error)))
+
+
+async def stream_answers_async(
+    url: str, request: service_pb2.ModelInferRequest, timeout_s: float
+) -> AsyncGenerator[triton.InferResult]:
+    """As stream_answers."""
+    async with grpc.aio.insecure_channel(url) as channel:
+        stub = service_pb2_grpc.GRPCInferenceServiceStub(channel)
+        call = stub.ModelStreamInfer(iter([request]), timeout=timeout_s)
+        try:
+            async for response in call:
+                answer = to_answer(response)
+                yield answer
+                if is_last(answer):
+                    return
+            raise InferenceServerException(*ENDED_EARLY)
+        except grpc.RpcError as error:
+            raise status_of(error) from error
+        finally:
+            call.cancel()
+
+
+def to_answer(response: service_pb2.ModelStreamInferResponse) -> triton.InferResult:
+    """The answer in a response.
+
+    Raises:
+        InferenceServerException: the response is an error; it has no status, but a message.
+    """
+    if response.error_message:
+        raise InferenceServerException(response.error_message)
+    return triton.InferResult(response.infer_response)
+
+
+def status_of(error: Any) -> InferenceServerException:
+    """A gRPC error as tritonclient raises it."""
+    return InferenceServerException(error.details(), str(error.code()))
+
+
+def is_last(answer: triton.InferResult) -> bool:
+    """Whether no answer follows."""
+    return bool(answer.as_numpy(STEP)[0, 0].decode() == ENSEMBLE)
+
+
+def interruptible(work: Callable[[], Value], cancel: Flag | None) -> Value:
+    """What `work` returns or raises; it runs in a thread, and is left alone when cancelled.
+
+    Raises:
+        CancelledError: `cancel` was set.
+    """
+    outcome: SimpleQueue[Outcome[Value]] = SimpleQueue()
+
+    def run() -> None:
+        try:
+            outcome.put((work(), None))
+        except BaseException as error:
+            outcome.put((None, error))
+
+    Thread(target=run, name="vemoclap-decode", daemon=True).start()
+    return first_of(outcome, cancel)
+
+
+def first_of(outcomes: "SimpleQueue[Outcome[Value]]", cancel: Flag | None) -> Value:
+    """Waits for the queue's next outcome, and returns or raises it.
+
+    Raises:
+        CancelledError: `cancel` was set.
+    """
+    while True:
+        if cancel is not None and cancel.is_set():
+            raise CancelledError("the classification was cancelled")
+        try:
+            value, error = outcomes.get(timeout=POLL_INTERVAL_S)
+        except Empty:
+            continue
+        if error is not None:
+            raise error
+        assert value is not None
+        return value
