@@ -108,8 +108,8 @@ def _to_table(jobs: Sequence[Job]) -> dict[str, list[Any]]:
     """Column -> its values."""
     rows = [{"picture": _picture(job), **to_row(job)} for job in jobs]
     for row in rows:
-        if row["probability"] is not None:
-            row["probability"] *= 100
+        for column in ("progress", "probability"):
+            row[column] = None if row[column] is None else 100 * row[column]
     return {column: [row[column] for row in rows] for column in TABLE_COLUMNS}
 
 
@@ -131,13 +131,13 @@ def _column_config() -> dict[str, Any]:
         "name": st.column_config.TextColumn("Name", width="medium", pinned=True),
         "state": st.column_config.TextColumn("State", width=110),
         "progress": st.column_config.ProgressColumn(
-            "Progress", format="percent", min_value=0, max_value=1, width="small"
+            "Progress", format="%.0f %%", min_value=0, max_value=100, width=120
         ),
         "emotion": st.column_config.TextColumn("Emotion", width=120),
         "probability": number("Probability", format="%.0f %%", width=100),
         "valence": number("Valence", format="%+.2f", help="How pleasant, -1 to 1", width="small"),
         "arousal": number("Arousal", format="%+.2f", help="How excited, -1 to 1", width="small"),
-        "duration_s": number("Length (s)", format="%.1f", width="small"),
+        "duration_s": number("Length (s)", format="%.1f", width=90),
         "head": st.column_config.TextColumn("Head", width="medium"),
         "added": st.column_config.DatetimeColumn(
             "Added", format="D MMM, HH:mm", timezone=st.context.timezone or "UTC"
