@@ -24,7 +24,8 @@ class Headline:
     Attributes:
         clips: requests for a clip, or for a window of one, that were answered.
         per_minute: of them.
-        mean_s: from a request's arrival to its answer.
+        mean_s: from a request's arrival to its answer, of those to the ensemble: of one that is
+            streamed, Triton counts only the time until the model has taken it.
         failures: requests that were refused, cancelled or failed.
         waiting: requests that wait for a model now.
     """
@@ -42,10 +43,15 @@ def headline(activity: Mapping[str, Activity], metrics: Metrics | None) -> Headl
     return Headline(
         clips=whole.work.requests,
         per_minute=whole.per_minute,
-        mean_s=whole.request_ms / 1000 if whole.request_ms is not None else None,
+        mean_s=mean_s(activity.get(ENSEMBLE)),
         failures=whole.work.failures,
         waiting=sum(metrics.pending.values()) if metrics else None,
     )
+
+
+def mean_s(done: Activity | None) -> float | None:
+    """Seconds from a request's arrival to its answer, on average."""
+    return None if done is None or done.request_ms is None else done.request_ms / 1000
 
 
 def joined(activities: Iterable[Activity]) -> Activity:
@@ -66,7 +72,7 @@ def model_rows(
         done = activity.get(model.name, idle)
         is_ready = model.readiness is Readiness.READY
         # Of an ensemble only the whole time means something: it does no work of its own.
-        is_step = model.backend != "ensemble"
+        is_step = model.name not in WHOLE
         rows.append(
             {
                 "model": model.name,
@@ -77,7 +83,7 @@ def model_rows(
                 "batch": done.batch if is_step else None,
                 "queue_ms": done.queue_ms if is_step else None,
                 "compute_ms": done.compute_ms if is_step else None,
-                "request_ms": done.request_ms,
+                "request_ms": done.request_ms if model.name != STREAM else None,
                 "backend": model.backend or None,
                 "version": model.version or None,
                 "purpose": model.purpose,

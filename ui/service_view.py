@@ -19,12 +19,14 @@ from ui.service import (
     gpu_text,
     headline,
     joined,
+    mean_s,
     model_rows,
     status,
 )
 from ui.triton_activity import Activity, History
 from ui.triton_metrics import Metrics, MetricsError, fetch_metrics
 from ui.triton_state import ServerState, poll
+from vemoclap_client.contract import ENSEMBLE
 
 HISTORY = "service-history"
 RECENT_S = 60.0
@@ -90,11 +92,16 @@ def _show_numbers(app: Application) -> Metrics | None:
 def _show_headline(numbers: Headline) -> None:
     steps = [joined(parts) for parts in zip(*map(_history().steps, WHOLE), strict=True)]
     rates = [step.per_minute or 0.0 for step in steps]
-    means_s = [step.request_ms / 1000 for step in steps if step.request_ms is not None]
+    means_s = [mean for mean in map(mean_s, _history().steps(ENSEMBLE)) if mean is not None]
     with st.container(horizontal=True):
         _metric("Answered", str(numbers.clips), note="Clips, or windows of a timeline")
         _metric("Per minute", _number(numbers.per_minute, ".1f"), rates)
-        _metric("Mean time", _number(numbers.mean_s, ".2f", " s"), means_s)
+        _metric(
+            "Mean time",
+            _number(numbers.mean_s, ".2f", " s"),
+            means_s,
+            "Of requests to the ensemble; Triton does not tell how long a streamed one takes",
+        )
         _metric("Waiting now", _number(numbers.waiting, "d"), note="In the queues of all models")
         _metric("Failed", str(numbers.failures), note="Refused, cancelled or failed")
 

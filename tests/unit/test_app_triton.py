@@ -191,7 +191,7 @@ def test_the_headline_joins_both_ways_into_the_server() -> None:
     history.add(state(30, **done, fusion=Counters(4)))
     numbers = headline(history.recent(60), None)
     assert (numbers.clips, numbers.failures, numbers.waiting) == (4, 1, None)
-    assert (numbers.per_minute, numbers.mean_s) == (8, 2)
+    assert (numbers.per_minute, numbers.mean_s) == (8, 1)
 
 
 def test_a_row_has_no_numbers_where_there_is_nothing_to_tell() -> None:
