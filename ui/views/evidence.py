@@ -21,7 +21,8 @@ def speech_html(known: Mapping[str, Any]) -> str:
     )
     return (
         f'<p class="v-quiet">{quoted(language)}{_mood(speech)}</p>'
-        f'<ol class="v-said" tabindex="0" aria-label="Transcript" lang="{quoted(speech["language"])}">{segments}</ol>'
+        '<ol class="v-said" tabindex="0" aria-label="Transcript" '
+        f'lang="{quoted(speech["language"])}">{segments}</ol>'
         f"{_translation(speech)}"
     )
 
