@@ -171,6 +171,27 @@ def test_a_job_can_be_deleted_while_it_is_at_work(app: Application, server: Fake
     assert not app.store.folder(job.id).exists()
 
 
+def test_a_timeline_gives_way_to_a_clip_that_waits_for_its_answer(
+    app: Application, server: FakeServer
+) -> None:
+    later: list[Job] = []
+
+    def add_another(step: str) -> None:
+        if step == "result" and not later:
+            later.append(upload(app, "later.mp4"))
+            server.hold = "decoded"
+
+    server.after = add_another
+    first = upload(app)
+    wait_until(lambda: server.reached.count("decoded") == 2, TIMEOUT_S)
+    wait_until(lambda: app.store.get(first.id).result is not None, TIMEOUT_S)
+    assert app.store.get(first.id).timeline is None
+    server.go.set()
+    for job in (first, later[0]):
+        assert wait_for_end(app.store, job.id).state is State.DONE
+    assert "windows" not in server.reached[: server.reached.index("result", 4)]
+
+
 def test_a_failed_timeline_leaves_the_result(app: Application, server: FakeServer) -> None:
     server.fails["windows"] = ServerLostError("the connection broke")
     done = wait_for_end(app.store, upload(app).id)

@@ -3,9 +3,13 @@
 import logging
 import threading
 import time
+from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError
-from contextlib import suppress
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
+from queue import Empty, SimpleQueue
 
 from ui.jobs.advice import is_expected, to_failure
 from ui.jobs.cancelling import Cancellation
@@ -28,8 +32,21 @@ TIDY_EVERY_S = 3600.0
 LEFTOVER_AGE = timedelta(days=1)
 
 
+@dataclass(frozen=True)
+class Task:
+    """A job at work."""
+
+    job: Job
+    cancellation: Cancellation
+    work: JobWork
+
+
 class Runner:
-    """Takes waiting jobs from the store, one after the other in each thread."""
+    """Takes waiting jobs from the store, one after the other in each thread.
+
+    A clip's timeline costs many times its answer. So one thread of its own follows the clips that
+    have been answered, and pauses while another clip still waits for its answer.
+    """
 
     def __init__(
         self, settings: Settings, store: JobStore, connect: Connect = EmotionClient
@@ -47,6 +64,9 @@ class Runner:
         self._stopping = threading.Event()
         self._wakes = threading.Semaphore(0)
         self._at_work: dict[str, Cancellation] = {}
+        self._answered: SimpleQueue[Task] = SimpleQueue()
+        self._answering = 0
+        self._answering_changed = threading.Condition()
         self._tidied = 0.0
 
     def reserve(self) -> None:
@@ -67,7 +87,7 @@ class Runner:
         self._stopping.clear()
         self._store.release_all()
         self._tidy()
-        targets = [self._watch] + [self._work] * self._settings.workers
+        targets = [self._watch, self._follow] + [self._work] * self._settings.workers
         self._threads = [
             threading.Thread(target=target, name=f"jobs{target.__name__}", daemon=True)
             for target in targets
@@ -120,41 +140,99 @@ class Runner:
     def _work_on_next(self) -> bool:
         """Whether there was a job to work on. It raises nothing: its thread must not die."""
         try:
-            job = self._store.claim()
-            if job is None:
-                return False
-            cancellation = self._at_work[job.id] = Cancellation()
-            if self._stopping.is_set():
-                cancellation.request()
-            try:
-                self._work_on(job, cancellation)
-            finally:
-                del self._at_work[job.id]
+            # Counted before it is claimed, so that it is never neither waiting nor counted.
+            with self._counted():
+                task = self._claim()
+                has_answer = task is not None and self._attempt(task, task.work.answer)
+            if task is not None and has_answer:
+                self._answered.put(task)
         except Exception:
             LOG.exception("a job could not be worked on")
             return False
-        return True
+        return task is not None
 
-    def _work_on(self, job: Job, cancellation: Cancellation) -> None:
+    def _claim(self) -> Task | None:
+        job = self._store.claim()
+        if job is None:
+            return None
+        cancellation = self._at_work[job.id] = Cancellation()
+        if self._stopping.is_set():
+            cancellation.request()
         work = JobWork(self._settings, self._store, job, cancellation, self._connect)
-        with suppress(JobNotFoundError):
-            try:
-                self._run(work, job, cancellation)
-            except CancelledError:
-                self._put_down(job.id)
+        return Task(job, cancellation, work)
 
-    def _run(self, work: JobWork, job: Job, cancellation: Cancellation) -> None:
+    def _follow(self) -> None:
+        """Follows answered clips over time, one after the other; at the end puts down the rest."""
+        while not self._stopping.is_set() or not self._answered.empty():
+            with suppress(Empty):
+                task = self._answered.get(timeout=WATCH_EVERY_S)
+                if self._attempt(task, partial(task.work.follow, self._give_way)):
+                    del self._at_work[task.job.id]
+
+    @contextmanager
+    def _counted(self) -> Iterator[None]:
+        """Counts a clip that waits for its answer."""
+        self._count(1)
         try:
-            work.run()
-        except (CancelledError, JobNotFoundError):
-            raise
+            yield
+        finally:
+            self._count(-1)
+
+    def _count(self, change: int) -> None:
+        with self._answering_changed:
+            self._answering += change
+            self._answering_changed.notify_all()
+
+    def _give_way(self, cancellation: Cancellation) -> None:
+        """Returns when no clip waits for its answer.
+
+        Raises:
+            CancelledError: the work was asked to end.
+        """
+        with self._answering_changed:
+            while self._answering or self._store.has_waiting():
+                cancellation.check()
+                self._answering_changed.wait(WATCH_EVERY_S)
+        cancellation.check()
+
+    def _attempt(self, task: Task, step: Callable[[], object]) -> bool:
+        """Whether the step came to its end; otherwise the job is over, or is to wait.
+
+        It raises nothing: its thread must not die.
+        """
+        identifier = task.job.id
+        try:
+            step()
+        except CancelledError:
+            self._tried(self._put_down, identifier)
+        except JobNotFoundError:
+            pass
         except Exception as error:
-            # A clip that is deleted or cancelled under one's hands fails in many ways.
-            self._store.get(job.id)
-            cancellation.check()
-            if not is_expected(error):
-                LOG.exception("job %s failed", job.id)
-            JobRecord(self._store, job.id).fail(to_failure(error, work.explain(error)))
+            self._tried(self._fail, task, error)
+        else:
+            return True
+        del self._at_work[identifier]
+        return False
+
+    def _tried(self, action: Callable[..., None], *arguments: object) -> None:
+        try:
+            action(*arguments)
+        except JobNotFoundError:
+            pass
+        except Exception:
+            LOG.exception("a job could not be put down")
+
+    def _fail(self, task: Task, error: Exception) -> None:
+        # A clip that is deleted or cancelled under one's hands fails in many ways.
+        self._store.get(task.job.id)
+        if task.cancellation.event.is_set():
+            self._put_down(task.job.id)
+            return
+        if not is_expected(error):
+            LOG.error("job %s failed", task.job.id, exc_info=error)
+        failure = to_failure(error, task.work.explain(error))
+        with suppress(CancelledError):
+            JobRecord(self._store, task.job.id).fail(failure)
 
     def _put_down(self, identifier: str) -> None:
         """After an interruption: it was cancelled, or the runner stops and the job is to wait."""

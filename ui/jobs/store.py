@@ -120,6 +120,12 @@ class JobStore:
             connection.execute("COMMIT")
         return job
 
+    def has_waiting(self) -> bool:
+        """Whether a job waits to be worked on."""
+        with self._connected() as connection:
+            query = "SELECT EXISTS (SELECT 1 FROM jobs WHERE state = ?)"
+            return bool(connection.execute(query, (State.WAITING,)).fetchone()[0])
+
     def claim(self) -> Job | None:
         """The job that has waited longest, now marked as being worked on; None if none waits."""
         with self._connected() as connection:

@@ -54,9 +54,10 @@ class JobWork:
         self._record = JobRecord(store, job.id)
         self._name = job.name
         self._reported = 0.0
+        self._to_follow: tuple[Path, Timeline] | None = None
 
-    def run(self) -> None:
-        """Brings the job to its end.
+    def answer(self) -> None:
+        """Brings the job to its result; a short clip's timeline is that too.
 
         Raises:
             CancelledError: it was asked to end.
@@ -68,7 +69,36 @@ class JobWork:
         clip_path = self._bring_clip()
         with self._connect(self._settings.server_url) as client:
             clip, result = self._classify(client, clip_path)
-            self._tell_timeline(client, clip_path, clip, result)
+        window_s, hop_s = window_lengths(result.duration_s)
+        growing = Timeline(self._name, result.duration_s, window_s, hop_s, (), result.warnings)
+        if result.duration_s <= window_s:
+            # One window is the whole clip, which has been classified.
+            whole = Stretch(0, 1, 0.0, clip.duration_s, clip.duration_s, clip)
+            self._tell_windows(replace(growing, windows=(to_answered(whole, result).window,)), 1)
+        else:
+            self._to_follow = clip_path, growing
+
+    def follow(self, give_way: Callable[[Cancellation], None]) -> None:
+        """Brings the job, which has its result, to its end.
+
+        Args:
+            give_way: is called before each window, and returns when it may be worked on.
+
+        Raises:
+            CancelledError: it was asked to end.
+            JobNotFoundError: it was deleted meanwhile.
+        """
+        self._cancellation.check()
+        if self._to_follow is not None:
+            try:
+                self._classify_windows(*self._to_follow, give_way)
+            except (CancelledError, JobNotFoundError):
+                raise
+            except Exception as error:
+                # The result is there and stays: a timeline is only more of it.
+                if not is_expected(error):
+                    LOG.exception("the timeline of job %s failed", self._job.id)
+                self._end_timeline(error)
         self._record.finish()
 
     def explain(self, error: BaseException) -> str:
@@ -149,39 +179,23 @@ class JobWork:
         self._record.stages(stages, **evidence.of_result(result))
         return result
 
-    def _tell_timeline(
-        self, client: EmotionClient, path: Path, clip: Clip, result: EmotionResult
-    ) -> None:
-        try:
-            self._classify_windows(client, path, clip, result)
-        except (CancelledError, JobNotFoundError):
-            raise
-        except Exception as error:
-            # The result is there and stays: a timeline is only more of it.
-            if not is_expected(error):
-                LOG.exception("the timeline of job %s failed", self._job.id)
-            self._end_timeline(error)
-
     def _classify_windows(
-        self, client: EmotionClient, path: Path, clip: Clip, result: EmotionResult
+        self, path: Path, growing: Timeline, give_way: Callable[[Cancellation], None]
     ) -> None:
-        window_s, hop_s = window_lengths(result.duration_s)
-        growing = Timeline(self._name, result.duration_s, window_s, hop_s, (), result.warnings)
-        if result.duration_s <= window_s:
-            # One window is the whole clip, which has been classified.
-            whole = Stretch(0, 1, 0.0, clip.duration_s, clip.duration_s, clip)
-            self._tell_windows(replace(growing, windows=(to_answered(whole, result).window,)), 1)
-            return
         windows: list[Window] = []
 
         def on_window(window: Window, count: int) -> None:
-            self._cancellation.check()
             windows.append(window)
             self._tell_windows(replace(growing, windows=tuple(windows)), count)
+            give_way(self._cancellation)
 
         self._record.stages({"timeline": working(0.0)})
-        with self._cancellation.interrupting(client.close):
-            timeline = client.timeline(path, window_s, hop_s, on_window=on_window)
+        give_way(self._cancellation)
+        with (
+            self._connect(self._settings.server_url) as client,
+            self._cancellation.interrupting(client.close),
+        ):
+            timeline = client.timeline(path, growing.window_s, growing.hop_s, on_window=on_window)
         self._tell_windows(replace(timeline, video=self._name), len(timeline.windows))
 
     def _tell_windows(self, timeline: Timeline, count: int) -> None:
