@@ -12,14 +12,14 @@ SPACE = """<style>
 
 st.set_page_config(page_title="VEMOCLAP", layout="wide")
 listed = [
-    st.Page("pages/analyze.py", title="Analyze", default=True),
-    st.Page("pages/library.py", title="Library"),
-    st.Page("pages/service.py", title="Service"),
-    st.Page("pages/about.py", title="About"),
+    st.Page("screens/analyze.py", title="Analyze", default=True),
+    st.Page("screens/library.py", title="Library"),
+    st.Page("screens/service.py", title="Service"),
+    st.Page("screens/about.py", title="About"),
 ]
 reached_by_link = [
-    st.Page("pages/result.py", title="Result"),
-    st.Page("pages/compare.py", title="Compare"),
+    st.Page("screens/result.py", title="Result"),
+    st.Page("screens/compare.py", title="Compare"),
 ]
 # Streamlit's own menu hides behind a button on a phone; four links fit every width.
 page = st.navigation(listed + reached_by_link, position="hidden")

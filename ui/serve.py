@@ -21,10 +21,10 @@ from streamlit.web import cli
 
 from ui.application import application
 from ui.jobs.lock import DataFolderInUseError
-from ui.library_export import export_route
+from ui.library.export import export_route
 from ui.routes import media_routes
 from ui.settings import SettingsError
-from ui.uploads import UploadsToDisk
+from ui.uploads.reception import UploadsToDisk
 
 LOG = logging.getLogger(__name__)
 PAGES = Path(__file__).with_name("app.py")

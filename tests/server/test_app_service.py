@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 
 from tests.launching import Launched
-from ui.service import advice, headline, model_rows, status
-from ui.slots import SLOTS
-from ui.triton_activity import History
-from ui.triton_metrics import fetch_metrics
-from ui.triton_state import Readiness, ServerState, poll
-from ui.triton_trial import try_out
+from ui.service.activity import History
+from ui.service.facts import advice, headline, model_rows, status
+from ui.service.metrics import fetch_metrics
+from ui.service.slots import SLOTS
+from ui.service.state import Readiness, ServerState, poll
+from ui.service.trial import try_out
 from vemoclap_client import EmotionClient
 from vemoclap_client.contract import ENSEMBLE
 

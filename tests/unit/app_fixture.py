@@ -3,14 +3,12 @@
 The fixture `app` (tests/unit/conftest.py) puts it in place of the process's app.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
-from streamlit.runtime.pages_manager import PagesManager
 from streamlit.testing.v1 import AppTest
 
 import ui.application
@@ -70,24 +68,10 @@ def fake_application(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[
     """`ui.application.application()` answers with an app in `folder` until the block ends."""
     settings = Settings(data=folder / "data", samples=folder / "samples", server_url=NO_SERVER)
     monkeypatch.setattr(ui.application, "Runner", RecordingRunner)
-    monkeypatch.setattr(PagesManager, "__init__", _without_pages_folder(PagesManager.__init__))
     monkeypatch.setattr(Settings, "read", lambda: settings)
     ui.application.application.cache_clear()
     yield ui.application.application()
     ui.application.application.cache_clear()
-
-
-def _without_pages_folder(start: Callable[..., None]) -> Callable[..., None]:
-    """Until st.navigation has run once, Streamlit takes a folder `pages` for a menu of its own.
-
-    Then a page comes without the app's frame. A test is to see what comes after.
-    """
-
-    def start_without(self: PagesManager, *args: Any, **options: Any) -> None:
-        start(self, *args, **options)
-        PagesManager.uses_pages_directory = False
-
-    return start_without
 
 
 def open_page(page: str = "analyze", **query: str) -> AppTest:
@@ -95,7 +79,7 @@ def open_page(page: str = "analyze", **query: str) -> AppTest:
     opened = AppTest.from_file(str(APP), default_timeout=PAGE_TIMEOUT_S)
     opened.query_params.update(query)
     opened.context = {"url": f"{ADDRESS}/{page}"}
-    return opened.switch_page(f"pages/{page}.py").run()
+    return opened.switch_page(f"screens/{page}.py").run()
 
 
 def waiting_job(store: JobStore, name: str = "waiting.mp4", source: Source = UPLOAD) -> Job:

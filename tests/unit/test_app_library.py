@@ -21,12 +21,18 @@ from tests.unit.app_fixture import (
     working_job,
 )
 from ui.application import Application
-from ui.comparison import choose, difference_sentence, differences, on_the_same_axis, paired_bars
 from ui.jobs.job import Job, Source, SourceKind, State
-from ui.library import NO_EMOTION, Filters, folder_clips, progress, to_row, unique_names
-from ui.library_adding import not_here_yet
-from ui.library_export import TABLE, UniqueNames, export_route, export_url, safe_name, stream_zip
-from ui.library_table import possible
+from ui.library.adding import not_here_yet
+from ui.library.comparison import (
+    choose,
+    difference_sentence,
+    differences,
+    on_the_same_axis,
+    paired_bars,
+)
+from ui.library.export import TABLE, UniqueNames, export_route, export_url, safe_name, stream_zip
+from ui.library.rows import NO_EMOTION, Filters, folder_clips, progress, to_row, unique_names
+from ui.library.table import possible
 from vemoclap_client.contract import EMOTIONS
 
 

@@ -20,8 +20,8 @@ from tests.unit.app_fixture import (
 from ui import server_status
 from ui.application import Application
 from ui.jobs.job import SourceKind, State
-from ui.markdown import plain
-from ui.uploads import make_token
+from ui.text.markdown import plain
+from ui.uploads.reception import make_token
 from vemoclap_client import EmotionClient
 from vemoclap_client.errors import RequestTimeoutError, ServerNotReadyError
 
@@ -163,7 +163,7 @@ def test_uploads_are_taken_once(app: Application) -> None:
     page = open_page()
     page.file_uploader[0].set_value([receive(app, "one.mp4", "1" * 32)])
     page.run()
-    page.switch_page("pages/analyze.py").run()
+    page.switch_page("screens/analyze.py").run()
     page.run()
 
     assert len(app.store.list()) == 1
@@ -180,7 +180,7 @@ def test_upload_that_is_no_longer_there_is_said_and_the_others_are_taken(app: Ap
     (job,) = app.store.list()
     assert job.name == "here.mp4"
     assert page.query_params == {"id": job.id}
-    page.switch_page("pages/analyze.py").run()
+    page.switch_page("screens/analyze.py").run()
     assert len(page.error) == 1
     assert plain("gone*.mp4") in page.error[0].value
     assert not page.run().error
@@ -238,7 +238,7 @@ def test_clips_of_this_session_are_listed_with_what_came_out(
     done_job(app.store, "of an earlier session.mp4")
     page = open_page()
     button(page, "Analyze “Portrait”").click().run()
-    page.switch_page("pages/analyze.py").run()
+    page.switch_page("screens/analyze.py").run()
 
     assert "Your clips" in headings(page)
     listed = [link.label for link in page.page_link if "waits its turn" in link.label]
@@ -252,7 +252,7 @@ def test_clip_of_this_session_that_was_deleted_is_not_listed(
     page = open_page()
     button(page, "Analyze “Portrait”").click().run()
     app.store.delete(app.store.list()[0].id)
-    page.switch_page("pages/analyze.py").run()
+    page.switch_page("screens/analyze.py").run()
 
     assert not page.exception
     assert "Your clips" not in headings(page)
@@ -324,7 +324,7 @@ def test_about_says_what_it_must_not_be_used_for_and_what_is_kept(app: Applicati
 def test_about_and_readme_say_the_same_of_the_numbers() -> None:
     root = Path(__file__).parents[2]
     sentence = "expressions are read wrongly more often for some people than for others"
-    for file in ("README.md", "ui/pages/about.py"):
+    for file in ("README.md", "ui/screens/about.py"):
         words = " ".join((root / file).read_text(encoding="utf-8").split())
         assert sentence in words
         assert "Do not use this to judge, select, monitor or score people" in words

@@ -24,14 +24,14 @@ from streamlit import config, runtime
 from streamlit.runtime import Runtime
 from streamlit.runtime.uploaded_file_manager import UploadedFileRec
 
-from ui import uploads
 from ui.application import Application
 from ui.jobs.adding import add_job
 from ui.jobs.job import Source, SourceKind
 from ui.jobs.runner import Runner
 from ui.jobs.store import JobStore
 from ui.settings import Settings
-from ui.uploads import UploadGoneError, UploadsToDisk, make_token, take_upload
+from ui.uploads import reception as uploads
+from ui.uploads.reception import UploadGoneError, UploadsToDisk, make_token, take_upload
 
 URL = "/_stcore/upload_file/open-session/file-1"
 NAME = "Ünïcode; name=x ../name.mp4"

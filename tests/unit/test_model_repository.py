@@ -120,6 +120,20 @@ def test_the_ensemble_is_the_public_contract() -> None:
     }
 
 
+def test_the_streaming_model_takes_and_gives_what_the_ensemble_does() -> None:
+    stream = CONFIGS[contract.STREAM]
+    assert stream.model_transaction_policy.decoupled
+    assert list(map(kind, stream.input)) == list(map(kind, ENSEMBLE.input))
+    assert [tensor.name for tensor in stream.input] == [tensor.name for tensor in ENSEMBLE.input]
+    own = dict.fromkeys((contract.STEP, contract.EVIDENCE, contract.CAPTION), ("TYPE_STRING", (1,)))
+    others = {tensor.name: kind(tensor) for tensor in stream.output if tensor.name not in own}
+    given = {tensor.name: kind(tensor) for tensor in ENSEMBLE.output}
+    assert others.items() <= given.items()
+    assert {tensor.name: kind(tensor) for tensor in stream.output} == {**own, **others}
+    answers = {contract.PROBABILITIES, contract.CONTRIBUTIONS, contract.ATTENTION}
+    assert others.keys() == {*answers, contract.ANALYSIS}
+
+
 def test_the_committed_variants_are_those_that_are_derived() -> None:
     committed = {path: path.read_text() for path in REPOSITORY.glob("*/configs/*.pbtxt")}
     assert committed == variants.derive(REPOSITORY), "run `make configs`"
@@ -178,7 +192,8 @@ def test_a_slots_configuration_fits_what_export_writes(slot: Slot) -> None:
 def test_every_slot_states_queue_batching_and_instances(name: str) -> None:
     config = MODELS[name]
     assert config.name == name
-    assert config.max_batch_size > 1
+    # Each request to the streaming model has answers of its own.
+    assert (config.max_batch_size == 1) == (name == contract.STREAM)
     policy = config.dynamic_batching.default_queue_policy
     # See a step's config.pbtxt: in an ensemble, a queue limited in length crashes Triton.
     in_ensemble = name in {step.model_name for step in ENSEMBLE.ensemble_scheduling.step}

@@ -9,6 +9,7 @@ from vemoclap_client.status import server_error
 CASES = [
     ("UNAVAILABLE", "Exceeds maximum queue size", errors.ServerOverloadedError),
     ("UNAVAILABLE", "Request timeout expired", errors.ServerOverloadedError),
+    ("", "[request id: 1] Exceeds maximum queue size", errors.ServerOverloadedError),
     ("UNAVAILABLE", "Socket closed", errors.ServerLostError),
     ("CANCELLED", "Channel closed", errors.ServerLostError),
     ("DEADLINE_EXCEEDED", "Deadline Exceeded", errors.RequestTimeoutError),

@@ -66,7 +66,7 @@ def show_result_page() -> None:
 def _show_unknown() -> None:
     st.html("<h1 class='v-name'>This clip is not here</h1>")
     st.write("It was deleted, was too old to be kept, or the address is not complete.")
-    st.page_link("pages/analyze.py", label="Analyze a clip")
+    st.page_link("screens/analyze.py", label="Analyze a clip")
 
 
 def _frames(job_id: str) -> list[int]:
@@ -91,7 +91,7 @@ def _show_state(job: Job, frames: list[int]) -> None:
 
 
 def _show_way_on() -> None:
-    st.page_link("pages/analyze.py", label="Try another clip")
+    st.page_link("screens/analyze.py", label="Try another clip")
 
 
 @st.fragment(run_every=LOOK_AGAIN_S)

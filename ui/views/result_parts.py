@@ -106,7 +106,7 @@ def show_small_print(job: Job) -> None:
             st.html(timings_html(result["timings_ms"]))
     if result:
         st.caption(NOTE)
-        st.page_link("pages/about.py", label="What the numbers mean")
+        st.page_link("screens/about.py", label="What the numbers mean")
     if job.state.is_over:
         _show_deletion(job)
 
@@ -116,7 +116,7 @@ def _show_deletion(job: Job) -> None:
         st.text("The video, its frames and its result are removed for everyone, for good.")
         if st.button("Delete it for good", type="primary"):
             application().store.delete(job.id)
-            st.switch_page("pages/analyze.py")
+            st.switch_page("screens/analyze.py")
 
 
 def section(title: str) -> None:

@@ -9,10 +9,10 @@ from streamlit.runtime.uploaded_file_manager import UploadedFile
 from ui.application import Application, application
 from ui.jobs.adding import add_job
 from ui.jobs.job import ClipNotAllowedError, Job, Source, SourceKind, State
-from ui.library import FolderClips, folder_clips
-from ui.markdown import plain
-from ui.uploads import UploadGoneError, take_upload
-from ui.wording import upload_label
+from ui.library.rows import FolderClips, folder_clips
+from ui.text.markdown import plain
+from ui.text.wording import upload_label
+from ui.uploads.reception import UploadGoneError, take_upload
 from vemoclap_client.errors import VemoclapError
 
 UPLOADS = "library-uploads"

@@ -8,8 +8,8 @@ import streamlit as st
 
 from ui.application import Application, application
 from ui.jobs.job import State
-from ui.markdown import plain
-from ui.service import (
+from ui.service.activity import Activity, History
+from ui.service.facts import (
     BYTES_PER_GB,
     WHOLE,
     Headline,
@@ -23,9 +23,9 @@ from ui.service import (
     model_rows,
     status,
 )
-from ui.triton_activity import Activity, History
-from ui.triton_metrics import Metrics, MetricsError, fetch_metrics
-from ui.triton_state import ServerState, poll
+from ui.service.metrics import Metrics, MetricsError, fetch_metrics
+from ui.service.state import ServerState, poll
+from ui.text.markdown import plain
 from vemoclap_client.contract import ENSEMBLE
 
 HISTORY = "service-history"
@@ -198,4 +198,4 @@ def _show_jobs(app: Application) -> None:
     with st.container(horizontal=True):
         for state, label in labels.items():
             _metric(label, str(counts[state]))
-    st.page_link("pages/library.py", label="See them in the Library")
+    st.page_link("screens/library.py", label="See them in the Library")

@@ -9,10 +9,10 @@ import streamlit as st
 from ui.application import application
 from ui.jobs.job import Job, State
 from ui.jobs.store import JobNotFoundError
-from ui.library import NO_EMOTION, Filters, to_row, unique_names
-from ui.library_export import export_url
-from ui.markdown import plain
+from ui.library.export import export_url
+from ui.library.rows import NO_EMOTION, Filters, to_row, unique_names
 from ui.routes import media_url, thumbnail_route
+from ui.text.markdown import plain
 from vemoclap_client.contract import EMOTIONS
 
 TABLE = "library-table"
@@ -192,9 +192,9 @@ def _show_actions(chosen: Sequence[Job], names: dict[str, str], all_count: int) 
     _show_chosen(chosen, names)
     with st.container(horizontal=True):
         if st.button("Open", type="primary", disabled=not can.open, help="One clip"):
-            st.switch_page("pages/result.py", query_params={"id": identifiers[0]})
+            st.switch_page("screens/result.py", query_params={"id": identifiers[0]})
         if st.button("Compare", disabled=not can.compare, help="Two clips that have a result"):
-            st.switch_page("pages/compare.py", query_params={"ids": ",".join(identifiers)})
+            st.switch_page("screens/compare.py", query_params={"ids": ",".join(identifiers)})
         if st.button("Cancel", disabled=not can.cancel, help="Clips that wait or are worked on"):
             _cancel(chosen)
         with st.popover("Delete", disabled=not can.delete):

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from ui.jobs.job import Job, State
-from ui.triton_activity import Activity
-from ui.triton_metrics import Gpu, Metrics
-from ui.triton_state import Counters, Readiness, ServerState
+from ui.service.activity import Activity
+from ui.service.metrics import Gpu, Metrics
+from ui.service.state import Counters, Readiness, ServerState
 from vemoclap_client.contract import ENSEMBLE, STREAM
 
 WHOLE = (ENSEMBLE, STREAM)

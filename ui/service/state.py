@@ -14,7 +14,7 @@ from typing import Any
 import tritonclient.grpc as triton
 from tritonclient.utils import InferenceServerException
 
-from ui.slots import SLOTS, Slot
+from ui.service.slots import SLOTS, Slot
 from vemoclap_client.client import BaseClient
 from vemoclap_client.contract import ENSEMBLE
 from vemoclap_client.errors import ServerError

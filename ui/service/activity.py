@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 
-from ui.triton_state import Counters, ServerState
+from ui.service.state import Counters, ServerState
 
 HISTORY = 90
 """States that are remembered: three minutes of one every two seconds."""

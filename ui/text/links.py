@@ -2,7 +2,7 @@
 
 from urllib.parse import urlsplit
 
-from ui.markdown import plain
+from ui.text.markdown import plain
 
 SCHEMES = ("http", "https")
 LETTERS_MAX = 2000

@@ -3,10 +3,10 @@
 import streamlit as st
 
 from ui.application import application
-from ui.markdown import plain
 from ui.server_status import find_last_answer
-from ui.service_view import show_service
-from ui.triton_trial import Trial, try_out
+from ui.service.live import show_service
+from ui.service.trial import Trial, try_out
+from ui.text.markdown import plain
 from vemoclap_client.errors import ServerError
 
 REFRESH_S = 2.0

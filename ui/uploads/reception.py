@@ -27,7 +27,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from ui.application import Application, application
 from ui.jobs.store import JobStore
 from ui.settings import BYTES_PER_MB
-from ui.upload_form import FilePart, FilePartReader, NotOneFileError
+from ui.uploads.form import FilePart, FilePartReader, NotOneFileError
 
 UPLOAD_ROUTE = re.compile(r"/_stcore/upload_file/(?P<session>[^/]+)/[^/]+")
 TOKEN_KEY = "vemoclap_upload"

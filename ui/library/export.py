@@ -21,7 +21,7 @@ from starlette.routing import Route
 from ui.application import Application, application
 from ui.jobs.job import Job
 from ui.jobs.store import JobNotFoundError, JobStore
-from ui.library import to_row
+from ui.library.rows import to_row
 from vemoclap_client.contract import EMOTIONS
 
 EXPORT_PATH = "/clips/export"

@@ -3,10 +3,10 @@
 import streamlit as st
 
 from ui.application import application
-from ui.library_adding import show_adding
-from ui.library_table import show_clips
+from ui.library.adding import show_adding
+from ui.library.table import show_clips
 from ui.server_status import show_problem
-from ui.wording import keeping
+from ui.text.wording import keeping
 
 WORKING_REFRESH_S = 2.0
 IDLE_REFRESH_S = 20.0

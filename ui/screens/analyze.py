@@ -12,11 +12,11 @@ from ui.jobs import media
 from ui.jobs.adding import add_job
 from ui.jobs.job import ClipNotAllowedError, Job, Source, SourceKind
 from ui.jobs.store import JobNotFoundError
-from ui.links import objection_to
-from ui.markdown import plain
 from ui.server_status import show_problem
-from ui.uploads import UploadGoneError, take_upload
-from ui.wording import keeping, length_limit, outcome, upload_label
+from ui.text.links import objection_to
+from ui.text.markdown import plain
+from ui.text.wording import keeping, length_limit, outcome, upload_label
+from ui.uploads.reception import UploadGoneError, take_upload
 from vemoclap_client.errors import VemoclapError, VideoError
 
 CLIPS = "clips"
@@ -67,9 +67,9 @@ def _leave_for_added() -> None:
     """Opens the result of one clip that was just added, or the library for several."""
     added = st.session_state.pop(ADDED, [])
     if len(added) == 1:
-        st.switch_page("pages/result.py", query_params={"id": added[0]})
+        st.switch_page("screens/result.py", query_params={"id": added[0]})
     elif added:
-        st.switch_page("pages/library.py")
+        st.switch_page("screens/library.py")
 
 
 def _add(name: str, find_source: Callable[[], Source]) -> None:
@@ -178,7 +178,7 @@ def _show_clips(app: Application) -> None:
     st.header("Your clips")
     waits = any(not job.state.is_over for job in jobs)
     st.fragment(_list_clips, run_every=REFRESH_S if waits else None)()
-    st.page_link("pages/library.py", label="All clips are in the Library")
+    st.page_link("screens/library.py", label="All clips are in the Library")
 
 
 def _session_jobs(app: Application) -> list[Job]:
@@ -194,7 +194,7 @@ def _session_jobs(app: Application) -> list[Job]:
 def _list_clips() -> None:
     for job in _session_jobs(application()):
         label = f"{plain(job.name)}: {outcome(job)}"
-        st.page_link("pages/result.py", label=label, query_params={"id": job.id})
+        st.page_link("screens/result.py", label=label, query_params={"id": job.id})
 
 
 st.set_page_config(page_title="VEMOCLAP: analyze a video")

@@ -6,7 +6,9 @@ from typing import Any
 import streamlit as st
 
 from ui.application import Application, application
-from ui.comparison import (
+from ui.jobs import media
+from ui.jobs.job import Job
+from ui.library.comparison import (
     LETTERS,
     choose,
     difference_sentence,
@@ -16,10 +18,8 @@ from ui.comparison import (
     on_the_same_axis,
     paired_bars,
 )
-from ui.jobs import media
-from ui.jobs.job import Job
-from ui.library import unique_names
-from ui.markdown import plain
+from ui.library.rows import unique_names
+from ui.text.markdown import plain
 from ui.views.contributions import contributions_html, contributions_sentence
 from ui.views.headline import headline_html
 from ui.views.style import STYLE
@@ -36,7 +36,7 @@ def show_page() -> None:
     jobs = [job for job in app.store.list() if job.result]
     if len(jobs) < 2:
         st.info("Two clips with a result are needed. Add some in the Library.")
-        st.page_link("pages/library.py", label="Open the Library")
+        st.page_link("screens/library.py", label="Open the Library")
         return
     _show_comparison(app, _choose(jobs))
 
@@ -93,7 +93,7 @@ def _show_answers(app: Application, jobs: Sequence[Job]) -> None:
             st.markdown(f"**{letter}: {plain(job.name)}**")
             st.html(headline_html(job.result or {}))
             st.page_link(
-                "pages/result.py",
+                "screens/result.py",
                 label=f"Open the whole result of {letter}",
                 query_params={"id": job.id},
             )

@@ -1,0 +1,1 @@
+"""Many clips: their table, adding and exporting them, comparing two."""

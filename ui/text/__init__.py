@@ -1,0 +1,1 @@
+"""Words: facts as people say them, and text of others made harmless."""

@@ -1,0 +1,1 @@
+"""Receives files straight to disk."""
