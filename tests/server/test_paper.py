@@ -1,5 +1,6 @@
 """The whole paper profile, random weights, on the embedded server's processor."""
 
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from tritonclient.utils import InferenceServerException
 from tests import schemas
 from tests.launching import PAPER_RANDOM, SERVER_PYTHON, Launched, launched
 from tests.requiring import require
-from vemoclap_client import decode
+from vemoclap_client import EmotionClient, EmotionResult, decode
 from vemoclap_client.client import read_result
 from vemoclap_client.contract import (
     ANALYSIS,
@@ -120,6 +121,19 @@ def test_a_caption_is_written_on_demand_from_the_features(
     caption = ask(paper, "captioner", ["CAPTION"], IMAGE_FEATURE=feature).as_numpy("CAPTION")
     assert caption.shape == (1, 1)
     assert caption[0, 0].decode().strip()
+
+
+def test_a_stream_captions_the_frame_with_most_to_see(paper: Launched, samples: Path) -> None:
+    with EmotionClient(paper.url) as client:
+        *_, result = client.stream(samples / "portrait.mp4", caption=True)
+    assert isinstance(result, EmotionResult)
+    assert result.screen_text is not None
+    seen = Counter(found.frame for found in (*result.faces, *result.screen_text.lines))
+    assert result.caption is not None
+    assert result.caption.frame == min(seen, key=lambda frame: (-seen[frame], frame))
+    assert result.caption.time_s == result.frame_times_s[result.caption.frame]
+    assert result.caption.text.strip()
+    schemas.check(result.to_dict(), "result")
 
 
 @pytest.mark.parametrize("slot", ["language_identifier", "translator"])
