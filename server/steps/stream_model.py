@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from threading import Semaphore, Thread
 from typing import Any
@@ -57,10 +58,17 @@ class StreamModel:
     async def _serve(self, request: Any) -> None:
         sender = request.get_response_sender()
         try:
-            steps = self._graph.steps_for(_captioned(request))
-            await self._answer(GraphRun(steps, _clip(request), infer), sender)
+            await self._answer(self._run_of(request), sender)
         finally:
             self._room.release()
+
+    def _run_of(self, request: Any) -> GraphRun:
+        tensors = [pb_utils.get_input_tensor_by_name(request, name) for name in (FRAMES, AUDIO)]
+        arrays = [tensor.as_numpy() for tensor in tensors]
+        clip = dict(zip((FRAMES, AUDIO), arrays, strict=True))
+        received = dict(zip(map(id, arrays), tensors, strict=True))
+        steps = self._graph.steps_for(_captioned(request))
+        return GraphRun(steps, clip, partial(infer, received=received))
 
     async def _answer(self, run: GraphRun, sender: Any) -> None:
         try:
@@ -78,13 +86,6 @@ class StreamModel:
 
 def _captioned(request: Any) -> bool:
     return json.loads(request.parameters() or "{}").get(CAPTION_PARAMETER) is True
-
-
-def _clip(request: Any) -> Tensors:
-    return {
-        name: pb_utils.get_input_tensor_by_name(request, name).as_numpy()
-        for name in (FRAMES, AUDIO)
-    }
 
 
 def _told(step: StepDone) -> Tensors:

@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -82,8 +83,20 @@ def _join(answers: Sequence[Tensors], types: Mapping[str, Any]) -> list[Any]:
     ]
 
 
-async def infer(slot: str, inputs: Mapping[str, NDArray[Any]], outputs: Sequence[str]) -> Tensors:
+async def infer(
+    slot: str,
+    inputs: Mapping[str, NDArray[Any]],
+    outputs: Sequence[str],
+    received: Mapping[int, Any] = MappingProxyType({}),
+) -> Tensors:
     """Asks another slot of this server; see step.Infer.
+
+    Args:
+        slot: asked for `outputs`.
+        inputs: batch-first.
+        outputs: names.
+        received: id of an array -> the request's tensor that it is a view of. Such a tensor is
+            handed on as it is under its own name; any other array is copied to shared memory.
 
     Raises:
         pb_utils.TritonModelException: the slot answered with an error.
@@ -92,7 +105,8 @@ async def infer(slot: str, inputs: Mapping[str, NDArray[Any]], outputs: Sequence
         model_name=slot,
         requested_output_names=list(outputs),
         inputs=[
-            pb_utils.Tensor(name, np.ascontiguousarray(array)) for name, array in inputs.items()
+            received.get(id(array)) or pb_utils.Tensor(name, np.ascontiguousarray(array))
+            for name, array in inputs.items()
         ],
         # A native backend on a GPU would answer in its memory, from which there is no as_numpy().
         preferred_memory=pb_utils.PreferredMemory(pb_utils.TRITONSERVER_MEMORY_CPU, 0),

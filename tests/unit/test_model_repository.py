@@ -134,6 +134,14 @@ def test_the_streaming_model_takes_and_gives_what_the_ensemble_does() -> None:
     assert others.keys() == {*answers, contract.ANALYSIS}
 
 
+def test_frames_and_sound_keep_their_names_in_every_step() -> None:
+    # The streaming model hands them on without copying, under the name they came with.
+    maps = [dict(step.input_map) for step in ENSEMBLE.ensemble_scheduling.step]
+    taken = {(name, value) for inputs in maps for name, value in inputs.items()}
+    clip = {tensor.name for tensor in ENSEMBLE.input}
+    assert {name for name, value in taken if value in clip} == clip
+
+
 def test_the_committed_variants_are_those_that_are_derived() -> None:
     committed = {path: path.read_text() for path in REPOSITORY.glob("*/configs/*.pbtxt")}
     assert committed == variants.derive(REPOSITORY), "run `make configs`"
