@@ -27,7 +27,9 @@ class Settings:
             ($VEMOCLAP_APP_UPLOAD_MB).
         duration_limit_s: longest clip that is taken from a link ($VEMOCLAP_APP_DURATION_S).
         keep_days: clips and results older than this are removed ($VEMOCLAP_APP_KEEP_DAYS).
-        workers: jobs that run at a time ($VEMOCLAP_APP_WORKERS).
+        workers: clips that are answered side by side ($VEMOCLAP_APP_WORKERS).
+        windows_at_once: of a timeline, sent to the server side by side ($VEMOCLAP_APP_WINDOWS);
+            few, so that a new clip need not wait for many of them, more where a GPU serves.
     """
 
     data: Path
@@ -39,6 +41,7 @@ class Settings:
     duration_limit_s: int = 3600
     keep_days: int = 30
     workers: int = 2
+    windows_at_once: int = 2
 
     @classmethod
     def read(cls, environment: Mapping[str, str] = os.environ) -> Self:
@@ -59,6 +62,7 @@ class Settings:
             duration_limit_s=_number(environment, "VEMOCLAP_APP_DURATION_S", cls.duration_limit_s),
             keep_days=_number(environment, "VEMOCLAP_APP_KEEP_DAYS", cls.keep_days),
             workers=_number(environment, "VEMOCLAP_APP_WORKERS", cls.workers),
+            windows_at_once=_number(environment, "VEMOCLAP_APP_WINDOWS", cls.windows_at_once),
         )
 
     @property

@@ -13,15 +13,12 @@ import tritonclient.grpc.aio as triton_aio
 from tritonclient.utils import InferenceServerException
 
 from vemoclap_client.answers import read_result
-from vemoclap_client.client import (
-    DEFAULT_TIMEOUT_S,
-    BaseClient,
-    read_window,
-)
+from vemoclap_client.client import DEFAULT_TIMEOUT_S, BaseClient
 from vemoclap_client.clock import milliseconds_since
 from vemoclap_client.container import check_file
 from vemoclap_client.contract import ENSEMBLE, STREAM
-from vemoclap_client.in_flight import answers_in_order_async
+from vemoclap_client.in_flight import IN_FLIGHT_MAX, answers_in_order_async
+from vemoclap_client.pending import read_window
 from vemoclap_client.results import EmotionResult
 from vemoclap_client.status import server_error
 from vemoclap_client.stream import (
@@ -47,9 +44,15 @@ from vemoclap_client.video import Clip, decode
 class AsyncEmotionClient(BaseClient):
     """EmotionClient for asyncio. Decoding runs in a thread, so that the loop stays free."""
 
-    def __init__(self, url: str | None = None, *, timeout_s: float = DEFAULT_TIMEOUT_S) -> None:
+    def __init__(
+        self,
+        url: str | None = None,
+        *,
+        timeout_s: float = DEFAULT_TIMEOUT_S,
+        windows_at_once: int = IN_FLIGHT_MAX,
+    ) -> None:
         """See the base class; nothing is sent yet. Needs a running event loop."""
-        super().__init__(url, timeout_s=timeout_s)
+        super().__init__(url, timeout_s=timeout_s, windows_at_once=windows_at_once)
         self._triton = triton_aio.InferenceServerClient(self.url)
 
     async def __aenter__(self) -> Self:
@@ -132,7 +135,9 @@ class AsyncEmotionClient(BaseClient):
         self._check_timeline(video, window_s, hop_s)
         await self.check_ready()
         stretches = iterate_stretches(video, window_s, hop_s)
-        async with aclosing(answers_in_order_async(stretches, self._classify)) as answers:
+        async with aclosing(
+            answers_in_order_async(stretches, self._classify, self.windows_at_once)
+        ) as answers:
             async for answered in answers:
                 yield answered
 

@@ -15,7 +15,7 @@ from vemoclap_client.stretches import Stretch
 from vemoclap_client.timeline import Answered
 
 IN_FLIGHT_MAX = 4
-"""Windows that the server works on at a time."""
+"""Windows that the server works on at a time, unless told otherwise."""
 
 
 class Pending(Protocol):
@@ -32,7 +32,9 @@ class Pending(Protocol):
 
 
 def answers_in_order(
-    stretches: Generator[Stretch], submit: Callable[[Stretch], Pending]
+    stretches: Generator[Stretch],
+    submit: Callable[[Stretch], Pending],
+    in_flight_max: int = IN_FLIGHT_MAX,
 ) -> Generator[Answered]:
     """Have windows worked on, few at a time, and give the answers in the windows' order.
 
@@ -50,7 +52,7 @@ def answers_in_order(
                 break
             if stretch is None:
                 break
-            while pending and (len(pending) >= IN_FLIGHT_MAX or pending[0].done()):
+            while pending and (len(pending) >= in_flight_max or pending[0].done()):
                 yield _first_of(pending)
             pending.append(submit(stretch))
         while pending:
@@ -71,7 +73,9 @@ def _first_of(pending: deque[Pending]) -> Answered:
 
 
 async def answers_in_order_async(
-    stretches: Generator[Stretch], submit: Callable[[Stretch], Coroutine[None, None, Answered]]
+    stretches: Generator[Stretch],
+    submit: Callable[[Stretch], Coroutine[None, None, Answered]],
+    in_flight_max: int = IN_FLIGHT_MAX,
 ) -> AsyncGenerator[Answered]:
     """As answers_in_order; decoding runs in a thread."""
     loop = asyncio.get_running_loop()
@@ -88,7 +92,7 @@ async def answers_in_order_async(
                 break
             if stretch is None:
                 break
-            while pending and (len(pending) >= IN_FLIGHT_MAX or pending[0].done()):
+            while pending and (len(pending) >= in_flight_max or pending[0].done()):
                 yield await _first_of_tasks(pending)
             pending.append(asyncio.create_task(submit(stretch)))
         while pending:

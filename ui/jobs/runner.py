@@ -48,17 +48,15 @@ class Runner:
     have been answered, and pauses while another clip still waits for its answer.
     """
 
-    def __init__(
-        self, settings: Settings, store: JobStore, connect: Connect = EmotionClient
-    ) -> None:
+    def __init__(self, settings: Settings, store: JobStore, connect: Connect | None = None) -> None:
         """Nothing runs before `start`.
 
         Args:
-            connect: makes a client of the server at an address.
+            connect: makes a client of the server at an address; default EmotionClient.
         """
         self._settings = settings
         self._store = store
-        self._connect = connect
+        self._connect = connect or partial(EmotionClient, windows_at_once=settings.windows_at_once)
         self._lock = DataFolderLock(store.data)
         self._threads: list[threading.Thread] = []
         self._stopping = threading.Event()
