@@ -6,15 +6,14 @@ Both build requests and read answers in one base class; only the sending is writ
 import os
 import threading
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from concurrent.futures import Future
 from contextlib import closing
-from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-import numpy as np
 import tritonclient.grpc as triton
 from numpy.typing import NDArray
 from tritonclient.utils import InferenceServerException, np_to_triton_dtype
@@ -33,7 +32,8 @@ from vemoclap_client.contract import (
     STREAM,
 )
 from vemoclap_client.errors import ServerNotReadyError, ServerUnavailableError
-from vemoclap_client.in_flight import answers_in_order
+from vemoclap_client.in_flight import IN_FLIGHT_MAX, answers_in_order
+from vemoclap_client.pending import PendingWindow, without_arrays
 from vemoclap_client.results import EmotionResult
 from vemoclap_client.status import server_error
 from vemoclap_client.stream import (
@@ -54,7 +54,6 @@ from vemoclap_client.timeline import (
     Timeline,
     TimelineBuilder,
     Window,
-    to_answered,
 )
 from vemoclap_client.video import Clip, decode
 
@@ -71,12 +70,19 @@ def default_url() -> str:
 class BaseClient:
     """What both clients share: requests, answers, errors."""
 
-    def __init__(self, url: str | None = None, *, timeout_s: float = DEFAULT_TIMEOUT_S) -> None:
+    def __init__(
+        self,
+        url: str | None = None,
+        *,
+        timeout_s: float = DEFAULT_TIMEOUT_S,
+        windows_at_once: int = IN_FLIGHT_MAX,
+    ) -> None:
         """Prepares a client; nothing is sent yet.
 
         Args:
             url: host:port of the server's gRPC endpoint; default $VEMOCLAP_URL or 127.0.0.1:8001.
             timeout_s: longest wait for an answer, in seconds.
+            windows_at_once: of a timeline, sent to the server side by side; at least 1.
 
         Raises:
             ServerUnavailableError: the address is not of the form host:port.
@@ -87,6 +93,7 @@ class BaseClient:
                 f"{self.url!r} is not an address that gRPC can use: give host:port alone."
             )
         self.timeout_s = timeout_s
+        self.windows_at_once = windows_at_once
 
     def _request(self, clip: Clip, attention: bool = False) -> dict[str, Any]:
         outputs = (*OUTPUTS, ATTENTION) if attention else OUTPUTS
@@ -112,9 +119,15 @@ class BaseClient:
 class EmotionClient(BaseClient):
     """Classifies videos, one call at a time. Use it as a context manager, or call `close`."""
 
-    def __init__(self, url: str | None = None, *, timeout_s: float = DEFAULT_TIMEOUT_S) -> None:
+    def __init__(
+        self,
+        url: str | None = None,
+        *,
+        timeout_s: float = DEFAULT_TIMEOUT_S,
+        windows_at_once: int = IN_FLIGHT_MAX,
+    ) -> None:
         """See the base class; nothing is sent yet."""
-        super().__init__(url, timeout_s=timeout_s)
+        super().__init__(url, timeout_s=timeout_s, windows_at_once=windows_at_once)
         self._triton = triton.InferenceServerClient(self.url)
 
     def __enter__(self) -> Self:
@@ -245,9 +258,10 @@ class EmotionClient(BaseClient):
     def _answers(self, video: str | Path, window_s: float, hop_s: float) -> Generator[Answered]:
         self._check_timeline(video, window_s, hop_s)
         self.check_ready()
-        return answers_in_order(iterate_stretches(video, window_s, hop_s), self._submit)
+        stretches = iterate_stretches(video, window_s, hop_s)
+        return answers_in_order(stretches, self._submit, self.windows_at_once)
 
-    def _submit(self, stretch: Stretch) -> "_PendingWindow":
+    def _submit(self, stretch: Stretch) -> PendingWindow:
         answer: Future[triton.InferResult] = Future()
 
         def finish(result: triton.InferResult, error: InferenceServerException | None) -> None:
@@ -257,7 +271,8 @@ class EmotionClient(BaseClient):
                 answer.set_exception(error)
 
         call = self._triton.async_infer(callback=finish, **self._request(stretch.clip))
-        return _PendingWindow(self, _without_arrays(stretch), answer, call.cancel)
+        to_error = partial(server_error, url=self.url, timeout_s=self.timeout_s, connected=True)
+        return PendingWindow(without_arrays(stretch), answer, call.cancel, to_error)
 
     def _send(self, clip: Clip, attention: bool) -> tuple[triton.InferResult, float]:
         started = time.perf_counter()
@@ -266,36 +281,6 @@ class EmotionClient(BaseClient):
         except InferenceServerException as error:
             raise server_error(error, self.url, self.timeout_s, connected=True) from error
         return answer, milliseconds_since(started)
-
-
-class _PendingWindow:
-    """A window that the server works on, see in_flight.Pending."""
-
-    def __init__(
-        self,
-        client: EmotionClient,
-        stretch: Stretch,
-        answer: Future[triton.InferResult],
-        cancel: Callable[[], object],
-    ) -> None:
-        self._client = client
-        self._stretch = stretch
-        self._answer = answer
-        self._cancel = cancel
-
-    def done(self) -> bool:
-        return self._answer.done()
-
-    def result(self) -> Answered:
-        try:
-            answer = self._answer.result()
-        except InferenceServerException as error:
-            url, timeout_s = self._client.url, self._client.timeout_s
-            raise server_error(error, url, timeout_s, connected=True) from error
-        return read_window(self._stretch, answer)
-
-    def cancel(self) -> None:
-        self._cancel()
 
 
 def _input(name: str, array: NDArray[Any]) -> triton.InferInput:
@@ -309,16 +294,3 @@ def _windows(answers: Generator[Answered]) -> Generator[Window]:
     with closing(answers):
         for answered in answers:
             yield answered.window
-
-
-def _without_arrays(stretch: Stretch) -> Stretch:
-    """What is still needed of a stretch that was sent: frames and sound are large."""
-    clip = replace(
-        stretch.clip, frames=np.zeros((0, 0, 0, 3), np.uint8), audio=np.zeros(0, np.float32)
-    )
-    return replace(stretch, clip=clip)
-
-
-def read_window(stretch: Stretch, answer: triton.InferResult) -> Answered:
-    """The typed window from the ensemble's answer on a stretch of a clip."""
-    return to_answered(stretch, read_result("", stretch.clip, 0.0, answer, 0.0))
