@@ -7,10 +7,8 @@ import pytest
 from playwright.sync_api import Browser, Page
 
 from tests.browser.driving import RunningApp, running_app, running_browser
+from tests.browser.steps import PATIENCE_MS
 from tests.launching import Launched
-
-PATIENCE_MS = 60_000
-"""How long a test waits for something to be seen."""
 
 
 @pytest.fixture(scope="session")

@@ -67,7 +67,7 @@ def test_a_sample_is_answered(page: Page) -> None:
     expect(page.get_by_role("img", name="Sad words, without a face or sound")).to_be_visible()
     start_sample(page, "Title cards")
     expect_answer(page, "sadness")
-    expect(page.get_by_text("the clip has no sound").first).to_be_visible()
+    expect(page.get_by_text("the file has no sound track").first).to_be_visible()
 
 
 def test_a_link_is_fetched_and_answered(page: Page, samples: Path) -> None:
@@ -84,7 +84,7 @@ def test_a_link_is_fetched_and_answered(page: Page, samples: Path) -> None:
 
 @pytest.mark.parametrize(
     ("link", "said"),
-    [("", "empty"), ("ftp://example.org/clip.mp4", "http"), ("not a link", "http")],
+    [("", "There is no link yet"), ("ftp://example.org/clip.mp4", "http"), ("not a link", "http")],
 )
 def test_what_is_no_link_is_said_at_once(page: Page, link: str, said: str) -> None:
     page.goto("/")

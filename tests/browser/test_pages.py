@@ -11,8 +11,9 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browser.driving import RunningApp
+from tests.browser.driving import RunningApp, running_app
 from tests.browser.steps import ANSWER_MS, expect_answer, expect_finished, start_sample, upload
+from tests.launching import Launched
 
 PHONE = {"width": 390, "height": 844}
 PAGES = ("/", "/library", "/compare", "/service", "/about")
@@ -126,6 +127,19 @@ def test_no_serious_barrier_is_found(
     ]
     context.close()
     assert found == []
+
+
+def test_the_first_address_that_is_opened_may_be_any(
+    browser: Browser, server: Launched, tmp_path: Path
+) -> None:
+    """Streamlit would show a menu of its own until its navigation has run once."""
+    with running_app(tmp_path, server) as fresh:
+        page = browser.new_page()
+        page.goto(f"{fresh.url}/about")
+        expect(page.get_by_role("heading", name="About")).to_be_visible()
+        expect(page.get_by_role("link", name="Analyze")).to_be_visible()
+        expect(page.get_by_test_id("stSidebar")).to_have_count(0)
+        page.close()
 
 
 def test_the_keyboard_alone_gets_to_a_result(page: Page) -> None:

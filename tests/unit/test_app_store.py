@@ -39,7 +39,15 @@ def test_a_job_is_read_as_it_was_written(store: JobStore) -> None:
     )
     store.change(job.id, lambda _: full)
     assert store.get(job.id) == full
-    assert JobStore(store.data).list() == [full]
+    assert JobStore(store.data).get(job.id) == full
+
+
+def test_a_list_leaves_out_what_is_long(store: JobStore) -> None:
+    job = add(store)
+    result = {"emotion": "joy", "faces": [{"frame": 0}], "speech": None}
+    full = replace(job, evidence={"faces": []}, timeline={"windows": []}, result=result)
+    store.change(job.id, lambda _: full)
+    assert store.list() == [replace(full, evidence={}, timeline=None, result={"emotion": "joy"})]
 
 
 def test_what_is_kept_is_its_owner_s_alone(store: JobStore) -> None:

@@ -11,7 +11,7 @@ from vemoclap_client.errors import VemoclapError
 UPLOAD_INSTEAD = "Download the video with your browser and upload the file instead."
 CONVERT = "Try another file, or convert it, for example to MP4 with H.264."
 START_SERVER = (
-    "Start the server with `make serve`, or look at the Service page for what it is doing. "
+    "The Service page shows what the server is doing; “make serve” starts one. "
     "Then analyze the clip again."
 )
 TRY_AGAIN = "Analyze the clip again in a moment. The Service page shows how busy the server is."

@@ -32,6 +32,18 @@ CREATE TABLE IF NOT EXISTS jobs (
 CREATE INDEX IF NOT EXISTS by_state ON jobs (state, created_at);
 """
 
+ON_ITS_OWN_PAGE = (
+    "$.evidence",
+    "$.timeline",
+    "$.result.faces",
+    "$.result.speech",
+    "$.result.screen_text",
+    "$.result.attention",
+)
+LIST = (
+    f"SELECT json_remove(document{', ?' * len(ON_ITS_OWN_PAGE)}) FROM jobs ORDER BY created_at DESC"
+)
+
 
 class JobNotFoundError(LookupError):
     """There is no job of that id: it never was, was deleted, or was too old to be kept."""
@@ -99,9 +111,13 @@ class JobStore:
             return _find(connection, identifier)
 
     def list(self) -> list[Job]:
-        """All jobs, the latest first."""
+        """All jobs, the latest first, without what only a clip's own page shows.
+
+        They have no evidence and no timeline, and their results no faces, words and attention:
+        a list of a thousand clips is read every other second by each who looks at the library.
+        """
         with self._connected() as connection:
-            rows = connection.execute("SELECT document FROM jobs ORDER BY created_at DESC")
+            rows = connection.execute(LIST, ON_ITS_OWN_PAGE)
             return [read_job(row[0]) for row in rows]
 
     def change(self, identifier: str, edit: Callable[[Job], Job]) -> Job:

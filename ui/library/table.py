@@ -232,7 +232,7 @@ def _cancel(jobs: Sequence[Job]) -> None:
 
 def _request_cancel(job: Job) -> None:
     try:
-        application().store.request_cancel(job.id)
+        application().runner.cancel(job.id)
     except JobNotFoundError:
         return  # Someone else has deleted it.
 

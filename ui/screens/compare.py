@@ -60,8 +60,7 @@ def _choose(jobs: Sequence[Job]) -> list[Job]:
         for column, letter, identifier in zip(st.columns(2), LETTERS, identifiers, strict=True)
     ]
     st.query_params["ids"] = ",".join(chosen)
-    by_id = {job.id: job for job in jobs}
-    return [by_id[identifier] for identifier in chosen]
+    return [application().store.get(identifier) for identifier in chosen]
 
 
 def _show_comparison(app: Application, jobs: Sequence[Job]) -> None:

@@ -108,7 +108,7 @@ def _show_progress(identifier: str, drawn: Hashable) -> None:
         # Beside a result, what is done needs no room.
         st.html(progress_html(unfinished(job.stages) if job.result else job.stages))
         if st.button("Cancel", disabled=job.cancel_requested):
-            application().store.request_cancel(identifier)
+            application().runner.cancel(identifier)
             st.rerun()
 
 
