@@ -84,7 +84,7 @@ def test_a_link_is_fetched_and_answered(page: Page, samples: Path) -> None:
 
 @pytest.mark.parametrize(
     ("link", "said"),
-    [("", "There is no link yet"), ("ftp://example.org/clip.mp4", "http"), ("not a link", "http")],
+    [("", "There is no link yet"), ("ftp://example.org/clip.mp4", "http"), ("not a link", "space")],
 )
 def test_what_is_no_link_is_said_at_once(page: Page, link: str, said: str) -> None:
     page.goto("/")

@@ -54,7 +54,8 @@ def test_every_error_of_the_client_has_an_exit_code_of_its_own() -> None:
     codes = [
         error.exit_code
         for error in all_errors(errors.VemoclapError)
-        if error.__module__ == errors.__name__
+        # Two kinds of one error share its code.
+        if error.__module__ == errors.__name__ and "exit_code" in vars(error)
     ]
-    assert len(codes) == len(set(codes)) == 16
+    assert len(codes) == len(set(codes)) == 26
     assert not {0, 2} & set(codes)
