@@ -4,10 +4,14 @@ import streamlit as st
 
 from ui.server_status import show_last_answer
 
-SPACE = """<style>
+STYLE = """<style>
 /* Streamlit leaves 96 px above and 160 px below: much of a phone's screen. Lines end somewhere. */
 [data-testid="stMainBlockContainer"] { padding-top: 3.25rem; padding-bottom: 2rem;
   max-width: 80rem; }
+/* What is chosen is marked by its frame and ground; in the primary colour its words would be too
+   dark to read in the dark theme. */
+[data-testid="stBaseButton-segmented_controlActive"],
+[data-testid="stBaseButton-pillsActive"] { color: inherit; }
 </style>"""
 
 st.set_page_config(page_title="VEMOCLAP", layout="wide")
@@ -23,7 +27,7 @@ reached_by_link = [
 ]
 # Streamlit's own menu hides behind a button on a phone; four links fit every width.
 page = st.navigation(listed + reached_by_link, position="hidden")
-st.html(SPACE)
+st.html(STYLE)
 with st.container(horizontal=True, key="menu"):
     for entry in listed:
         st.page_link(entry)

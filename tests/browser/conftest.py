@@ -1,14 +1,14 @@
 """One app and one browser for all tests; a session of its own for each."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page
 
 from tests.browser.driving import RunningApp, running_app, running_browser
-from tests.browser.steps import PATIENCE_MS
-from tests.launching import Launched
+from tests.browser.steps import PATIENCE_MS, expect_answer, expect_finished, start_sample
+from tests.launching import Launched, wait_until
+from ui.jobs.store import JobStore
 
 
 @pytest.fixture(scope="session")
@@ -25,10 +25,34 @@ def browser() -> Iterator[Browser]:
         yield running
 
 
+@pytest.fixture(scope="session")
+def finished(browser: Browser, app: RunningApp) -> dict[str, str]:
+    """Two samples of which everything is known: title -> address of the result's page."""
+    context = browser.new_context(base_url=app.url)
+    addresses = {}
+    for sample, emotion in {"Portrait": "joy", "Title cards": "sadness"}.items():
+        page = context.new_page()
+        page.goto("/")
+        start_sample(page, sample)
+        expect_answer(page, emotion)
+        expect_finished(page)
+        addresses[sample] = page.url
+    context.close()
+    return addresses
+
+
 @pytest.fixture
-def page(browser: Browser, app: RunningApp, tmp_path: Path) -> Iterator[Page]:
-    """A tab of a person who has never been here; relative addresses are the app's."""
+def page(browser: Browser, app: RunningApp) -> Iterator[Page]:
+    """A tab of a person who has never been here; relative addresses are the app's.
+
+    What was not waited for is ended, so that the next test has the server for itself.
+    """
     context = browser.new_context(base_url=app.url)
     context.set_default_timeout(PATIENCE_MS)
     yield context.new_page()
     context.close()
+    store = JobStore(app.data)
+    left = [job.id for job in store.list() if not job.state.is_over]
+    for identifier in left:
+        store.request_cancel(identifier)
+    wait_until(lambda: all(store.get(identifier).state.is_over for identifier in left))

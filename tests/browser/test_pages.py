@@ -4,7 +4,6 @@ import io
 import re
 import shutil
 import zipfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,28 +11,12 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.driving import RunningApp, running_app
-from tests.browser.steps import ANSWER_MS, expect_answer, expect_finished, start_sample, upload
+from tests.browser.steps import ANSWER_MS, expect_answer, upload
 from tests.launching import Launched
 
 PHONE = {"width": 390, "height": 844}
 PAGES = ("/", "/library", "/compare", "/service", "/about")
 SERIOUS = ("serious", "critical")
-
-
-@pytest.fixture(scope="module")
-def finished(browser: Browser, app: RunningApp) -> Iterator[list[str]]:
-    """Addresses of two finished clips."""
-    context = browser.new_context(base_url=app.url)
-    addresses = []
-    for sample, emotion in {"Portrait": "joy", "Title cards": "sadness"}.items():
-        page = context.new_page()
-        page.goto("/")
-        start_sample(page, sample)
-        expect_answer(page, emotion)
-        expect_finished(page)
-        addresses.append(page.url)
-    context.close()
-    yield addresses
 
 
 def settled(page: Page, path: str) -> None:
@@ -51,11 +34,12 @@ def test_several_files_go_to_the_library(page: Page, samples: Path) -> None:
 
 
 def test_the_servers_folder_is_offered_and_everything_is_exported(
-    page: Page, app: RunningApp, samples: Path, finished: list[str]
+    page: Page, app: RunningApp, samples: Path, finished: dict[str, str]
 ) -> None:
     shutil.copy(samples / "bunny.mp4", app.folder / "from the folder.mp4")
     settled(page, "/library")
-    expect(page.get_by_text(re.compile("folder", re.IGNORECASE)).first).to_be_visible()
+    page.get_by_text("Add clips").click()
+    expect(page.get_by_text("From the server’s folder")).to_be_visible()
     with page.expect_download() as waiting:
         page.get_by_role("link", name=re.compile("export", re.IGNORECASE)).or_(
             page.get_by_role("button", name=re.compile("export", re.IGNORECASE))
@@ -67,8 +51,8 @@ def test_the_servers_folder_is_offered_and_everything_is_exported(
     assert any(name.endswith(".csv") for name in names)
 
 
-def test_two_clips_are_compared(page: Page, finished: list[str]) -> None:
-    identifiers = ",".join(address.rpartition("=")[2] for address in finished)
+def test_two_clips_are_compared(page: Page, finished: dict[str, str]) -> None:
+    identifiers = ",".join(address.rpartition("=")[2] for address in finished.values())
     settled(page, f"/compare?ids={identifiers}")
     expect(page.get_by_text("portrait.mp4").first).to_be_visible()
     expect(page.get_by_text("title_card.mp4").first).to_be_visible()
@@ -88,7 +72,7 @@ def test_what_it_must_not_be_used_for_is_said(page: Page) -> None:
 
 @pytest.mark.parametrize("path", PAGES)
 def test_a_phone_shows_a_page_without_scrolling_sideways(
-    browser: Browser, app: RunningApp, path: str, finished: list[str]
+    browser: Browser, app: RunningApp, path: str, finished: dict[str, str]
 ) -> None:
     context = browser.new_context(base_url=app.url, viewport=PHONE)
     page = context.new_page()
@@ -98,11 +82,11 @@ def test_a_phone_shows_a_page_without_scrolling_sideways(
 
 
 def test_a_phone_shows_a_result_without_scrolling_sideways(
-    browser: Browser, app: RunningApp, finished: list[str]
+    browser: Browser, app: RunningApp, finished: dict[str, str]
 ) -> None:
     context = browser.new_context(base_url=app.url, viewport=PHONE)
     page = context.new_page()
-    settled(page, finished[0])
+    settled(page, finished["Portrait"])
     expect_answer(page, "joy")
     assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
     context.close()
@@ -111,14 +95,15 @@ def test_a_phone_shows_a_result_without_scrolling_sideways(
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("path", [*PAGES, "result"])
 def test_no_serious_barrier_is_found(
-    browser: Browser, app: RunningApp, path: str, scheme: str, finished: list[str]
+    browser: Browser, app: RunningApp, path: str, scheme: str, finished: dict[str, str]
 ) -> None:
     """As axe-core sees it: names, roles, contrast, order of headings."""
     context = browser.new_context(base_url=app.url, color_scheme=scheme)  # type: ignore[arg-type]
     page = context.new_page()
-    settled(page, finished[0] if path == "result" else path)
+    settled(page, finished["Portrait"] if path == "result" else path)
     if path == "result":
         expect_answer(page, "joy")
+        page.get_by_text("0:02 joy").click()
     found = [
         f"{violation['id']}: {node['html'][:200]}"
         for violation in Axe().run(page).response["violations"]

@@ -17,18 +17,10 @@ from tests.schemas import check
 from vemoclap_client.contract import EMOTIONS
 
 
-@pytest.fixture(scope="module")
-def address(browser: Browser, app: RunningApp) -> str:
+@pytest.fixture
+def address(finished: dict[str, str]) -> str:
     """Of a finished clip's page."""
-    context = browser.new_context(base_url=app.url)
-    page = context.new_page()
-    page.goto("/")
-    start_sample(page, "Portrait")
-    expect_answer(page, "joy")
-    expect_finished(page)
-    url = page.url
-    context.close()
-    return url
+    return finished["Portrait"]
 
 
 def download(page: Page, label: str) -> Path:
