@@ -8,10 +8,10 @@ STYLE = """<style>
 /* Streamlit leaves 96 px above and 160 px below: much of a phone's screen. Lines end somewhere. */
 [data-testid="stMainBlockContainer"] { padding-top: 3.25rem; padding-bottom: 2rem;
   max-width: 80rem; }
-/* What is chosen is marked by its frame and ground; in the primary colour its words would be too
-   dark to read in the dark theme. */
-[data-testid="stBaseButton-segmented_controlActive"],
-[data-testid="stBaseButton-pillsActive"] { color: inherit; }
+/* What is chosen or pointed at is marked by its frame and ground; in the primary colour its words
+   would be too dark to read in the dark theme. */
+[data-testid^="stBaseButton-segmented_control"],
+[data-testid^="stBaseButton-pills"] { color: inherit !important; }
 </style>"""
 
 st.set_page_config(page_title="VEMOCLAP", layout="wide")

@@ -8,7 +8,7 @@ from playwright.sync_api import Page, expect
 ANSWER_MS = 120_000
 """Two cores may have several clips at work."""
 
-PATIENCE_MS = 15_000
+PATIENCE_MS = 60_000
 """How long is waited for something to be seen."""
 
 expect.set_options(timeout=PATIENCE_MS)
