@@ -10,8 +10,7 @@ STYLE = """<style>
   max-width: 80rem; }
 /* What is chosen or pointed at is marked by its frame and ground; in the primary colour its words
    would be too dark to read in the dark theme. */
-[data-testid^="stBaseButton-segmented_control"],
-[data-testid^="stBaseButton-pills"] { color: inherit !important; }
+button[role="radio"] { color: inherit !important; }
 </style>"""
 
 st.set_page_config(page_title="VEMOCLAP", layout="wide")

@@ -129,10 +129,12 @@ def test_the_first_address_that_is_opened_may_be_any(
 
 def test_the_keyboard_alone_gets_to_a_result(page: Page) -> None:
     settled(page, "/")
+    button = page.get_by_role("button", name="Analyze “Title cards”")
+    expect(button).to_be_enabled()
     for _ in range(60):
         page.keyboard.press("Tab")
-        focused = page.evaluate("() => document.activeElement.innerText || ''")
-        if "Analyze “Title cards”" in focused:
+        if button.evaluate("(element) => element === document.activeElement"):
             break
+    expect(button).to_be_focused()
     page.keyboard.press("Enter")
     expect_answer(page, "sadness")
