@@ -1,0 +1,58 @@
+"""The app's settings: what is read, what is refused, what the guide says of them."""
+
+import re
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+
+from ui.settings import Settings, SettingsError
+
+PROJECT = Path(__file__).parents[2]
+VARIABLE = re.compile(r"VEMOCLAP_[A-Z_]+")
+
+
+def test_every_setting_can_be_chosen() -> None:
+    chosen = Settings.read(
+        {
+            "VEMOCLAP_APP_DATA": "/data",
+            "VEMOCLAP_APP_FOLDER": "/clips",
+            "VEMOCLAP_APP_SAMPLES": "/samples",
+            "VEMOCLAP_URL": "server:9001",
+            "VEMOCLAP_METRICS_URL": "http://server:9002/metrics",
+            "VEMOCLAP_APP_UPLOAD_MB": "3",
+            "VEMOCLAP_APP_DURATION_S": "4",
+            "VEMOCLAP_APP_KEEP_DAYS": "5",
+            "VEMOCLAP_APP_WORKERS": "6",
+            "VEMOCLAP_APP_WINDOWS": "7",
+        }
+    )
+    default = Settings.read({})
+    for field in fields(Settings):
+        assert getattr(chosen, field.name) != getattr(default, field.name), field.name
+    assert chosen.upload_limit_bytes == 3_000_000
+
+
+@pytest.mark.parametrize("text", ["0", "-1", "many", "1.5", "²"])
+def test_what_is_no_number_is_refused_by_name(text: str) -> None:
+    with pytest.raises(SettingsError, match="VEMOCLAP_APP_WORKERS"):
+        Settings.read({"VEMOCLAP_APP_WORKERS": text})
+
+
+def test_the_guide_lists_every_variable_with_its_default() -> None:
+    rows = {
+        name: default
+        for name, default in re.findall(
+            r"^\| `(\w+)` \| ([^|]+) \|", (PROJECT / "docs" / "app.md").read_text(), re.MULTILINE
+        )
+    }
+    source = (PROJECT / "ui" / "settings.py").read_text(encoding="utf-8")
+    assert set(VARIABLE.findall(source)) <= set(rows)
+    numbers = {name: int(text) for name, text in rows.items() if text.isdigit()}
+    assert numbers == {
+        "VEMOCLAP_APP_UPLOAD_MB": Settings.upload_limit_mb,
+        "VEMOCLAP_APP_DURATION_S": Settings.duration_limit_s,
+        "VEMOCLAP_APP_KEEP_DAYS": Settings.keep_days,
+        "VEMOCLAP_APP_WORKERS": Settings.workers,
+        "VEMOCLAP_APP_WINDOWS": Settings.windows_at_once,
+    }
