@@ -40,12 +40,8 @@ def test_what_is_no_number_is_refused_by_name(text: str) -> None:
 
 
 def test_the_guide_lists_every_variable_with_its_default() -> None:
-    rows = {
-        name: default
-        for name, default in re.findall(
-            r"^\| `(\w+)` \| ([^|]+) \|", (PROJECT / "docs" / "app.md").read_text(), re.MULTILINE
-        )
-    }
+    guide = (PROJECT / "docs" / "app.md").read_text(encoding="utf-8")
+    rows = dict(re.findall(r"^\| `(\w+)` \| ([^|]+) \|", guide, re.MULTILINE))
     source = (PROJECT / "ui" / "settings.py").read_text(encoding="utf-8")
     assert set(VARIABLE.findall(source)) <= set(rows)
     numbers = {name: int(text) for name, text in rows.items() if text.isdigit()}
