@@ -67,7 +67,7 @@ def test_a_moment_that_is_chosen_plays(page: Page, address: str) -> None:
     last.click()
     expected = int(minutes) * 60 + int(seconds)
     page.wait_for_function(
-        "(start) => document.querySelector('video').currentTime >= start", arg=expected
+        "(start) => document.querySelector('video')?.currentTime >= start", arg=expected
     )
 
 
@@ -77,11 +77,11 @@ def test_a_click_into_the_timeline_plays(page: Page, address: str) -> None:
         '[aria-label^="Emotions over time"] canvas, [aria-label^="Emotions over time"] svg'
     )
     expect(chart.first).to_be_visible()
-    page.wait_for_function("() => document.querySelector('video').readyState >= 1")
+    page.wait_for_function("() => document.querySelector('video')?.readyState >= 1")
     box = chart.first.bounding_box()
     assert box
     page.mouse.click(box["x"] + box["width"] * 0.75, box["y"] + box["height"] * 0.4)
-    page.wait_for_function("() => document.querySelector('video').currentTime > 1")
+    page.wait_for_function("() => document.querySelector('video')?.currentTime > 1")
 
 
 def test_the_address_opens_the_result_for_someone_else(
