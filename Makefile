@@ -114,8 +114,8 @@ SERVER_RUNS := $(BIN)/python -c 'from vemoclap_client import EmotionClient as C;
 .PHONY: app
 app: setup exported ## Open the web app at http://localhost:8501 (APP_PORT), with a server if none runs
 	@$(MAKE) --no-print-directory samples
-	@if $(SERVER_RUNS) 2>/dev/null; then $(APP); \
-	else $(SERVER_PYTHON) -m server --model-repository $(OUT) $(if $(VARIANT),--variant $(VARIANT)) -- $(APP); fi
+	@if $(SERVER_RUNS) 2>/dev/null; then exec $(APP); \
+	else exec $(SERVER_PYTHON) -m server --model-repository $(OUT) $(if $(VARIANT),--variant $(VARIANT)) -- $(APP); fi
 
 .PHONY: timings
 timings: setup exported ## Print the milliseconds per slot and end to end on VIDEO (default: a sample)
