@@ -45,7 +45,7 @@ def _figure(job_id: str, index: int, times_s: Sequence[float], known: Mapping[st
     boxes = "".join(map(_face_box, faces)) + "".join(map(_line_box, lines))
     return (
         f'<figure><a class="v-frame" href="{address}" target="_blank"><img src="{address}" '
-        f'loading="lazy" alt="{alternative}">{boxes}</a>'
+        f'alt="{alternative}">{boxes}</a>'
         f"<figcaption>{when}{_told(faces)}</figcaption></figure>"
     )
 
