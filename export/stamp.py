@@ -12,7 +12,7 @@ from export.options import Checkpoint, Format, Options, Precision, Pretrained, R
 from export.spec import Slot
 from export.weights.cache import checksum, identity
 from export.weights.manifest import artifact
-from server.steps.step import STAMP as STAMP
+from server.slots.slot import STAMP as STAMP
 
 PROJECT = Path(__file__).parents[1]
 ROOTS = {"export": PROJECT, "vemoclap_client": PROJECT / "client"}

@@ -7,7 +7,7 @@ from google.protobuf import text_format
 from tritonclient.grpc.model_config_pb2 import ModelConfig
 
 from server.errors import ModelLoadError, ProfilesMixedError, UsageError, WeightsMissingError
-from server.steps.step import STAMP, is_filled
+from server.slots.slot import STAMP, is_filled
 
 CONFIG = "config.pbtxt"
 VARIANTS = "configs"

@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 
+from vemoclap_client.analysis import AudioEvent, Head
 from vemoclap_client.contract import EMOTIONS, MODALITIES
-from vemoclap_client.results import AudioEvent, Head
 from vemoclap_client.timeline import Timeline, Window
 
 EVEN = dict.fromkeys(EMOTIONS, 0.166667)
@@ -37,4 +37,11 @@ def make_timeline(windows: Sequence[Window], hop_s: float) -> Timeline:
     """A timeline of these windows."""
     first, last = windows[0], windows[-1]
     length_s = first.end_s - first.start_s
-    return Timeline("clip.mp4", last.end_s, length_s, hop_s, tuple(windows), ())
+    return Timeline(
+        video="clip.mp4",
+        duration_s=last.end_s,
+        window_s=length_s,
+        hop_s=hop_s,
+        windows=tuple(windows),
+        warnings=(),
+    )

@@ -7,13 +7,13 @@ import streamlit as st
 from ui.application import application
 from ui.jobs.job import State
 from vemoclap_client import EmotionClient
+from vemoclap_client.analysis import Head
 from vemoclap_client.errors import (
     RequestTimeoutError,
     ServerNotReadyError,
     ServerUnavailableError,
     VemoclapError,
 )
-from vemoclap_client.results import Head
 
 CHECK_TIMEOUT_S = 1.0
 CHECKED_FOR_S = 3.0

@@ -11,32 +11,32 @@ if TYPE_CHECKING:
     from vemoclap_client.async_client import AsyncEmotionClient
     from vemoclap_client.client import EmotionClient
     from vemoclap_client.errors import ServerError, VemoclapError, VideoError
-    from vemoclap_client.results import EmotionResult
+    from vemoclap_client.media.video import DecodedClip, decode
+    from vemoclap_client.result import EmotionResult
     from vemoclap_client.stream import Decoded, Evidence
     from vemoclap_client.timeline import Timeline, Window
-    from vemoclap_client.video import Clip, decode
 
 __version__ = "0.1.0"
 
 _HOMES = {
     "AsyncEmotionClient": "async_client",
-    "Clip": "video",
     "Decoded": "stream",
+    "DecodedClip": "media.video",
     "EmotionClient": "client",
-    "EmotionResult": "results",
+    "EmotionResult": "result",
     "Evidence": "stream",
     "ServerError": "errors",
     "Timeline": "timeline",
     "VemoclapError": "errors",
     "VideoError": "errors",
     "Window": "timeline",
-    "decode": "video",
+    "decode": "media.video",
 }
 
 __all__ = [
     "AsyncEmotionClient",
-    "Clip",
     "Decoded",
+    "DecodedClip",
     "EmotionClient",
     "EmotionResult",
     "Evidence",

@@ -12,15 +12,17 @@ import tritonclient.grpc as triton
 import tritonclient.grpc.aio as triton_aio
 from tritonclient.utils import InferenceServerException
 
-from vemoclap_client.answers import read_result
+from vemoclap_client._clock import milliseconds_since
+from vemoclap_client._in_flight import IN_FLIGHT_MAX, answers_in_order_async
+from vemoclap_client._pending import read_window
+from vemoclap_client._status import server_error
 from vemoclap_client.client import DEFAULT_TIMEOUT_S, BaseClient
-from vemoclap_client.clock import milliseconds_since
-from vemoclap_client.container import check_file
 from vemoclap_client.contract import ENSEMBLE, STREAM
-from vemoclap_client.in_flight import IN_FLIGHT_MAX, answers_in_order_async
-from vemoclap_client.pending import read_window
-from vemoclap_client.results import EmotionResult
-from vemoclap_client.status import server_error
+from vemoclap_client.media.container import check_file
+from vemoclap_client.media.video import DecodedClip, decode
+from vemoclap_client.media.windows import DecodedWindow, decode_windows
+from vemoclap_client.requests import read_result
+from vemoclap_client.result import EmotionResult
 from vemoclap_client.stream import (
     Event,
     StreamReader,
@@ -28,7 +30,6 @@ from vemoclap_client.stream import (
     stream_answers_async,
     stream_request,
 )
-from vemoclap_client.stretches import Stretch, iterate_stretches
 from vemoclap_client.timeline import (
     DEFAULT_HOP_S,
     DEFAULT_WINDOW_S,
@@ -38,7 +39,6 @@ from vemoclap_client.timeline import (
     TimelineBuilder,
     Window,
 )
-from vemoclap_client.video import Clip, decode
 
 
 class AsyncEmotionClient(BaseClient):
@@ -134,18 +134,20 @@ class AsyncEmotionClient(BaseClient):
     ) -> AsyncGenerator[Answered]:
         self._check_timeline(video, window_s, hop_s)
         await self.check_ready()
-        stretches = iterate_stretches(video, window_s, hop_s)
+        stretches = decode_windows(video, window_s, hop_s)
         async with aclosing(
             answers_in_order_async(stretches, self._classify, self.windows_at_once)
         ) as answers:
             async for answered in answers:
                 yield answered
 
-    async def _classify(self, stretch: Stretch) -> Answered:
+    async def _classify(self, stretch: DecodedWindow) -> Answered:
         answer, _ = await self._send(stretch.clip)
         return read_window(stretch, answer)
 
-    async def _send(self, clip: Clip, attention: bool = False) -> tuple[triton.InferResult, float]:
+    async def _send(
+        self, clip: DecodedClip, attention: bool = False
+    ) -> tuple[triton.InferResult, float]:
         started = time.perf_counter()
         try:
             answer = await self._triton.infer(**self._request(clip, attention))

@@ -18,9 +18,10 @@ import tritonclient.grpc as triton
 from numpy.typing import NDArray
 from tritonclient.utils import InferenceServerException, np_to_triton_dtype
 
-from vemoclap_client.answers import read_result
-from vemoclap_client.clock import milliseconds_since
-from vemoclap_client.container import check_file
+from vemoclap_client._clock import milliseconds_since
+from vemoclap_client._in_flight import IN_FLIGHT_MAX, answers_in_order
+from vemoclap_client._pending import PendingWindow, without_arrays
+from vemoclap_client._status import server_error
 from vemoclap_client.contract import (
     ANALYSIS,
     ATTENTION,
@@ -32,10 +33,11 @@ from vemoclap_client.contract import (
     STREAM,
 )
 from vemoclap_client.errors import ServerNotReadyError, ServerUnavailableError
-from vemoclap_client.in_flight import IN_FLIGHT_MAX, answers_in_order
-from vemoclap_client.pending import PendingWindow, without_arrays
-from vemoclap_client.results import EmotionResult
-from vemoclap_client.status import server_error
+from vemoclap_client.media.container import check_file
+from vemoclap_client.media.video import DecodedClip, decode
+from vemoclap_client.media.windows import DecodedWindow, check_lengths, decode_windows
+from vemoclap_client.requests import read_result
+from vemoclap_client.result import EmotionResult
 from vemoclap_client.stream import (
     Decoded,
     Event,
@@ -45,7 +47,6 @@ from vemoclap_client.stream import (
     stream_answers,
     stream_request,
 )
-from vemoclap_client.stretches import Stretch, check_lengths, iterate_stretches
 from vemoclap_client.timeline import (
     DEFAULT_HOP_S,
     DEFAULT_WINDOW_S,
@@ -55,7 +56,6 @@ from vemoclap_client.timeline import (
     TimelineBuilder,
     Window,
 )
-from vemoclap_client.video import Clip, decode
 
 DEFAULT_URL = "127.0.0.1:8001"
 DEFAULT_TIMEOUT_S = 600.0
@@ -95,7 +95,7 @@ class BaseClient:
         self.timeout_s = timeout_s
         self.windows_at_once = windows_at_once
 
-    def _request(self, clip: Clip, attention: bool = False) -> dict[str, Any]:
+    def _request(self, clip: DecodedClip, attention: bool = False) -> dict[str, Any]:
         outputs = (*OUTPUTS, ATTENTION) if attention else OUTPUTS
         return {
             "model_name": ENSEMBLE,
@@ -258,10 +258,10 @@ class EmotionClient(BaseClient):
     def _answers(self, video: str | Path, window_s: float, hop_s: float) -> Generator[Answered]:
         self._check_timeline(video, window_s, hop_s)
         self.check_ready()
-        stretches = iterate_stretches(video, window_s, hop_s)
+        stretches = decode_windows(video, window_s, hop_s)
         return answers_in_order(stretches, self._submit, self.windows_at_once)
 
-    def _submit(self, stretch: Stretch) -> PendingWindow:
+    def _submit(self, stretch: DecodedWindow) -> PendingWindow:
         answer: Future[triton.InferResult] = Future()
 
         def finish(result: triton.InferResult, error: InferenceServerException | None) -> None:
@@ -274,7 +274,7 @@ class EmotionClient(BaseClient):
         to_error = partial(server_error, url=self.url, timeout_s=self.timeout_s, connected=True)
         return PendingWindow(without_arrays(stretch), answer, call.cancel, to_error)
 
-    def _send(self, clip: Clip, attention: bool) -> tuple[triton.InferResult, float]:
+    def _send(self, clip: DecodedClip, attention: bool) -> tuple[triton.InferResult, float]:
         started = time.perf_counter()
         try:
             answer = self._triton.infer(**self._request(clip, attention))

@@ -2,6 +2,7 @@
 
 VemoclapError
 ├── OutputError                    the result cannot be written
+├── DocumentError                  a document misses a field, has a wrong one or is too new
 ├── VideoError                     this file cannot be classified
 │   ├── VideoNotFoundError         no such file, or not a file
 │   ├── EmptyVideoError            zero bytes
@@ -41,6 +42,12 @@ class OutputError(VemoclapError):
     """The result cannot be written where it was asked for."""
 
     exit_code = 3
+
+
+class DocumentError(VemoclapError):
+    """A JSON document misses a field, has a wrong one, or is of another major release."""
+
+    exit_code = 4
 
 
 class VideoError(VemoclapError):

@@ -4,11 +4,10 @@ First `Decoded`, then one `Evidence` per modality in the order in which they are
 EmotionResult that classify would have answered.
 """
 
-import json
 import time
 from collections.abc import AsyncGenerator, Callable, Generator
 from concurrent.futures import CancelledError
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from threading import Event as Flag
@@ -17,12 +16,23 @@ from typing import Any, TypeAlias, TypeVar
 
 import grpc
 import tritonclient.grpc as triton
+from msgspec.structs import replace
 from numpy.typing import NDArray
 from tritonclient.grpc import service_pb2, service_pb2_grpc
 from tritonclient.utils import InferenceServerException, np_to_triton_dtype
 
-from vemoclap_client.answers import read_absent, read_result
-from vemoclap_client.clock import milliseconds_since
+from vemoclap_client._clock import milliseconds_since
+from vemoclap_client.analysis import (
+    AudioEvent,
+    AudioEvidence,
+    FaceEvidence,
+    FrameCaption,
+    Speech,
+    SpeechEvidence,
+    StepEvidence,
+    TextEvidence,
+    parse_json,
+)
 from vemoclap_client.contract import (
     AUDIO,
     CAPTION,
@@ -33,18 +43,16 @@ from vemoclap_client.contract import (
     STEP,
     STREAM,
 )
-from vemoclap_client.results import (
-    AudioEvent,
-    Caption,
+from vemoclap_client.media.video import DecodedClip, decode
+from vemoclap_client.requests import read_absent, read_result
+from vemoclap_client.result import (
     EmotionResult,
-    Face,
-    ScreenText,
-    Speech,
-    read_faces,
-    read_screen_text,
-    read_speech,
+    TimedCaption,
+    TimedFace,
+    TimedScreenText,
+    screen_text_with_times,
+    with_times,
 )
-from vemoclap_client.video import Clip, decode
 
 MODALITY_OF_STEP = {
     "image_encoder": "image",
@@ -54,6 +62,14 @@ MODALITY_OF_STEP = {
     "screen_reader": "text",
 }
 """The steps whose end is of interest. Others may come; they are passed over."""
+
+EVIDENCE_OF_MODALITY: dict[str, type[StepEvidence]] = {
+    "image": StepEvidence,
+    "audio": AudioEvidence,
+    "face": FaceEvidence,
+    "speech": SpeechEvidence,
+    "text": TextEvidence,
+}
 
 ENDED_EARLY = ("the stream of answers ended before the last one", "StatusCode.UNAVAILABLE")
 
@@ -74,7 +90,7 @@ class Decoded:
         decode_ms: how long decoding took.
     """
 
-    clip: Clip
+    clip: DecodedClip
     decode_ms: float
 
 
@@ -92,9 +108,9 @@ class Evidence:
     """
 
     modality: str
-    faces: tuple[Face, ...] = ()
+    faces: tuple[TimedFace, ...] = ()
     speech: Speech | None = None
-    screen_text: ScreenText | None = None
+    screen_text: TimedScreenText | None = None
     audio_events: tuple[AudioEvent, ...] = ()
     absent: str | None = None
 
@@ -129,38 +145,43 @@ class StreamReader:
         step = answer.as_numpy(STEP)[0, 0].decode()
         if step not in MODALITY_OF_STEP:
             return None
-        document = json.loads(answer.as_numpy(EVIDENCE)[0, 0])
-        return read_evidence(MODALITY_OF_STEP[step], document, self._decoded.clip)
+        modality = MODALITY_OF_STEP[step]
+        return read_evidence(modality, answer.as_numpy(EVIDENCE)[0, 0], self._decoded.clip)
 
     def _result(self, answer: triton.InferResult) -> EmotionResult:
         clip, decode_ms = self._decoded.clip, self._decoded.decode_ms
         request_ms = milliseconds_since(self._started)
         result = read_result(self._video, clip, decode_ms, answer, request_ms)
-        document = json.loads(answer.as_numpy(CAPTION)[0, 0])
-        return replace(result, caption=read_caption(document, result.frame_times_s))
+        document = answer.as_numpy(CAPTION)[0, 0]
+        if document == b"null":
+            return result
+        caption = parse_json(document, FrameCaption, CAPTION)
+        time_s = result.frame_times_s[caption.frame]
+        return replace(result, caption=TimedCaption(caption.frame, caption.text, time_s))
 
 
-def read_evidence(modality: str, document: dict[str, Any], clip: Clip) -> Evidence:
-    """What a modality's step found, from its own document."""
-    absent = document.get("absent")
-    return Evidence(
-        modality=modality,
-        faces=read_faces(document.get("faces", []), clip.frame_times_s),
-        speech=read_speech(document.get("speech")),
-        screen_text=read_screen_text(document.get("screen_text"), clip.frame_times_s),
-        audio_events=tuple(AudioEvent(**event) for event in document.get("events", [])),
-        absent=read_absent({modality: absent} if absent else {}, clip).get(modality),
-    )
+def read_evidence(modality: str, document: bytes, clip: DecodedClip) -> Evidence:
+    """A modality's evidence, from the document of its step.
+
+    Raises:
+        DocumentError: a field is missing or wrong.
+    """
+    found = parse_json(document, EVIDENCE_OF_MODALITY[modality], f"{EVIDENCE} of {modality}")
+    absent = read_absent({modality: found.absent} if found.absent else {}, clip).get(modality)
+    match found:
+        case FaceEvidence(faces=faces):
+            return Evidence(modality, faces=with_times(faces, clip.frame_times_s), absent=absent)
+        case SpeechEvidence(speech=speech):
+            return Evidence(modality, speech=speech, absent=absent)
+        case TextEvidence(screen_text=text):
+            timed = screen_text_with_times(text, clip.frame_times_s)
+            return Evidence(modality, screen_text=timed, absent=absent)
+        case AudioEvidence(events=events):
+            return Evidence(modality, audio_events=events, absent=absent)
+    return Evidence(modality, absent=absent)
 
 
-def read_caption(document: dict[str, Any] | None, times_s: tuple[float, ...]) -> Caption | None:
-    """The caption, with the time of its frame."""
-    if document is None:
-        return None
-    return Caption(document["frame"], times_s[document["frame"]], document["text"])
-
-
-def stream_request(clip: Clip, caption: bool) -> service_pb2.ModelInferRequest:
+def stream_request(clip: DecodedClip, caption: bool) -> service_pb2.ModelInferRequest:
     """The request for a clip's stream of answers."""
     tensors: dict[str, NDArray[Any]] = {FRAMES: clip.frames, AUDIO: clip.audio}
     request = service_pb2.ModelInferRequest(model_name=STREAM)

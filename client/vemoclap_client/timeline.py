@@ -1,103 +1,88 @@
-"""What a timeline answers, as frozen dataclasses; `to_dict` is the published JSON.
+"""Which emotion a clip conveys over time.
 
-The JSON's schema is schemas/timeline.schema.json in this package.
+`Timeline.to_dict` is the published JSON, whose schema is schemas/timeline.schema.json.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, Self
 
+from msgspec import Struct, to_builtins
+
+from vemoclap_client.analysis import Absent, AudioEvent, Head, Seconds, convert_document
 from vemoclap_client.contract import TIMELINE_SCHEMA_VERSION
-from vemoclap_client.results import AudioEvent, EmotionResult, Head, Judgement
-from vemoclap_client.stretches import Stretch
+from vemoclap_client.media.windows import DecodedWindow
+from vemoclap_client.result import Contributions, EmotionResult, FrameTimes, Judgement
 
 DEFAULT_WINDOW_S = 8.0
 DEFAULT_HOP_S = 4.0
 
 
-@dataclass(frozen=True)
-class Window(Judgement):
-    """Which emotion a window of a video conveys, and why. Times count from the video's start.
+class Window(Judgement, frozen=True, kw_only=True):
+    """Which emotion a window of a clip conveys, and why. Times count from the clip's start.
 
     Attributes:
         start_s: when the window begins.
         end_s: when it ends.
         frame_times_s: when each of its 16 frames is shown.
         profile: the weights that served: "embedded" or "paper".
-        head: the fusion head that answered.
-        probabilities: emotion -> probability; they add up to 1.
+        head: the fusion head that computed the probabilities.
         contributions: modality -> emotion -> p(all) - p(without that modality).
         speech: what was said, in English where it could be translated; None for nothing.
         screen_text: what was written, likewise.
         audio_events: what was heard.
-        absent: modality -> why it said nothing.
+        absent: modality -> why there is nothing of it to use.
     """
 
-    start_s: float
-    end_s: float
-    frame_times_s: tuple[float, ...]
+    start_s: Seconds
+    end_s: Seconds
+    frame_times_s: FrameTimes
     profile: str
     head: Head
-    probabilities: Mapping[str, float]
-    contributions: Mapping[str, Mapping[str, float]]
+    contributions: Contributions
     speech: str | None
     screen_text: str | None
     audio_events: tuple[AudioEvent, ...]
-    absent: Mapping[str, str]
-
-    @classmethod
-    def from_dict(cls, document: Mapping[str, Any]) -> Self:
-        """The window that `to_dict` made this of; what follows from it is worked out anew."""
-        own = {item.name: document[item.name] for item in fields(cls)}
-        events = tuple(AudioEvent(**event) for event in document["audio_events"])
-        times_s = tuple(document["frame_times_s"])
-        head = Head(**document["head"])
-        return cls(**{**own, "head": head, "frame_times_s": times_s, "audio_events": events})
-
-    def to_dict(self) -> dict[str, Any]:
-        """The window as JSON-ready objects."""
-        return {**asdict(self), **self.conclusions()}
+    absent: Absent
 
 
-@dataclass(frozen=True)
-class Timeline:
-    """The emotions of a video over time.
+class Timeline(Struct, frozen=True, kw_only=True):
+    """The emotions of a clip over time.
 
     Attributes:
-        video: the path as it was given.
-        duration_s: length of the video.
+        video: the clip's path or link as it was given.
+        duration_s: length of the clip.
         window_s: length of a window, as it was asked for.
         hop_s: time from one window's start to the next one's, as it was asked for.
-        windows: in order of their starts; together they cover the video.
+        windows: in order of their starts; together they cover the clip.
         warnings: what was unusual about the file.
     """
 
+    schema_version: str = TIMELINE_SCHEMA_VERSION
     video: str
-    duration_s: float
-    window_s: float
-    hop_s: float
+    duration_s: Seconds
+    window_s: Seconds
+    hop_s: Seconds
     windows: tuple[Window, ...]
     warnings: tuple[str, ...]
 
     @classmethod
-    def from_dict(cls, document: Mapping[str, Any]) -> Self:
-        """The timeline that `to_dict` made this of, such as a file of the published JSON."""
-        return cls(
-            video=document["video"],
-            duration_s=document["duration_s"],
-            window_s=document["window_s"],
-            hop_s=document["hop_s"],
-            windows=tuple(map(Window.from_dict, document["windows"])),
-            warnings=tuple(document["warnings"]),
-        )
+    def from_dict(cls, document: Any, source: str = "timeline") -> Self:
+        """The timeline that `to_dict` made this of; the conclusions are computed anew.
+
+        Args:
+            document: JSON-ready objects.
+            source: where it comes from, for the error.
+
+        Raises:
+            DocumentError: a field is missing or wrong, or its major release is another.
+        """
+        return convert_document(document, cls, source)
 
     def to_dict(self) -> dict[str, Any]:
-        """The timeline as JSON-ready objects, as schemas/timeline.schema.json describes it."""
-        return {
-            "schema_version": TIMELINE_SCHEMA_VERSION,
-            **asdict(self),
-            "windows": [window.to_dict() for window in self.windows],
-        }
+        """JSON-ready objects, each window with its conclusions."""
+        windows = [window.to_dict() for window in self.windows]
+        return {**to_builtins(self), "windows": windows}
 
 
 OnWindow = Callable[[Window, int], None]
@@ -114,7 +99,7 @@ class Answered:
     warnings: tuple[str, ...]
 
 
-def to_answered(stretch: Stretch, result: EmotionResult) -> Answered:
+def to_answered(stretch: DecodedWindow, result: EmotionResult) -> Answered:
     """A stretch's window, from the answer for its frames and sound."""
     window = Window(
         start_s=round(stretch.start_s, 3),
@@ -154,10 +139,12 @@ class TimelineBuilder:
     def build(self) -> Timeline:
         """The timeline of all windows, of which there is one at least."""
         last = self._answers[-1]
+        window_s, hop_s = self._lengths_s
         return Timeline(
-            self._video,
-            last.clip_duration_s,
-            *self._lengths_s,
+            video=self._video,
+            duration_s=last.clip_duration_s,
+            window_s=window_s,
+            hop_s=hop_s,
             windows=tuple(answered.window for answered in self._answers),
             warnings=last.warnings,
         )

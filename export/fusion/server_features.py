@@ -15,7 +15,7 @@ from tritonclient.utils import InferenceServerException, np_to_triton_dtype
 
 from export.fusion.features import Rows
 from vemoclap_client import decode
-from vemoclap_client.container import check_file
+from vemoclap_client._status import server_error
 from vemoclap_client.contract import (
     ANALYSIS,
     AUDIO,
@@ -25,7 +25,7 @@ from vemoclap_client.contract import (
     LENGTHS,
     MODALITIES,
 )
-from vemoclap_client.status import server_error
+from vemoclap_client.media.container import check_file
 
 
 @dataclass(frozen=True)

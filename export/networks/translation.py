@@ -12,7 +12,7 @@ from transformers import M2M100Config, M2M100ForConditionalGeneration
 
 from export.networks.byte_tokenizer import byte_level, tokens
 from export.networks.state import load_state, read_checkpoint, read_settings
-from server.steps.languages import FLORES
+from server.slots.languages import FLORES
 
 STORED_AS = "float16"
 """Half the size on the disk; the server computes in what fits its device."""

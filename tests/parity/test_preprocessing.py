@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 from torchvision.transforms import v2
 
-from server.steps.frames import preprocess
+from server.slots.frames import preprocess
 
 pytestmark = pytest.mark.parity
 

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from export.errors import UnknownNameError
 from export.networks.byte_tokenizer import byte_level
 from export.slots.paper import speech_recognizer
-from server.steps import speech
-from server.steps.step import Tensors
+from server.slots import speech
+from server.slots.slot import Tensors
 from tests.parity.sounds import speech as sample_speech
 
 WIDTH = 4

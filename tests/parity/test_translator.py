@@ -15,8 +15,8 @@ from transformers import M2M100ForConditionalGeneration
 from export.errors import CheckpointError
 from export.networks import translation
 from export.slots.paper import translator
-from server.steps.languages import FLORES
-from server.steps.translation import CHARACTERS_AT_MOST, Translator, UnknownLanguageError
+from server.slots.languages import FLORES
+from server.slots.translation import CHARACTERS_AT_MOST, Translator, UnknownLanguageError
 
 TEXT = "Bonjour tout le monde, ça va ?"
 UNUSED = 2

@@ -9,7 +9,7 @@ from tests import clips, schemas
 from tests.clips import Tone, write_clip
 from tests.launching import Launched
 from vemoclap_client import EmotionClient, EmotionResult, errors
-from vemoclap_client.cli import main
+from vemoclap_client.cli.main import main
 
 
 def classified(client: EmotionClient, video: Path) -> EmotionResult:

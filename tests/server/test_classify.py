@@ -12,7 +12,7 @@ from tests import schemas
 from tests.clips import Tone, write_clip
 from tests.launching import Launched
 from vemoclap_client import AsyncEmotionClient, EmotionClient, EmotionResult, contract, decode
-from vemoclap_client.printing import format_result
+from vemoclap_client.cli.render import format_result
 
 
 @pytest.fixture(scope="module")

@@ -12,10 +12,10 @@ from tests import schemas
 from tests.clips import write_clip
 from tests.launching import Launched
 from vemoclap_client import errors
-from vemoclap_client.cli import main
+from vemoclap_client.cli.main import main
 from vemoclap_client.client import DEFAULT_URL, default_url
 
-COMMAND = (sys.executable, "-m", "vemoclap_client.cli", "classify")
+COMMAND = (sys.executable, "-m", "vemoclap_client.cli.main", "classify")
 NOBODY = "127.0.0.1:1"
 """Nothing listens there: what ends with another code than 21 never asked the server."""
 

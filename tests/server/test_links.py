@@ -11,7 +11,7 @@ from tests.clips import write_clip
 from tests.launching import Launched
 from tests.link_server import Site, films, serve
 from vemoclap_client import errors
-from vemoclap_client.cli import main
+from vemoclap_client.cli.main import main
 
 
 @pytest.fixture(scope="module")

@@ -16,6 +16,7 @@ from tests import schemas
 from tests.launching import PAPER_RANDOM, SERVER_PYTHON, Launched, launched
 from tests.requiring import require
 from vemoclap_client import EmotionClient, EmotionResult, decode
+from vemoclap_client.cli.render import format_result
 from vemoclap_client.client import read_result
 from vemoclap_client.contract import (
     ANALYSIS,
@@ -30,7 +31,6 @@ from vemoclap_client.contract import (
     PROBABILITIES,
     SEQUENCES,
 )
-from vemoclap_client.printing import format_result
 
 WIDTHS = {"image": 512, "audio": 768, "face": 768, "speech": 768, "text": 768}
 TIMEOUT_S = 240

@@ -30,7 +30,7 @@ def test_the_python_example_runs(server: Launched, samples: Path) -> None:
 
 
 def test_the_printed_example_is_what_the_command_prints(server: Launched, samples: Path) -> None:
-    command = [sys.executable, "-m", "vemoclap_client.cli", "classify", "samples/portrait.mp4"]
+    command = [sys.executable, "-m", "vemoclap_client.cli.main", "classify", "samples/portrait.mp4"]
     finished = subprocess.run(
         [*command, "--url", server.url], cwd=samples.parent, capture_output=True, text=True
     )

@@ -17,8 +17,8 @@ import tritonclient.grpc as triton
 from tests.launching import Launched, wait_until
 from vemoclap_client import (
     AsyncEmotionClient,
-    Clip,
     Decoded,
+    DecodedClip,
     EmotionClient,
     EmotionResult,
     Evidence,
@@ -61,9 +61,9 @@ def findings(result: EmotionResult) -> EmotionResult:
     return replace(untimed(result), probabilities={}, contributions={}, attention=None)
 
 
-def blank(height: int = 64, frames: int = contract.FRAME_COUNT) -> Clip:
+def blank(height: int = 64, frames: int = contract.FRAME_COUNT) -> DecodedClip:
     """A clip that takes the server little time."""
-    return Clip(
+    return DecodedClip(
         frames=np.zeros((frames, height, 64, 3), np.uint8),
         frame_times_s=tuple(map(float, range(frames))),
         audio=np.zeros(0, np.float32),
@@ -76,7 +76,7 @@ def blank(height: int = 64, frames: int = contract.FRAME_COUNT) -> Clip:
 
 
 @pytest.fixture
-def decodes(monkeypatch: pytest.MonkeyPatch) -> Callable[[Clip], None]:
+def decodes(monkeypatch: pytest.MonkeyPatch) -> Callable[[DecodedClip], None]:
     """Has every video decode to this clip, as no real decoder would."""
     return lambda clip: monkeypatch.setattr("vemoclap_client.stream.decode", lambda video: clip)
 
@@ -158,7 +158,7 @@ def test_a_stream_that_is_never_read_asks_nothing(client: EmotionClient, samples
 
 
 def test_frames_of_the_wrong_shape_are_refused_and_harm_nobody(
-    client: EmotionClient, samples: Path, decodes: Callable[[Clip], None]
+    client: EmotionClient, samples: Path, decodes: Callable[[DecodedClip], None]
 ) -> None:
     decodes(blank(frames=15))
     events = client.stream(samples / "bunny.mp4")
@@ -170,7 +170,7 @@ def test_frames_of_the_wrong_shape_are_refused_and_harm_nobody(
 
 
 def test_frames_of_no_use_are_absent_in_a_stream_too(
-    client: EmotionClient, samples: Path, decodes: Callable[[Clip], None]
+    client: EmotionClient, samples: Path, decodes: Callable[[DecodedClip], None]
 ) -> None:
     decodes(blank(height=0))
     *_, result = client.stream(samples / "bunny.mp4")
@@ -180,7 +180,7 @@ def test_frames_of_no_use_are_absent_in_a_stream_too(
 
 
 def test_more_streams_than_run_at_once_all_end(
-    client: EmotionClient, samples: Path, decodes: Callable[[Clip], None]
+    client: EmotionClient, samples: Path, decodes: Callable[[DecodedClip], None]
 ) -> None:
     decodes(blank())
     with ThreadPoolExecutor(8) as pool:

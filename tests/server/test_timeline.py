@@ -19,9 +19,9 @@ from tests import schemas
 from tests.clips import write_clip
 from tests.launching import Launched, launched
 from vemoclap_client import AsyncEmotionClient, EmotionClient, Timeline, Window
-from vemoclap_client.cli import main
+from vemoclap_client.cli.main import main
 from vemoclap_client.errors import ServerLostError
-from vemoclap_client.subtitles import format_srt, format_vtt
+from vemoclap_client.formats.subtitles import format_srt, format_vtt
 
 ONE_ROW_STEPS = ("frame_preprocessor", "face_analyzer", "audio_analyzer", "fusion", "answer_writer")
 """Steps that get one row from each request: more rows than executions means batches."""
@@ -159,7 +159,15 @@ def assert_near(one: Any, other: Any) -> None:
 
 def test_ctrl_c_leaves_nothing(server: Launched, samples: Path, tmp_path: Path) -> None:
     video = write_clip(tmp_path / "clip.mp4", seconds=30, fps=5)
-    command = [sys.executable, "-m", "vemoclap_client.cli", "timeline", video, "--url", server.url]
+    command = [
+        sys.executable,
+        "-m",
+        "vemoclap_client.cli.main",
+        "timeline",
+        video,
+        "--url",
+        server.url,
+    ]
     lengths = ["--window-s", "1", "--hop-s", "0.25", "--csv", tmp_path / "clip.csv"]
     with subprocess.Popen(
         [*command, *lengths], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True

@@ -17,7 +17,7 @@ from export.options import Checkpoint, Options
 from export.placing import REPOSITORY
 from tests.clips import Tone, solid_frame, write_clip
 from tests.launching import Launched, launched
-from vemoclap_client.cli import main as vemoclap
+from vemoclap_client.cli.main import main as vemoclap
 from vemoclap_client.contract import EMOTIONS
 
 COLOURS = {"anger": (80, 90, 240), "joy": (200, 30, 150)}

@@ -21,10 +21,10 @@ from ui.settings import Settings
 from vemoclap_client import EmotionClient
 from vemoclap_client.contract import EXPRESSIONS, FRAME_COUNT
 from vemoclap_client.errors import ServerLostError
-from vemoclap_client.results import EmotionResult
+from vemoclap_client.media.video import DecodedClip
+from vemoclap_client.result import EmotionResult
 from vemoclap_client.stream import Decoded, Event, Evidence
 from vemoclap_client.timeline import OnWindow, Timeline
-from vemoclap_client.video import Clip
 
 DURATION_S = 40.0
 """Its windows last 5 s."""
@@ -33,11 +33,13 @@ TIMEOUT_S = 10.0
 VIDEO = b"the bytes of a video"
 
 
-def make_clip() -> Clip:
+def make_clip() -> DecodedClip:
     """A decoded clip without sound, of dark frames."""
     times_s = tuple(i * DURATION_S / FRAME_COUNT for i in range(FRAME_COUNT))
     frames = np.zeros((FRAME_COUNT, 90, 160, 3), np.uint8)
-    return Clip(frames, times_s, np.zeros(0, np.float32), "no sound", DURATION_S, 160, 90, ())
+    return DecodedClip(
+        frames, times_s, np.zeros(0, np.float32), "no sound", DURATION_S, 160, 90, ()
+    )
 
 
 def make_answer(video: str) -> EmotionResult:

@@ -27,10 +27,8 @@ from ui.jobs.job import (
 from ui.jobs.runner import Runner
 from ui.jobs.store import JobStore
 from ui.settings import Settings
-from vemoclap_client.contract import EMOTIONS, FRAME_COUNT, MODALITIES
-from vemoclap_client.results import (
+from vemoclap_client.analysis import (
     AudioEvent,
-    EmotionResult,
     Face,
     Head,
     ScreenText,
@@ -38,6 +36,8 @@ from vemoclap_client.results import (
     SpeechSegment,
     TextLine,
 )
+from vemoclap_client.contract import EMOTIONS, FRAME_COUNT, MODALITIES
+from vemoclap_client.result import EmotionResult
 
 APP = Path(ui.application.__file__).parent / "app.py"
 NO_SERVER = "127.0.0.1:1"

@@ -20,8 +20,8 @@ from ui.jobs import media
 from ui.jobs.job import Job, Source, SourceKind, State
 from ui.jobs.store import JobNotFoundError
 from ui.views.result_parts import NOTE
+from vemoclap_client.analysis import Head
 from vemoclap_client.contract import FRAME_COUNT
-from vemoclap_client.results import Head
 
 
 def texts(page: AppTest) -> str:

@@ -44,8 +44,8 @@ from vemoclap_client.errors import (
     ServerUnavailableError,
     VideoNotFoundError,
 )
-from vemoclap_client.fetching import Fetched, FetchLimits, FetchProgress
-from vemoclap_client.stretches import check_lengths
+from vemoclap_client.fetch import Fetched, FetchLimits, FetchProgress
+from vemoclap_client.media.windows import check_lengths
 
 NOTICED_S = 2.0
 """Half a second is what it takes on an idle machine; tests share theirs."""

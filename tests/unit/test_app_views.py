@@ -21,8 +21,9 @@ from ui.views import contributions, evidence, feeling, frames, headline, progres
 from ui.views.downloads import downloads, safe_stem
 from ui.views.emotions import emotions_chart
 from ui.views.picture import picture, picture_svg
+from vemoclap_client.analysis import Face, Head, Speech, SpeechSegment
 from vemoclap_client.contract import EMOTIONS, EXPRESSIONS, MODALITIES
-from vemoclap_client.results import Face, Head, Moment, Speech, SpeechSegment
+from vemoclap_client.result import Moment
 
 HOSTILE = '"><img src=x onerror=alert(1)><script>alert(1)</script>'
 FACE = Face(2, 1.5, (0.25, 0.5, 0.5, 1.0), 0.98, dict.fromkeys(EXPRESSIONS, 0.05) | {"happy": 0.7})

@@ -10,10 +10,11 @@ from av.audio.frame import AudioFrame
 from numpy.typing import NDArray
 
 from tests.clips import KEEP_CLOCK, Tone, concatenate, damage, join_streams, write_clip, write_sound
-from vemoclap_client import audio, errors
-from vemoclap_client.audio import decode_audio, mono
+from vemoclap_client import errors
 from vemoclap_client.contract import SAMPLE_RATE_HZ
-from vemoclap_client.video import decode
+from vemoclap_client.media import audio
+from vemoclap_client.media.audio import decode_audio, mono
+from vemoclap_client.media.video import decode
 
 
 def amplitude_at(samples: NDArray[np.float32], frequency_hz: float) -> float:

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
 from export.slots.paper import caption_decoder, captioner
-from server.steps import caption
-from server.steps.step import Tensors
+from server.slots import caption
+from server.slots.slot import Tensors
 
 STOP, A, B = range(3)
 Distribution = Callable[[tuple[int, ...]], Sequence[float]]

@@ -17,8 +17,8 @@ from export.fusion.store import MANIFEST, Manifest, Store, Writer
 from export.placing import REPOSITORY
 from tests.unit import synthetic
 from tests.unit.synthetic import WIDTHS
-from vemoclap_client.container import check_file
 from vemoclap_client.errors import NotAVideoError, ServerLostError, VemoclapError
+from vemoclap_client.media.container import check_file
 
 LABELS = {f"{emotion}/{number}": emotion for emotion in ("fear", "joy") for number in range(20)}
 

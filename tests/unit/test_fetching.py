@@ -18,7 +18,7 @@ from tests.clips import read_number
 from tests.launching import wait_until
 from tests.link_server import Site, films, serve
 from vemoclap_client import decode, errors
-from vemoclap_client.fetching import Fetched, FetchLimits, FetchProgress, fetch, is_link
+from vemoclap_client.fetch import Fetched, FetchLimits, FetchProgress, fetch, is_link
 
 HERE = FetchLimits(allow_private=True)
 
@@ -162,7 +162,7 @@ def test_what_the_caller_raises_ends_it(site: Site, tmp_path: Path) -> None:
 FETCHING = """
 import sys
 from pathlib import Path
-from vemoclap_client.fetching import FetchLimits, fetch
+from vemoclap_client.fetch import FetchLimits, fetch
 with fetch(sys.argv[1], FetchLimits(allow_private=True), print, Path(sys.argv[2])):
     pass
 """
@@ -217,14 +217,14 @@ def test_cookies_that_are_none_are_said(
 
 
 def test_a_missing_extra_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("vemoclap_client.fetching.find_spec", lambda _: None)
+    monkeypatch.setattr("vemoclap_client.fetch.find_spec", lambda _: None)
     error = fetch_error("http://example.org/clip.mp4", tmp_path)
     assert isinstance(error, errors.FetchingNotInstalledError)
     assert "client[fetch]" in str(error)
 
 
 def test_the_client_never_imports_yt_dlp_by_itself() -> None:
-    code = "import sys, vemoclap_client.cli, vemoclap_client.fetching_worker\n"
+    code = "import sys, vemoclap_client.cli.main, vemoclap_client.fetch._worker\n"
     code += "sys.exit('yt_dlp' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 

@@ -7,7 +7,7 @@ import pytest
 
 from tests.link_server import Site, films, serve
 from vemoclap_client import errors
-from vemoclap_client.cli import main
+from vemoclap_client.cli.main import main
 
 NOBODY = "127.0.0.1:1"
 

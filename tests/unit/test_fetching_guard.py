@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from vemoclap_client.fetching_formats import choose_formats
-from vemoclap_client.fetching_guard import Guard, is_public
+from vemoclap_client.fetch._formats import choose_formats
+from vemoclap_client.fetch._guard import Guard, is_public
 
 PUBLIC = ["8.8.8.8", "1.1.1.1", "93.184.216.34", "2606:4700::1111", "2a00:1450:4001:800::200e"]
 
@@ -94,7 +94,7 @@ def test_networks_are_allowed_besides_the_public_addresses() -> None:
 
 GUARDED = """
 import ftplib, os, socket, subprocess, sys
-from vemoclap_client.fetching_guard import AddressRefused, Guard
+from vemoclap_client.fetch._guard import AddressRefused, Guard
 Guard(allow_private=False, networks=[], max_bytes=1).install()
 inet, udp = socket.SOCK_STREAM, socket.SOCK_DGRAM
 try:

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from vemoclap_client import errors
-from vemoclap_client.fetching_messages import clean, to_error, without_user
-from vemoclap_client.fetching_names import place, place_in, safe_name
+from vemoclap_client.fetch._messages import clean, to_error, without_user
+from vemoclap_client.fetch.names import place, place_in, safe_name
 
 URL = "https://example.org/v"
 NO_RUNTIME = (

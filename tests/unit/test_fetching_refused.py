@@ -8,7 +8,7 @@ import pytest
 
 from tests.link_server import Site, films, serve
 from vemoclap_client import errors
-from vemoclap_client.fetching import FetchLimits, fetch
+from vemoclap_client.fetch import FetchLimits, fetch
 
 HERE = FetchLimits(allow_private=True)
 

@@ -19,7 +19,7 @@ from export.spec import Slot
 from server.errors import WeightsMissingError
 from server.repository import check_weights, read_configs
 from server.repository import variants as list_variants
-from server.steps.face import FACES_PER_FRAME
+from server.slots.face import FACES_PER_FRAME
 from vemoclap_client import contract
 
 REPOSITORY = Path(__file__).parents[2] / "model_repository"

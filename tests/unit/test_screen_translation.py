@@ -13,9 +13,9 @@ from rapidocr.utils.output import RapidOCROutput
 
 from export.networks.byte_tokenizer import byte_level
 from server.repository import read_config
-from server.steps import language, screen
-from server.steps.step import Tensors
-from server.steps.text import TOKEN_LENGTHS
+from server.slots import language, screen
+from server.slots.slot import Tensors
+from server.slots.text import TOKEN_LENGTHS
 
 REPOSITORY = Path(__file__).parents[2] / "model_repository"
 LABELS = ("en", "fr", "de", "zh")

@@ -13,9 +13,9 @@ import pytest
 from numpy.typing import NDArray
 
 from server.repository import read_config
-from server.steps.report import ANALYZERS
-from server.steps.step import Tensors, json_tensor
-from server.steps.stream import (
+from server.slots.analysis import ANALYZERS
+from server.slots.slot import Tensors, json_tensor
+from server.slots.stream import (
     CaptionStep,
     GraphRun,
     GraphStep,

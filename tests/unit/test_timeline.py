@@ -13,7 +13,9 @@ import pytest
 from tests import schemas
 from tests.timelines import EVEN, make_timeline, make_window, probabilities
 from vemoclap_client import EmotionClient, contract
-from vemoclap_client.cli import main
+from vemoclap_client._in_flight import IN_FLIGHT_MAX, answers_in_order, answers_in_order_async
+from vemoclap_client.cli.main import main
+from vemoclap_client.cli.render import format_end, format_window
 from vemoclap_client.errors import (
     OutputError,
     ServerError,
@@ -22,18 +24,16 @@ from vemoclap_client.errors import (
     UndecodableVideoError,
     VideoNotFoundError,
 )
-from vemoclap_client.in_flight import IN_FLIGHT_MAX, answers_in_order, answers_in_order_async
-from vemoclap_client.printing import format_end, format_window
-from vemoclap_client.stretches import Stretch
+from vemoclap_client.media.video import DecodedClip
+from vemoclap_client.media.windows import DecodedWindow
 from vemoclap_client.timeline import Answered, Timeline, TimelineBuilder, Window
-from vemoclap_client.video import Clip
 
 NOBODY = "127.0.0.1:1"
 """Nothing listens there."""
 
 
 class Source:
-    """A clip's windows, as stretches.iterate_stretches gives them, without a clip."""
+    """A clip's windows, as stretches.decode_windows gives them, without a clip."""
 
     def __init__(self, count: int, fails: bool = False, slow_s: float = 0) -> None:
         self.decoded = 0
@@ -43,7 +43,7 @@ class Source:
         self._fails = fails
         self._slow_s = slow_s
 
-    def stretches(self) -> Generator[Stretch]:
+    def stretches(self) -> Generator[DecodedWindow]:
         try:
             for number in range(self._count):
                 self.decoding.set()
@@ -56,8 +56,8 @@ class Source:
             self.closed = True
 
 
-def make_stretch(number: int, count: int) -> Stretch:
-    clip = Clip(
+def make_stretch(number: int, count: int) -> DecodedWindow:
+    clip = DecodedClip(
         frames=np.zeros((16, 2, 2, 3), np.uint8),
         frame_times_s=tuple(float(number) for _ in range(16)),
         audio=np.zeros(0, np.float32),
@@ -67,10 +67,10 @@ def make_stretch(number: int, count: int) -> Stretch:
         height=2,
         warnings=(),
     )
-    return Stretch(number, count, number, number + 2, count + 1, clip)
+    return DecodedWindow(number, count, number, number + 2, count + 1, clip)
 
 
-def answer(stretch: Stretch) -> Answered:
+def answer(stretch: DecodedWindow) -> Answered:
     window = make_window(stretch.start_s, stretch.end_s, EVEN)
     return Answered(window, stretch.count, stretch.clip_duration_s, (f"{stretch.number}",))
 
@@ -89,13 +89,13 @@ class Server:
         self.most_ahead = 0
         self.cancelled: set[int] = set()
 
-    def submit(self, stretch: Stretch) -> "Work":
+    def submit(self, stretch: DecodedWindow) -> "Work":
         self.at_work.add(stretch.number)
         self.most_at_work = max(self.most_at_work, len(self.at_work))
         self.most_ahead = max(self.most_ahead, self.source.decoded - min(self.at_work))
         return Work(self, stretch)
 
-    async def classify(self, stretch: Stretch) -> Answered:
+    async def classify(self, stretch: DecodedWindow) -> Answered:
         work = self.submit(stretch)
         try:
             # The later ones are faster, and yet come later.
@@ -107,7 +107,7 @@ class Server:
 
 
 class Work:
-    def __init__(self, server: Server, stretch: Stretch) -> None:
+    def __init__(self, server: Server, stretch: DecodedWindow) -> None:
         self._server = server
         self._stretch = stretch
 
@@ -257,7 +257,9 @@ def test_a_timeline_gathers_its_windows_and_tells_of_each() -> None:
         built.add(answered)
     windows = tuple(answered.window for answered in answers)
     assert told == [(window, 3) for window in windows]
-    assert built.build() == Timeline("clip.mp4", 4, 2.0, 1.0, windows, warnings=("2",))
+    assert built.build() == Timeline(
+        video="clip.mp4", duration_s=4, window_s=2.0, hop_s=1.0, windows=windows, warnings=("2",)
+    )
 
 
 @pytest.mark.parametrize("emotion", contract.EMOTIONS)

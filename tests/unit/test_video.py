@@ -33,9 +33,9 @@ from tests.clips import (
     write_sound,
 )
 from vemoclap_client import errors
-from vemoclap_client.container import choose_video_stream, open_container, use_threads
-from vemoclap_client.scaling import Scaler, scaled_size
-from vemoclap_client.video import Frames, decode, decode_frames, iterate_frames
+from vemoclap_client.media.container import choose_video_stream, open_container, use_threads
+from vemoclap_client.media.scaling import Scaler, scaled_size
+from vemoclap_client.media.video import Frames, decode, decode_frames, iterate_frames
 
 SEEKABLE: dict[str, dict[str, Any]] = {
     "closed.mp4": {"b_frames": 3},

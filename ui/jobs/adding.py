@@ -8,7 +8,7 @@ from ui.application import Application
 from ui.jobs.job import STAGES, ClipNotAllowedError, Job, Source, SourceKind
 from ui.jobs.media import check_allowed, clip_name
 from vemoclap_client.errors import BadLinkError, VideoNotFoundError
-from vemoclap_client.fetching import is_link
+from vemoclap_client.fetch import is_link
 
 NAME_MAX = 200
 

@@ -1,12 +1,13 @@
 """What is known of a clip before its result, in the published result's own words."""
 
 from collections.abc import Mapping
-from dataclasses import asdict
 from typing import Any
 
-from vemoclap_client.results import EmotionResult
+from msgspec import to_builtins
+
+from vemoclap_client.media.video import DecodedClip
+from vemoclap_client.result import EmotionResult
 from vemoclap_client.stream import Evidence
-from vemoclap_client.video import Clip
 
 WORDS = (
     "duration_s",
@@ -19,7 +20,7 @@ WORDS = (
 )
 
 
-def of_clip(clip: Clip) -> dict[str, Any]:
+def of_clip(clip: DecodedClip) -> dict[str, Any]:
     """What a decoded clip tells."""
     return {
         "duration_s": round(clip.duration_s, 3),
@@ -30,7 +31,7 @@ def of_clip(clip: Clip) -> dict[str, Any]:
 
 def of_modality(evidence: Evidence) -> dict[str, Any]:
     """What one modality tells."""
-    document = asdict(evidence)
+    document = to_builtins(evidence)
     words = {"face": "faces", "speech": "speech", "text": "screen_text", "audio": "audio_events"}
     told = {}
     if evidence.modality in words:

@@ -14,7 +14,7 @@ from ui.jobs.job import ClipNotAllowedError, Job, Source, SourceKind
 from ui.jobs.store import JobStore
 from ui.settings import Settings
 from vemoclap_client.contract import FRAME_COUNT
-from vemoclap_client.video import open_video
+from vemoclap_client.media.video import open_video
 
 CLIP = "clip"
 FRAMES = "frames"

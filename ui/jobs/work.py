@@ -9,6 +9,8 @@ from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
+from msgspec import structs
+
 from ui.jobs import evidence, media
 from ui.jobs.advice import is_expected, without_paths
 from ui.jobs.cancelling import Cancellation
@@ -20,12 +22,12 @@ from ui.settings import BYTES_PER_MB, Settings
 from vemoclap_client import EmotionClient
 from vemoclap_client.contract import MODALITIES
 from vemoclap_client.errors import VideoNotFoundError
-from vemoclap_client.fetching import FetchLimits, FetchProgress, fetch
-from vemoclap_client.results import EmotionResult
+from vemoclap_client.fetch import FetchLimits, FetchProgress, fetch
+from vemoclap_client.media.video import DecodedClip
+from vemoclap_client.media.windows import DecodedWindow
+from vemoclap_client.result import EmotionResult
 from vemoclap_client.stream import Decoded, Evidence
-from vemoclap_client.stretches import Stretch
 from vemoclap_client.timeline import Timeline, Window, to_answered
-from vemoclap_client.video import Clip
 
 LOG = logging.getLogger(__name__)
 REPORT_EVERY_S = 0.5
@@ -70,11 +72,20 @@ class JobWork:
         with self._connect(self._settings.server_url) as client:
             clip, result = self._classify(client, clip_path)
         window_s, hop_s = window_lengths(result.duration_s)
-        growing = Timeline(self._name, result.duration_s, window_s, hop_s, (), result.warnings)
+        growing = Timeline(
+            video=self._name,
+            duration_s=result.duration_s,
+            window_s=window_s,
+            hop_s=hop_s,
+            windows=(),
+            warnings=result.warnings,
+        )
         if result.duration_s <= window_s:
             # One window is the whole clip, which has been classified.
-            whole = Stretch(0, 1, 0.0, clip.duration_s, clip.duration_s, clip)
-            self._tell_windows(replace(growing, windows=(to_answered(whole, result).window,)), 1)
+            whole = DecodedWindow(0, 1, 0.0, clip.duration_s, clip.duration_s, clip)
+            self._tell_windows(
+                structs.replace(growing, windows=(to_answered(whole, result).window,)), 1
+            )
         else:
             self._to_follow = clip_path, growing
 
@@ -145,8 +156,8 @@ class JobWork:
             self._reported = time.monotonic()
             self._record.stages({"fetch": _fetching(progress)})
 
-    def _classify(self, client: EmotionClient, path: Path) -> tuple[Clip, EmotionResult]:
-        clip: Clip | None = None
+    def _classify(self, client: EmotionClient, path: Path) -> tuple[DecodedClip, EmotionResult]:
+        clip: DecodedClip | None = None
         events = client.stream(path, caption=True, cancel=self._cancellation.event)
         with closing(events):
             for event in events:
@@ -160,7 +171,7 @@ class JobWork:
                     return clip, self._tell_result(event)
         raise AssertionError("the stream ended without a result")
 
-    def _tell_clip(self, clip: Clip) -> None:
+    def _tell_clip(self, clip: DecodedClip) -> None:
         media.write_frames(self._store, self._job.id, clip.frames)
         stages = {"decode": done(), **dict.fromkeys(MODALITIES, working())}
         self._record.stages(stages, **evidence.of_clip(clip))
@@ -171,7 +182,7 @@ class JobWork:
 
     def _tell_result(self, result: EmotionResult) -> EmotionResult:
         # The client knows the clip by its path, which is nobody's business.
-        result = replace(result, video=self._name)
+        result = structs.replace(result, video=self._name)
         stages: dict[str, Stage] = {name: done() for name in (*MODALITIES, "fusion")}
         stages |= {name: absent(reason) for name, reason in result.absent.items()}
         document = result.to_dict()
@@ -186,7 +197,7 @@ class JobWork:
 
         def on_window(window: Window, count: int) -> None:
             windows.append(window)
-            self._tell_windows(replace(growing, windows=tuple(windows)), count)
+            self._tell_windows(structs.replace(growing, windows=tuple(windows)), count)
             give_way(self._cancellation)
 
         self._record.stages({"timeline": working(0.0)})
@@ -196,7 +207,7 @@ class JobWork:
             self._cancellation.interrupting(client.close),
         ):
             timeline = client.timeline(path, growing.window_s, growing.hop_s, on_window=on_window)
-        self._tell_windows(replace(timeline, video=self._name), len(timeline.windows))
+        self._tell_windows(structs.replace(timeline, video=self._name), len(timeline.windows))
 
     def _tell_windows(self, timeline: Timeline, count: int) -> None:
         document, there = timeline.to_dict(), len(timeline.windows)

@@ -9,8 +9,8 @@ from ui.jobs.job import Job
 from ui.palette import EMOTION_COLOURS, NEUTRAL_COLOUR
 from ui.views.feeling import LEFT
 from ui.views.words import percent, signed
+from vemoclap_client.analysis import Head
 from vemoclap_client.contract import AROUSAL, EMOTIONS, VALENCE
-from vemoclap_client.results import Head
 
 LETTERS = ("A", "B")
 OPACITIES = (1.0, 0.55)

@@ -8,7 +8,7 @@ from typing import Any
 
 from ui.jobs.job import Job, StageState, State
 from ui.jobs.media import CONTENT_TYPES
-from vemoclap_client.results import Head
+from vemoclap_client.analysis import Head
 
 NO_EMOTION = "none stands out"
 MOST_FOLDER_CLIPS = 1000

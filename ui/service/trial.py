@@ -12,6 +12,8 @@ import numpy as np
 import tritonclient.grpc as triton
 from tritonclient.utils import InferenceServerException
 
+from vemoclap_client._status import server_error
+from vemoclap_client.analysis import Head
 from vemoclap_client.client import BaseClient
 from vemoclap_client.contract import (
     ANALYSIS,
@@ -21,8 +23,6 @@ from vemoclap_client.contract import (
     FRAME_SHORTER_SIDE_MIN_PX,
     FRAMES,
 )
-from vemoclap_client.results import Head
-from vemoclap_client.status import server_error
 
 TIMEOUT_S = 60.0
 

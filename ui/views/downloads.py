@@ -9,8 +9,8 @@ from typing import Any
 
 from ui.jobs.job import Job
 from ui.views.picture import picture_png, picture_svg
-from vemoclap_client.subtitles import format_srt, format_vtt
-from vemoclap_client.tables import format_csv
+from vemoclap_client.formats.subtitles import format_srt, format_vtt
+from vemoclap_client.formats.table import format_csv
 from vemoclap_client.timeline import Timeline
 
 STEM_MAX = 80

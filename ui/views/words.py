@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from html import escape
 from typing import Any
 
-from vemoclap_client.results import Head
+from vemoclap_client.analysis import Head
 
 SECONDS_PER_MINUTE = 60
 SECONDS_PER_HOUR = 3600

@@ -1,4 +1,4 @@
-from server.steps.report import AnswerWriter
-from server.steps.triton import triton_model
+from server.slots.analysis import AnswerWriter
+from server.slots.serving import triton_model
 
 TritonPythonModel = triton_model(AnswerWriter)

@@ -1,4 +1,4 @@
-from server.steps.audio import AudioAnalyzer
-from server.steps.triton import triton_model
+from server.slots.audio import AudioAnalyzer
+from server.slots.serving import triton_model
 
 TritonPythonModel = triton_model(AudioAnalyzer)

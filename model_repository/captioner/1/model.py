@@ -1,4 +1,4 @@
-from server.steps.caption import Captioner
-from server.steps.triton import triton_model
+from server.slots.caption import Captioner
+from server.slots.serving import triton_model
 
 TritonPythonModel = triton_model(Captioner)

@@ -1,4 +1,4 @@
-from server.steps.face import FaceAnalyzer
-from server.steps.triton import triton_model
+from server.slots.face import FaceAnalyzer
+from server.slots.serving import triton_model
 
 TritonPythonModel = triton_model(FaceAnalyzer)

@@ -1,4 +1,4 @@
-from server.steps.frames import FramePreprocessor
-from server.steps.triton import triton_model
+from server.slots.frames import FramePreprocessor
+from server.slots.serving import triton_model
 
 TritonPythonModel = triton_model(FramePreprocessor)

@@ -1,4 +1,4 @@
-from server.steps.report import LengthCollector
-from server.steps.triton import triton_model
+from server.slots.analysis import LengthCollector
+from server.slots.serving import triton_model
 
 TritonPythonModel = triton_model(LengthCollector)

@@ -1,4 +1,4 @@
-from server.steps.screen import ScreenReader
-from server.steps.triton import triton_model
+from server.slots.screen import ScreenReader
+from server.slots.serving import triton_model
 
 TritonPythonModel = triton_model(ScreenReader)

@@ -1,4 +1,4 @@
-from server.steps.speech import SpeechRecognizer
-from server.steps.triton import triton_model
+from server.slots.serving import triton_model
+from server.slots.speech import SpeechRecognizer
 
 TritonPythonModel = triton_model(SpeechRecognizer)

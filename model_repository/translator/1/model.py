@@ -1,4 +1,4 @@
-from server.steps.translation import Translator
-from server.steps.triton import triton_model
+from server.slots.serving import triton_model
+from server.slots.translation import Translator
 
 TritonPythonModel = triton_model(Translator)

@@ -1,3 +1,3 @@
-from server.steps.stream_model import StreamModel
+from server.slots.stream_serving import StreamModel
 
 TritonPythonModel = StreamModel

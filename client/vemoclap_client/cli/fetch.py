@@ -1,0 +1,159 @@
+"""`vemoclap fetch`, and links in place of files in the other commands."""
+
+import argparse
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from vemoclap_client.errors import OutputError, VideoError
+from vemoclap_client.fetch import Fetched, FetchLimits, FetchProgress, fetch, is_link
+from vemoclap_client.fetch.names import place, place_in, safe_name
+
+BYTES_PER_MB = 1_000_000
+
+
+@dataclass(frozen=True)
+class Source:
+    """A video to decode.
+
+    Attributes:
+        path: of the file, as it was given or downloaded.
+        name: what to call it in results: the path, or the link without a user's name.
+        stem: what to call files that are written about it.
+    """
+
+    path: str
+    name: str
+    stem: str
+
+
+@contextmanager
+def opened(
+    video: str, options: argparse.Namespace, before: Callable[[], None] = lambda: None
+) -> Iterator[Source]:
+    """A file as it is, or what a link leads to as long as the block lasts.
+
+    Args:
+        video: a path or a link.
+        options: of `add_options`.
+        before: is called before a download, to find out whether it is any use.
+
+    Raises:
+        FetchError: a link cannot be downloaded.
+        VideoError: of the block, with the link in place of the temporary file's name.
+    """
+    if not is_link(video):
+        yield Source(video, video, Path(video).stem)
+        return
+    before()
+    with _fetched(video, options) as fetched:
+        path = str(fetched.path)
+        try:
+            yield Source(path, fetched.url, safe_name(fetched.title))
+        except VideoError as error:
+            raise type(error)(str(error).replace(path, fetched.url)) from error
+
+
+def run(options: argparse.Namespace) -> int:
+    """Downloads a video and says where it is."""
+    out = Path(options.out_text)
+    if out.exists() and not out.is_dir():
+        raise OutputError(f"{out} exists already, and is not overwritten")
+    # A new name without suffix is a folder's only where it ends as one.
+    is_folder = out.is_dir() or options.out_text.endswith("/")
+    folder = out if is_folder else out.parent
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"cannot make the folder {folder}: {error}") from error
+    with _fetched(options.link, options, folder) as fetched:
+        if is_folder:
+            print(place_in(fetched.path, folder, fetched.title))
+        else:
+            print(place(fetched.path, out))
+    return 0
+
+
+@contextmanager
+def _fetched(
+    link: str, options: argparse.Namespace, folder: Path | None = None
+) -> Iterator[Fetched]:
+    on_progress = _show if sys.stderr.isatty() else None
+    with fetch(link, _limits(options), on_progress, folder, cookies=options.cookies) as fetched:
+        if on_progress:
+            print(file=sys.stderr)
+        yield fetched
+
+
+def _show(progress: FetchProgress) -> None:
+    received = f"{progress.bytes_received / BYTES_PER_MB:.1f}"
+    expected = progress.bytes_expected
+    of = f" of {expected / BYTES_PER_MB:.1f}" if expected else ""
+    print(f"\r  downloaded {received}{of} MB", end="", file=sys.stderr, flush=True)
+
+
+def _limits(options: argparse.Namespace) -> FetchLimits:
+    return FetchLimits(
+        size_bytes=round(options.max_mb * BYTES_PER_MB),
+        duration_s=options.max_duration_s,
+        timeout_s=options.fetch_timeout_s,
+        allow_private=options.allow_private or FetchLimits().allow_private,
+    )
+
+
+def add_command(
+    commands: "argparse._SubParsersAction[argparse.ArgumentParser]", exit_codes: str
+) -> None:
+    """Adds `fetch` to the commands."""
+    command = commands.add_parser(
+        "fetch",
+        help="download the video that a link leads to",
+        description="Downloads one video from a link to a file, or to a page of a site such as "
+        "YouTube. Nothing is overwritten.",
+        epilog=exit_codes,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    command.set_defaults(run=run)
+    command.add_argument("link", metavar="URL", help="http or https")
+    command.add_argument(
+        "--out",
+        default=".",
+        dest="out_text",
+        metavar="FILE-or-DIR",
+        help="a new file, or a folder in which it is named after its title (this folder)",
+    )
+    add_options(command)
+
+
+def add_options(command: argparse.ArgumentParser) -> None:
+    """Adds what is common to all commands that take links."""
+    defaults = FetchLimits()
+    links = command.add_argument_group("links")
+    links.add_argument(
+        "--allow-private",
+        action="store_true",
+        help="allow addresses that are private or this computer's ($VEMOCLAP_FETCH_PRIVATE=1)",
+    )
+    links.add_argument(
+        "--cookies",
+        type=Path,
+        metavar="FILE",
+        help="a browser's cookies in Netscape's format ($VEMOCLAP_FETCH_COOKIES)",
+    )
+    for name, default, what in (
+        ("--max-mb", defaults.size_bytes / BYTES_PER_MB, "largest download in MB"),
+        ("--max-duration-s", defaults.duration_s, "longest video"),
+        ("--fetch-timeout-s", defaults.timeout_s, "longest time for the download"),
+    ):
+        links.add_argument(
+            name, type=_positive, default=default, metavar="N", help=f"{what} (%(default)g)"
+        )
+
+
+def _positive(text: str) -> float:
+    value = float(text)
+    if not 0 < value <= 1e9:
+        raise argparse.ArgumentTypeError(f"not a number above 0: {text}")
+    return value

@@ -1,0 +1,223 @@
+"""The command `vemoclap`."""
+
+import argparse
+import sys
+import time
+from collections.abc import Callable, Sequence
+from io import TextIOWrapper
+from pathlib import Path
+
+from msgspec.structs import replace
+
+from vemoclap_client.cli import fetch as fetch_command
+from vemoclap_client.cli.fetch import opened
+from vemoclap_client.cli.files import check_writable, format_json, write_text
+from vemoclap_client.cli.render import format_end, format_result, format_window
+from vemoclap_client.client import DEFAULT_TIMEOUT_S, EmotionClient, default_url
+from vemoclap_client.errors import FetchError, VemoclapError, VideoError
+from vemoclap_client.fetch import is_link
+from vemoclap_client.fetch.names import numbered
+from vemoclap_client.formats.subtitles import format_srt, format_vtt
+from vemoclap_client.formats.table import format_csv
+from vemoclap_client.media.windows import check_lengths
+from vemoclap_client.timeline import DEFAULT_HOP_S, DEFAULT_WINDOW_S, Timeline
+
+LONGEST_TIMEOUT_S = 86_400
+
+ANY_NAME = "result.json"
+"""Stands for a link's file, whose name is not known before the download."""
+
+INTERRUPTED = 130
+"""What shells expect of a program that Ctrl-C ended: 128 + SIGINT."""
+
+TIMELINE_FORMATS: dict[str, Callable[[Timeline], str]] = {
+    "json": format_json,
+    "csv": format_csv,
+    "srt": format_srt,
+    "vtt": format_vtt,
+}
+"""Option -> what it writes."""
+
+EXIT_CODES = """\
+exit codes: 0 all went well; 2 wrong usage; 3 a result cannot be written;
+1x a video: 11 not found, 12 empty, 13 not a video, 14 sound only, 15 not decodable;
+2x the server: 21 not there, 22 not ready, 23 lost during the request, 24 overloaded,
+25 too slow, 26 refused the request, 27 a model failed;
+3x a link: 30 failed, 31 yt-dlp not installed, 32 not http(s), 33 address refused, 34 no video
+there, 35 too large or too long, 36 needs a JavaScript runtime, 37 asks for a person,
+38 unavailable (private, removed, live), 39 network failed or too slow; 130 interrupted (Ctrl-C)."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs the command; returns its exit code."""
+    # A file's name may hold bytes that the terminal's encoding does not know.
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    _check_options(parser, options)
+    try:
+        return int(options.run(options))
+    except VemoclapError as error:
+        print(f"vemoclap: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        return INTERRUPTED
+
+
+def _check_options(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
+    if options.run is _classify and options.json and len(options.videos) > 1:
+        parser.error("--json takes one video; for several use --json-dir")
+    if options.run is _timeline:
+        try:
+            check_lengths(options.window_s, options.hop_s)
+        except ValueError as error:
+            parser.error(f"--window-s, --hop-s: {error}")
+
+
+def _classify(options: argparse.Namespace) -> int:
+    """Classifies every video; a video that fails does not stop the next, a server does."""
+    targets = _targets(options)
+    exit_code = 0
+    with EmotionClient(options.url, timeout_s=options.timeout_s) as client:
+        for video in targets:
+            try:
+                with opened(video, options, client.check_ready) as source:
+                    result = replace(
+                        client.classify(source.path, attention=options.attention), video=source.name
+                    )
+            except (VideoError, FetchError) as error:
+                print(f"vemoclap: {error}", file=sys.stderr)
+                exit_code = error.exit_code
+                continue
+            print(format_result(result), end="\n\n", flush=True)
+            if options.json_dir and is_link(video):
+                targets[video].append(_free_target(options.json_dir, source.stem, targets))
+            for file in targets[video]:
+                write_text(format_json(result), file)
+    return exit_code
+
+
+def _targets(options: argparse.Namespace) -> dict[str, list[Path]]:
+    """Video -> the JSON files to write, all of which can be written.
+
+    A link's file in --json-dir is not among them: its title is not known yet.
+
+    Raises:
+        OutputError: a folder cannot be made or written to, or two videos would share a file.
+    """
+    targets: dict[str, list[Path]] = {video: [] for video in options.videos}
+    if options.json:
+        targets[options.videos[0]].append(options.json)
+    if options.json_dir:
+        for video in targets:
+            if not is_link(video):
+                targets[video].append(options.json_dir / f"{Path(video).stem}.json")
+        check_writable([options.json_dir / ANY_NAME])
+    check_writable(file for written in targets.values() for file in written)
+    return targets
+
+
+def _free_target(folder: Path, stem: str, targets: dict[str, list[Path]]) -> Path:
+    """The file for a link of this title: with a number if another video of this run has it."""
+    taken = [file for files in targets.values() for file in files]
+    names = (folder / f"{name}.json" for name in numbered(stem))
+    return next(file for file in names if file not in taken)
+
+
+def _timeline(options: argparse.Namespace) -> int:
+    """Prints each window as it comes; writes the files once all are known."""
+    asked = {name: getattr(options, name) for name in TIMELINE_FORMATS}
+    files = {name: file for name, file in asked.items() if file}
+    check_writable(files.values())
+    started = time.perf_counter()
+    with EmotionClient(options.url, timeout_s=options.timeout_s) as client:
+        with opened(options.video, options, client.check_ready) as source:
+            timeline = client.timeline(
+                source.path,
+                options.window_s,
+                options.hop_s,
+                on_window=lambda window, _: print(format_window(window), flush=True),
+            )
+        timeline = replace(timeline, video=source.name)
+    print(f"{format_end(timeline)}\n  took {time.perf_counter() - started:.1f} s")
+    for name, file in files.items():
+        write_text(TIMELINE_FORMATS[name](timeline), file)
+    return 0
+
+
+def _seconds(text: str) -> float:
+    value = float(text)
+    if not 0 < value <= LONGEST_TIMEOUT_S:
+        raise argparse.ArgumentTypeError(f"not between 0 and {LONGEST_TIMEOUT_S} seconds: {text}")
+    return value
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="vemoclap", description="Which emotion a video conveys, and why."
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    _add_classify(commands)
+    _add_timeline(commands)
+    fetch_command.add_command(commands, EXIT_CODES)
+    return parser
+
+
+def _add_classify(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    classify = commands.add_parser(
+        "classify",
+        help="classify videos",
+        description="Decodes videos here and has a running server name their emotions.",
+        epilog=EXIT_CODES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    classify.set_defaults(run=_classify)
+    classify.add_argument("videos", nargs="+", metavar="VIDEO", help="a video file or a link")
+    classify.add_argument("--json", type=Path, metavar="FILE", help="also write the result there")
+    classify.add_argument(
+        "--json-dir", type=Path, metavar="DIR", help="also write DIR/<video>.json for each video"
+    )
+    classify.add_argument(
+        "--attention", action="store_true", help="also say where in the video the head looked"
+    )
+    _add_server(classify)
+    fetch_command.add_options(classify)
+
+
+def _add_timeline(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    timeline = commands.add_parser(
+        "timeline",
+        help="classify a video over time",
+        description="Has a running server name the emotions of overlapping windows of a video.",
+        epilog=EXIT_CODES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    timeline.set_defaults(run=_timeline)
+    timeline.add_argument("video", metavar="VIDEO", help="a video file or a link")
+    timeline.add_argument(
+        "--window-s", type=float, default=DEFAULT_WINDOW_S, help="length (%(default)g)"
+    )
+    timeline.add_argument(
+        "--hop-s", type=float, default=DEFAULT_HOP_S, help="from start to start (%(default)g)"
+    )
+    for name in TIMELINE_FORMATS:
+        timeline.add_argument(
+            f"--{name}", type=Path, metavar="FILE", help=f"also write it as {name.upper()}"
+        )
+    _add_server(timeline)
+    fetch_command.add_options(timeline)
+
+
+def _add_server(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--url", default=default_url(), help="gRPC address, host:port ($VEMOCLAP_URL; %(default)s)"
+    )
+    command.add_argument(
+        "--timeout-s", type=_seconds, default=DEFAULT_TIMEOUT_S, help="longest wait (%(default)g)"
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""A timeline as files that other programs read: SRT, WebVTT, CSV."""

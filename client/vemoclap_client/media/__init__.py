@@ -1,0 +1,1 @@
+"""Decoding: from a clip's file to its frames and sound."""

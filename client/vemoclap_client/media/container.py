@@ -1,0 +1,169 @@
+"""Opens one local file with FFmpeg and chooses its streams. Uploads are not trusted.
+
+A name that looks like a URL, a playlist or a list of other files must not make FFmpeg read
+anything but the file itself. Three locks see to it: the name always carries the "file:"
+prefix, no protocol but "file" is allowed, and only the containers below are recognised,
+none of which refers to other files by FFmpeg's defaults.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import av
+from av.audio.stream import AudioStream
+from av.container import InputContainer
+from av.packet import Packet
+from av.stream import Disposition, Stream
+from av.video.stream import VideoStream
+
+from vemoclap_client.errors import (
+    EmptyVideoError,
+    NotAVideoError,
+    NoVideoStreamError,
+    UndecodableVideoError,
+    VideoNotFoundError,
+)
+
+VIDEO_FORMATS = (
+    "mov,mp4,m4a,3gp,3g2,mj2 matroska,webm avi mpegts mpeg mpegvideo flv kux asf asf_o ogg mxf "
+    "nut nsv rm wtv dv gif apng swf gxf ivf obu av1 h261 h263 h264 hevc vvc evc m4v mjpeg vc1 "
+    "dirac cavsvideo avs2 avs3 yuv4mpegpipe"
+).replace(" ", ",")
+"""FFmpeg's demuxers for containers and raw streams of video. Playlists are not among them."""
+
+SOUND_FORMATS = "wav,w64,mp3,aac,ac3,eac3,flac,aiff,amr,caf,au,dts,tta,ape,wv"
+"""Recognised only to say that such a file holds no pictures."""
+
+MAX_PIXELS = 7680 * 4352
+"""Larger pictures are refused by the decoders: a few bytes can claim to be gigabytes.
+
+That is 8K, whose 4320 pixels decoders may pad to a multiple of 64.
+"""
+
+MAX_PIXELS_IN_THREADS = 4096 * 2304
+"""Larger pictures are decoded by a single thread: each thread holds some of its own."""
+
+MOV_BOXES = (b"ftyp", b"mdat", b"wide", b"free", b"skip", b"moov")
+"""What an MP4 or QuickTime file's first box can be."""
+
+NOT_FOOTAGE = Disposition.attached_pic | Disposition.timed_thumbnails
+"""Cover art and chapter thumbnails are stored as video streams, but are no video."""
+
+
+def open_container(path: Path) -> InputContainer:
+    """Open a file for reading; use the result as a context manager.
+
+    Raises:
+        VideoNotFoundError: there is no such file, it is a folder or a device, or may not be read.
+        EmptyVideoError: it has zero bytes.
+        NotAVideoError: it is in no container that can be read.
+        UndecodableVideoError: an MP4 without its index.
+    """
+    first_bytes = check_file(path)
+    try:
+        return av.open(
+            f"file:{path}",
+            "r",
+            options={
+                "protocol_whitelist": "file",
+                "format_whitelist": f"{VIDEO_FORMATS},{SOUND_FORMATS}",
+                "max_pixels": str(MAX_PIXELS),
+            },
+            metadata_errors="replace",
+        )
+    except av.FFmpegError as error:
+        if first_bytes[4:8] in MOV_BOXES:
+            raise UndecodableVideoError(
+                f"{path}: this MP4 or MOV file has no usable index (its 'moov' box is missing or "
+                "damaged). The recording or the download was probably cut off: get the file again."
+            ) from error
+        raise NotAVideoError(
+            f"{path}: this is not a video file in any known format. "
+            "Give a video such as MP4, MOV, MKV, WebM, AVI or MPEG-TS."
+        ) from error
+
+
+def check_file(path: Path) -> bytes:
+    """The file's first 12 bytes; raises what is wrong with the file as a file."""
+    try:
+        if path.is_dir():
+            raise VideoNotFoundError(f"{path}: this is a folder. Give the path of a video file.")
+        if path.exists() and not path.is_file():
+            raise VideoNotFoundError(f"{path}: this is a device or a pipe. Give a video file.")
+        with path.open("rb") as file:
+            first_bytes = file.read(12)
+    except FileNotFoundError as error:
+        raise VideoNotFoundError(f"{path}: there is no such file. Check the path.") from error
+    except (OSError, ValueError) as error:
+        raise VideoNotFoundError(
+            f"{path}: the file cannot be read ({error}). Check its name and permissions."
+        ) from error
+    if not first_bytes:
+        raise EmptyVideoError(f"{path}: the file is empty (0 bytes). Copy or download it again.")
+    return first_bytes
+
+
+def choose_video_stream(container: InputContainer, path: Path) -> VideoStream:
+    """The stream to watch: the one marked as default, then the one with the largest picture.
+
+    Raises:
+        NoVideoStreamError: there is none; cover art does not count.
+        UndecodableVideoError: there is one, but FFmpeg has no decoder for it.
+    """
+    streams = [s for s in container.streams.video if not s.disposition & NOT_FOOTAGE]
+    if not streams:
+        raise NoVideoStreamError(f"{path}: the file has no pictures, at most sound. Give a video.")
+    decodable = [stream for stream in streams if has_decoder(stream)]
+    if not decodable:
+        raise UndecodableVideoError(
+            f"{path}: there is no decoder for the codec of its pictures. "
+            "Convert the file, for example to MP4 with H.264."
+        )
+    return max(decodable, key=_preference)
+
+
+def _preference(stream: VideoStream) -> tuple[bool, int]:
+    context = stream.codec_context
+    return bool(stream.disposition & Disposition.default), context.width * context.height
+
+
+def choose_audio_stream(container: InputContainer) -> AudioStream | None:
+    """The sound to hear: the first stream marked as default, else the first; None if none.
+
+    Streams that cannot be decoded count only if no other is there.
+    """
+    decodable = [stream for stream in container.streams.audio if has_decoder(stream)]
+    streams = decodable or container.streams.audio
+    default = (stream for stream in streams if stream.disposition & Disposition.default)
+    return next(default, streams[0] if streams else None)
+
+
+def has_decoder(stream: VideoStream | AudioStream) -> bool:
+    """Whether FFmpeg can decode the stream's codec (PyAV's types do not tell that it may not)."""
+    context: object = stream.codec_context
+    return context is not None
+
+
+def use_threads(stream: VideoStream) -> None:
+    """Let the decoder use threads, but few: each holds raw frames, 12 MB each in 4K."""
+    context = stream.codec_context
+    is_large = context.width * context.height > MAX_PIXELS_IN_THREADS
+    context.thread_type = "AUTO"
+    context.thread_count = 1 if is_large else min(4, os.cpu_count() or 1)
+    context.options = {"max_pixels": str(MAX_PIXELS)}
+
+
+def read_packets(container: InputContainer, *streams: Stream) -> Iterator[Packet[Stream]]:
+    """These streams' packets from where the file stands, without PyAV's empty last ones.
+
+    A file that cannot be read on simply ends there: what came before is still good.
+    """
+    try:
+        for packet in container.demux(streams):
+            if packet.size:
+                yield packet
+    except av.FFmpegError:
+        return

@@ -1,0 +1,190 @@
+"""What a classification results in: the analysis of a clip with its probabilities and times.
+
+`EmotionResult.to_dict` is the published JSON, whose schema is schemas/result.schema.json.
+"""
+
+from typing import Annotated, Any, Self
+
+import msgspec
+from msgspec import Meta, Struct
+
+from vemoclap_client.analysis import (
+    Absent,
+    AudioEvent,
+    Face,
+    FrameCaption,
+    Head,
+    Probability,
+    ScreenText,
+    Seconds,
+    Speech,
+    TextLine,
+    Timings,
+    convert_document,
+)
+from vemoclap_client.contract import AROUSAL, EMOTIONS, FRAME_COUNT, RESULT_SCHEMA_VERSION, VALENCE
+
+EVEN_MARGIN = 0.005
+"""Probabilities that differ less from an even share are even."""
+
+Difference = Annotated[float, Meta(ge=-1, le=1)]
+FrameTimes = Annotated[tuple[Seconds, ...], Meta(min_length=FRAME_COUNT, max_length=FRAME_COUNT)]
+Contributions = Annotated[
+    dict[str, dict[str, Difference]],
+    Meta(description="Modality -> emotion -> p(all) - p(without that modality)."),
+]
+
+
+class TimedFace(Face, frozen=True):
+    """A face, with when its frame is shown, in seconds from the clip's start."""
+
+    time_s: Seconds
+
+
+class TimedTextLine(TextLine, frozen=True):
+    """A line of text, with when its frame is shown, in seconds from the clip's start."""
+
+    time_s: Seconds
+
+
+class TimedScreenText(ScreenText, frozen=True):
+    """What was written on the screen, with times."""
+
+    lines: Annotated[tuple[TimedTextLine, ...], Meta(min_length=1)]
+
+
+class TimedCaption(FrameCaption, frozen=True):
+    """A caption, with when its frame is shown, in seconds from the clip's start."""
+
+    time_s: Seconds
+
+
+class Moment(Struct, frozen=True):
+    """A stretch of the clip and the share of a modality's attention that it got, 0 to 1.
+
+    A frame's end is its start.
+    """
+
+    start_s: Seconds
+    end_s: Seconds
+    weight: Probability
+
+
+class Conclusions(Struct, frozen=True):
+    """What follows from six probabilities; part of the published JSON, computed on writing.
+
+    Attributes:
+        emotion: the most probable one; None where all are equally likely.
+        valence: how pleasant, -1 to 1: the emotions' mean valence under the probabilities.
+        arousal: how excited, -1 to 1: the emotions' mean arousal under the probabilities.
+    """
+
+    emotion: str | None
+    valence: Difference
+    arousal: Difference
+
+
+class Judgement(Struct, frozen=True, kw_only=True):
+    """Six probabilities, emotion -> 0 to 1, and what follows from them."""
+
+    probabilities: dict[str, Probability]
+
+    def __post_init__(self) -> None:
+        if set(self.probabilities) != set(EMOTIONS):
+            raise ValueError(f"`probabilities` has not the keys {', '.join(EMOTIONS)}")
+
+    @property
+    def emotion(self) -> str | None:
+        """The most probable emotion; None where all are equally likely."""
+        emotion = max(self.probabilities, key=lambda name: self.probabilities[name])
+        even = 1 / len(self.probabilities)
+        return emotion if self.probabilities[emotion] > even + EVEN_MARGIN else None
+
+    @property
+    def valence(self) -> float:
+        """How pleasant, -1 to 1: the emotions' mean valence under the probabilities."""
+        return self._expected(VALENCE)
+
+    @property
+    def arousal(self) -> float:
+        """How excited, -1 to 1: the emotions' mean arousal under the probabilities."""
+        return self._expected(AROUSAL)
+
+    def _expected(self, table: dict[str, tuple[float, float]]) -> float:
+        return round(sum(share * table[name][0] for name, share in self.probabilities.items()), 6)
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready objects, with the conclusions."""
+        conclusions = Conclusions(self.emotion, self.valence, self.arousal)
+        return {**msgspec.to_builtins(self), **msgspec.to_builtins(conclusions)}
+
+
+class EmotionResult(Judgement, frozen=True, kw_only=True):
+    """Which emotion a clip conveys, and why.
+
+    Attributes:
+        video: the clip's path or link as it was given.
+        duration_s: length of the clip.
+        frame_times_s: when each of the 16 frames is shown, in seconds from the clip's start.
+        profile: the weights that served: "embedded" or "paper".
+        head: the fusion head that computed the probabilities.
+        contributions: modality -> emotion -> p(all) - p(without that modality).
+        absent: modality -> why there is nothing of it to use.
+        attention: modality -> its moments in order, with the head's attention to each; what is
+            missing to 1 went to padding. Empty for a head that does not attend (zero-shot); None
+            where it was not asked for.
+        caption: None where it was not asked for, or the profile has no captioner.
+        timings_ms: what took how long; slots run side by side, so they do not add up.
+        warnings: what was unusual about the file.
+    """
+
+    schema_version: str = RESULT_SCHEMA_VERSION
+    video: str
+    duration_s: Seconds
+    frame_times_s: FrameTimes
+    profile: str
+    head: Head
+    contributions: Contributions
+    faces: tuple[TimedFace, ...]
+    speech: Speech | None
+    screen_text: TimedScreenText | None
+    audio_events: tuple[AudioEvent, ...]
+    absent: Absent
+    timings_ms: Timings
+    warnings: tuple[str, ...]
+    attention: dict[str, tuple[Moment, ...]] | None = None
+    caption: TimedCaption | None = None
+
+    @classmethod
+    def from_dict(cls, document: Any, source: str = "result") -> Self:
+        """The result that `to_dict` made this of; the conclusions are computed anew.
+
+        Args:
+            document: JSON-ready objects.
+            source: where it comes from, for the error.
+
+        Raises:
+            DocumentError: a field is missing or wrong, or its major release is another.
+        """
+        return convert_document(document, cls, source)
+
+
+def with_times(faces: tuple[Face, ...], times_s: tuple[float, ...]) -> tuple[TimedFace, ...]:
+    """Faces with the times of their frames; times_s has one time for each of the 16 frames."""
+    return tuple(
+        TimedFace(face.frame, face.box, face.confidence, face.expressions, times_s[face.frame])
+        for face in faces
+    )
+
+
+def screen_text_with_times(
+    screen_text: ScreenText | None, times_s: tuple[float, ...]
+) -> TimedScreenText | None:
+    """On-screen text with the times of its frames."""
+    if screen_text is None:
+        return None
+    lines = tuple(
+        TimedTextLine(line.frame, line.box, line.text, line.confidence, times_s[line.frame])
+        for line in screen_text.lines
+    )
+    return TimedScreenText(screen_text.text, screen_text.language, lines, screen_text.sentiment)

@@ -1,4 +1,0 @@
-"""What the Python slots compute: plain modules that import without Triton.
-
-Each slot is a class with the interface of `step.Step`; its `1/model.py` only names it.
-"""

@@ -1,0 +1,132 @@
+"""How the ensemble's answer becomes a result: where the head looked, and when that was."""
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from tests import schemas
+from vemoclap_client.cli.render import format_result
+from vemoclap_client.contract import (
+    ANALYSIS,
+    ANALYSIS_SCHEMA_VERSION,
+    ATTENTION,
+    CONTRIBUTIONS,
+    PROBABILITIES,
+)
+from vemoclap_client.media.video import DecodedClip
+from vemoclap_client.requests import read_result
+from vemoclap_client.result import EmotionResult, Moment
+
+WEIGHTS = np.stack([np.arange(1, 17), np.arange(16, 0, -1), np.full(16, 8.5)]) / 136
+"""Of image, audio and face: rising, falling, even."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Outputs by name, as Triton's client has them."""
+
+    outputs: dict[str, NDArray[Any]]
+
+    def as_numpy(self, name: str) -> NDArray[Any] | None:
+        return self.outputs.get(name)
+
+
+def make_analysis(frames_with_faces: tuple[int, ...], windows: int) -> dict[str, Any]:
+    """What the server says of a clip with two faces in each of these frames."""
+    expressions = dict.fromkeys(
+        ("angry", "disgusted", "fearful", "happy", "neutral", "sad", "surprised"), 1 / 7
+    )
+    face = {"box": [0, 0, 1, 1], "confidence": 0.9, "expressions": expressions}
+    return {
+        "schema_version": ANALYSIS_SCHEMA_VERSION,
+        "profile": "paper",
+        "head": {"kind": "attention", "trained_on": "clips"},
+        "faces": [{"frame": frame, **face} for frame in frames_with_faces for _ in range(2)],
+        "speech": None,
+        "screen_text": None,
+        "audio_events": [],
+        "audio_windows_s": [[1.5 * index, 1.5 * index + 3] for index in range(windows)],
+        "absent": {},
+        "timings_ms": {},
+    }
+
+
+def read(weights: NDArray[Any] | None, analysis: dict[str, Any]) -> EmotionResult:
+    """The result for a clip of 8 seconds."""
+    schemas.check(analysis, "analysis")
+    outputs = {
+        PROBABILITIES: np.array([[0.5, 0.1, 0.1, 0.1, 0.1, 0.1]], np.float32),
+        CONTRIBUTIONS: np.zeros((1, 5, 6), np.float32),
+        ANALYSIS: np.array([[json.dumps(analysis).encode()]], object),
+    }
+    if weights is not None:
+        outputs[ATTENTION] = weights[None].astype(np.float32)
+    clip = DecodedClip(
+        frames=np.zeros((16, 16, 16, 3), np.uint8),
+        audio=np.zeros(0, np.float32),
+        duration_s=8.0,
+        frame_times_s=tuple(index / 2 for index in range(16)),
+        audio_absent_reason=None,
+        width=16,
+        height=16,
+        warnings=(),
+    )
+    result = read_result("clip.mp4", clip, 1.0, Answer(outputs), 1.0)
+    schemas.check(result.to_dict(), "result")
+    return result
+
+
+def test_each_real_row_is_a_moment_of_the_clip() -> None:
+    attention = read(WEIGHTS, make_analysis((2, 3, 9), windows=4)).attention
+    assert attention is not None
+    assert list(attention) == ["image", "audio", "face"]
+    assert len(attention["image"]) == 16
+    assert attention["image"][0] == Moment(0.0, 0.0, 0.007353)
+    assert attention["image"][15] == Moment(7.5, 7.5, 0.117647)
+    stretches = [(moment.start_s, moment.end_s) for moment in attention["audio"]]
+    assert stretches == [(0.0, 3.0), (1.5, 4.5), (3.0, 6.0), (4.5, 7.5)]
+    assert [moment.weight for moment in attention["audio"]] == [
+        0.117647,
+        0.110294,
+        0.102941,
+        0.095588,
+    ]
+    assert [moment.start_s for moment in attention["face"]] == [1.0, 1.5, 4.5]
+    assert sum(moment.weight for moment in attention["face"]) < 1, "the rest went to padding"
+
+
+def test_an_absent_modality_is_left_out() -> None:
+    attention = read(WEIGHTS, make_analysis((), windows=0)).attention
+    assert attention is not None
+    assert list(attention) == ["image"]
+
+
+def test_a_head_that_does_not_attend_looked_nowhere() -> None:
+    result = read(np.zeros((3, 16)), make_analysis((1,), windows=2))
+    assert result.attention == {}
+    assert "does not attend" in format_result(result)
+
+
+def test_attention_that_was_not_asked_for_is_none_and_not_printed() -> None:
+    result = read(None, make_analysis((1,), windows=2))
+    assert result.attention is None
+    assert "look" not in format_result(result)
+    assert "attend" not in format_result(result)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "  image     0:07.5 (12%), 0:07.0 (11%), 0:06.5 (10%)",
+        "  audio     0:00.0 - 0:03.0 (12%), 0:01.5 - 0:04.5 (11%), 0:03.0 - 0:06.0 (10%)",
+        "  face      everywhere alike",
+    ],
+)
+def test_the_strongest_moments_are_printed(line: str) -> None:
+    text = format_result(read(WEIGHTS, make_analysis((2, 3, 9), windows=4)))
+    assert line in text.splitlines()
+    assert "no proof of why" in text

@@ -1,0 +1,342 @@
+"""What the Python slots compute, without Triton."""
+
+import asyncio
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+
+from server.slots import audio, face, frames, report, screen, speech
+from server.slots.slot import Tensors, analyzer_outputs
+
+RATE = 16_000
+HAPPY = np.eye(7, dtype=np.float32)[3]
+
+
+class Slots:
+    """Answers for other slots, and remembers what they were asked."""
+
+    def __init__(self, answers: Mapping[str, Any]) -> None:
+        self.answers = answers
+        self.asked: list[tuple[str, Tensors]] = []
+
+    async def __call__(
+        self, slot: str, inputs: Mapping[str, NDArray[Any]], outputs: Sequence[str]
+    ) -> Tensors:
+        self.asked.append((slot, dict(inputs)))
+        answer = self.answers[slot](inputs)
+        return {name: answer[name] for name in outputs}
+
+
+def evidence(outputs: Tensors) -> dict[str, Any]:
+    document: dict[str, Any] = json.loads(outputs["EVIDENCE"][0])
+    return document
+
+
+# --- frames ---
+
+
+def test_preprocessing_keeps_a_plain_colour_and_the_centre() -> None:
+    frame = np.full((360, 640, 3), 51, np.uint8)
+    frame[:, :100] = 255  # left of the centre crop: 224 of 398 columns stay
+    pixels = frames.preprocess(frame)
+    assert pixels.shape == (3, 224, 224)
+    assert pixels.dtype == np.float32
+    np.testing.assert_allclose(pixels, 0.2, atol=1e-5)
+
+
+@pytest.mark.parametrize("size", [(360, 640), (640, 360), (360, 360), (224, 1280), (41, 1280)])
+def test_preprocessing_takes_every_shape(size: tuple[int, int]) -> None:
+    ramp = np.linspace(0, 255, size[0] * size[1] * 3).reshape(*size, 3).astype(np.uint8)
+    pixels = frames.preprocess(ramp)
+    assert pixels.shape == (3, 224, 224)
+    assert 0.4 < pixels.mean() < 0.6
+
+
+@pytest.mark.parametrize("size", [(360, 640), (640, 360), (1280, 300), (30, 1280), (231, 400)])
+def test_preprocessing_is_resize_then_crop(size: tuple[int, int]) -> None:
+    """What lies outside the crop is never computed, and does not change what lies inside."""
+    noise = np.random.default_rng(0).integers(0, 256, (*size, 3), np.uint8)
+    scale = 224 / min(size)
+    whole = tuple(max(224, int(side * scale)) for side in size)
+    top, left = (round((side - 224) / 2) for side in whole)
+    for channel in range(3):
+        image = Image.fromarray(noise[..., channel].astype(np.float32))
+        resized = np.asarray(image.resize(whole[::-1], Image.Resampling.BICUBIC)) / 255
+        expected = resized[top : top + 224, left : left + 224]
+        np.testing.assert_allclose(frames.preprocess(noise)[channel], expected, atol=1e-4)
+
+
+@pytest.mark.parametrize("size", [(0, 160), (0, 0), (1, 3000), (5000, 10)])
+def test_frames_that_cannot_be_looked_at_are_an_answer(size: tuple[int, int]) -> None:
+    clip = {"FRAMES": np.zeros((16, *size, 3), np.uint8)}
+    pixels = asyncio.run(frames.FramePreprocessor(Path()).run(clip, Slots({})))["PIXELS"]
+    assert pixels.shape == (16, 3, 224, 224)
+    assert not pixels.any()
+    slots = face_slots(score=0.9)
+    outputs = asyncio.run(face.FaceAnalyzer(Path()).run(clip, slots))
+    assert outputs["LENGTH"] == [0]
+    assert f"{size[1]} x {size[0]}" in evidence(outputs)["absent"]
+
+
+# --- sound ---
+
+
+@pytest.mark.parametrize(
+    ("samples", "count"),
+    [(48_001, 1), (72_000, 1), (72_001, 2), (8 * RATE, 4), (60 * RATE, 16)],
+)
+def test_windows_start_every_second_and_a_half(samples: int, count: int) -> None:
+    starts = audio.window_starts(samples)
+    assert audio.windows(np.zeros(samples, np.float32), starts).shape == (count, 48_000)
+
+
+def test_many_windows_are_thinned_evenly_from_the_first_to_the_last() -> None:
+    sound = np.arange(100 * RATE, dtype=np.float32)
+    starts = audio.windows(sound, audio.window_starts(sound.size))[:, 0]
+    every = np.arange(0, 100 * RATE - 48_000, 24_000)
+    assert starts[0] == every[0]
+    assert starts[-1] == every[-1]
+    assert set(np.diff(starts)) <= {4 * 24_000, 5 * 24_000}
+
+
+@pytest.mark.parametrize(
+    ("sound", "reason"),
+    [
+        (np.zeros(0, np.float32), "no sound"),
+        (np.ones(48_000, np.float32), "not longer than 3 s"),
+        (np.zeros(60_000, np.float32), "silent"),
+    ],
+)
+def test_absent_sound_asks_for_no_window(
+    sound: NDArray[np.float32], reason: str, tmp_path: Path
+) -> None:
+    analyzer, slots = audio_analyzer(tmp_path)
+    outputs = asyncio.run(analyzer.run({"AUDIO": sound}, slots))
+    assert outputs["LENGTH"] == [0]
+    assert outputs["FEATURES"].shape == (16, 4)
+    assert not outputs["FEATURES"].any()
+    assert reason in evidence(outputs)["absent"]
+    assert evidence(outputs)["windows_s"] == []
+    # The one question is how wide features are.
+    assert [len(inputs["WINDOW"]) for _, inputs in slots.asked] == [1]
+
+
+def test_sound_becomes_features_and_the_events_above_the_threshold(tmp_path: Path) -> None:
+    analyzer, slots = audio_analyzer(tmp_path)
+    outputs = asyncio.run(analyzer.run({"AUDIO": np.ones(8 * RATE, np.float32)}, slots))
+    assert outputs["LENGTH"] == [4]
+    assert outputs["FEATURES"][:4].all()
+    assert not outputs["FEATURES"][4:].any()
+    assert evidence(outputs)["events"] == [
+        {"name": "Speech", "probability": 0.75},
+        {"name": "Music", "probability": 0.5},
+    ]
+    assert evidence(outputs)["windows_s"] == [[0, 3], [1.5, 4.5], [3, 6], [4.5, 7.5]]
+
+
+def audio_analyzer(folder: Path) -> tuple[audio.AudioAnalyzer, Slots]:
+    (folder / "audio_encoder").mkdir()
+    (folder / "audio_encoder" / "labels.txt").write_text("Music\nSpeech\nBark\n")
+    slots = Slots(
+        {
+            "audio_encoder": lambda inputs: {
+                "FEATURES": np.ones((len(inputs["WINDOW"]), 4), np.float32),
+                "EVENTS": np.tile(np.float32([0.5, 0.75, 0.05]), (len(inputs["WINDOW"]), 1)),
+            }
+        }
+    )
+    return audio.AudioAnalyzer(folder / "audio_analyzer" / "1"), slots
+
+
+# --- faces ---
+
+
+def test_letterbox_puts_the_frame_at_the_top_left_and_only_shrinks() -> None:
+    small = np.full((2, 360, 480, 3), 9, np.uint8)
+    images, scale = face.letterbox(small)
+    assert scale == 1
+    assert (images[:, :360, :480] == 9).all()
+    assert not images[:, 360:].any()
+    large, scale = face.letterbox(np.full((1, 360, 1280, 3), 9, np.uint8))
+    assert scale == 0.5
+    assert (large[:, :180] == 9).all()
+    assert not large[:, 180:].any()
+
+
+def test_of_overlapping_boxes_the_most_certain_stays_and_the_largest_comes_first() -> None:
+    boxes = np.float32([[0, 0, 10, 10], [1, 1, 11, 11], [50, 50, 90, 90], [0, 0, 10, 10]])
+    faces = face.select_faces(3, boxes, np.float32([0.7, 0.9, 0.8, 0.3]), (100, 100))
+    assert [found.box for found in faces] == [(50, 50, 90, 90), (1, 1, 11, 11)]
+    assert [found.frame for found in faces] == [3, 3]
+
+
+def test_boxes_are_cut_at_the_frames_edge_and_those_outside_are_dropped() -> None:
+    boxes = np.float32([[-20, -5, 30, 40], [200, 200, 220, 220]])
+    faces = face.select_faces(0, boxes, np.float32([0.9, 0.9]), (100, 100))
+    assert [found.box for found in faces] == [(0, 0, 30, 40)]
+
+
+def test_a_crowd_is_cut_to_the_largest_faces() -> None:
+    boxes = np.float32([[30 * i, 0, 30 * i + 10 + i, 20] for i in range(12)])
+    faces = face.select_faces(0, boxes, np.full(12, 0.9, np.float32), (100, 400))
+    assert len(faces) == face.FACES_PER_FRAME
+    assert faces[0].box == (330, 0, 351, 20)
+
+
+def test_a_crop_is_squared_with_black() -> None:
+    frame = np.full((100, 100, 3), 200, np.uint8)
+    cropped = face.crop(frame, face.Face(0, (10, 10, 40, 90), 0.9))
+    assert cropped.shape == (224, 224, 3)
+    assert (cropped[:, 112] == 200).all()
+    assert not cropped[:, :60].any()
+
+
+def test_a_frames_feature_is_the_mean_of_its_two_largest_faces() -> None:
+    faces = [
+        face.Face(2, (0, 0, 30, 30), 0.9),
+        face.Face(2, (0, 0, 20, 20), 0.9),
+        face.Face(2, (0, 0, 10, 10), 0.9),
+        face.Face(7, (0, 0, 10, 10), 0.9),
+    ]
+    rows = face.frame_features(faces, np.float32([[1], [3], [100], [7]]))
+    np.testing.assert_array_equal(rows, [[2], [7]])
+
+
+def test_faces_are_found_in_every_frame_with_one_call_each() -> None:
+    slots = face_slots(score=0.9)
+    clip = {"FRAMES": np.zeros((16, 200, 400, 3), np.uint8)}
+    outputs = asyncio.run(face.FaceAnalyzer(Path()).run(clip, slots))
+    assert outputs["LENGTH"] == [16]
+    found = evidence(outputs)["faces"]
+    assert [item["frame"] for item in found] == list(range(16))
+    assert found[0]["box"] == [0.1, 0.1, 0.2, 0.3]
+    assert found[0]["expressions"]["happy"] == 1
+    real = [slot for slot, inputs in slots.asked if len(next(iter(inputs.values()))) == 16]
+    assert real == ["face_detector", "face_expression"]
+
+
+def test_without_a_face_no_crop_is_read() -> None:
+    slots = face_slots(score=0.2)
+    clip = {"FRAMES": np.zeros((16, 200, 400, 3), np.uint8)}
+    outputs = asyncio.run(face.FaceAnalyzer(Path()).run(clip, slots))
+    assert outputs["LENGTH"] == [0]
+    assert evidence(outputs)["absent"] == "no face was found"
+
+
+def face_slots(score: float) -> Slots:
+    def detect(inputs: Mapping[str, NDArray[Any]]) -> Tensors:
+        count = len(inputs["IMAGE"])
+        box = np.tile(np.float32([40, 20, 80, 60]), (count, 1, 1))
+        return {"BOXES": box, "SCORES": np.full((count, 1), score, np.float32)}
+
+    def read(inputs: Mapping[str, NDArray[Any]]) -> Tensors:
+        count = len(inputs["CROP"])
+        return {
+            "FEATURES": np.ones((count, 4), np.float32),
+            "PROBABILITIES": np.tile(HAPPY, (count, 1)),
+        }
+
+    return Slots({"face_detector": detect, "face_expression": read})
+
+
+# --- speech and on-screen text ---
+
+
+@dataclass
+class Segment:
+    text: str
+    no_speech_prob: float = 0.1
+    avg_logprob: float = -0.3
+    compression_ratio: float = 1.2
+
+
+def test_segments_that_are_guesses_are_dropped() -> None:
+    segments = [
+        Segment("Hello."),
+        Segment("Thanks for watching", no_speech_prob=0.9),
+        Segment("mumble", avg_logprob=-1.5),
+        Segment("round of the round of the round of the", compression_ratio=4.0),
+        Segment("  "),
+    ]
+    kept = speech.understood(segments)  # type: ignore[arg-type]
+    assert [segment.text for segment in kept] == ["Hello."]
+
+
+class Whisper:
+    """Answers a translation that repeats itself, unless it may not."""
+
+    def __init__(self, second: Segment) -> None:
+        self.second = second
+        self.options: list[dict[str, Any]] = []
+
+    def transcribe(self, audio: NDArray[np.float32], **options: Any) -> tuple[list[Segment], None]:
+        self.options.append(options)
+        looped = Segment("round of the round of the round of the", compression_ratio=4.0)
+        return [self.second if "no_repeat_ngram_size" in options else looped], None
+
+
+@pytest.mark.parametrize("better", [True, False])
+def test_a_translation_that_loops_is_tried_once_more(better: bool) -> None:
+    recognizer = speech.SpeechRecognizer.__new__(speech.SpeechRecognizer)
+    whisper = Whisper(Segment("It is delicious.", avg_logprob=-0.5 if better else -2.0))
+    recognizer._whisper = whisper
+    found = {"text": "很美味", "language": "zh"}
+    reason = recognizer._translate(np.zeros(RATE, np.float32), found)
+    assert [options["task"] for options in whisper.options] == ["translate"] * 2
+    assert found["text"] == ("It is delicious." if better else "很美味")
+    assert reason == (None if better else "the speech in language 'zh' could not be translated")
+
+
+def test_english_is_not_translated() -> None:
+    recognizer = speech.SpeechRecognizer.__new__(speech.SpeechRecognizer)
+    assert recognizer._translate(np.zeros(RATE, np.float32), {"language": "en"}) is None
+
+
+def test_screen_text_is_lower_cased_unique_and_in_order() -> None:
+    lines = [
+        screen.Line(0, (0, 0, 20, 10), "Hello World", 0.9),
+        screen.Line(1, (0, 0, 20, 10), "HELLO WORLD", 0.95),
+        screen.Line(1, (10, 50, 110, 60), "The second line is here", 0.9),
+    ]
+    found = screen.describe(lines, (100, 100))
+    assert found["text"] == "hello world. the second line is here"
+    assert found["language"] == "en"
+    assert [line["frame"] for line in found["lines"]] == [0, 1, 1]
+    assert found["lines"][2]["box"] == [0.1, 0.5, 1.0, 0.6]
+
+
+@pytest.mark.parametrize(
+    ("text", "language"),
+    [
+        ("this is certainly an english sentence about the weather", "en"),
+        ("das ist ganz bestimmt ein deutscher satz über das wetter", "de"),
+        ("это предложение на русском языке о погоде", "ru"),
+        ("xq", "unknown"),
+    ],
+)
+def test_language_is_named_only_where_it_is_certain(text: str, language: str) -> None:
+    assert screen.language_of(text) == language
+
+
+# --- the answer ---
+
+
+def test_lengths_are_collected_in_the_contracts_order() -> None:
+    given = {"AUDIO_LENGTH": 2, "FACE_LENGTH": 3, "SPEECH_LENGTH": 1, "TEXT_LENGTH": 0}
+    inputs = {name: np.array([value], np.int32) for name, value in given.items()}
+    outputs = asyncio.run(report.LengthCollector(Path()).run(inputs, Slots({})))
+    np.testing.assert_array_equal(outputs["LENGTHS"], [16, 2, 3, 1, 0])
+
+
+def test_features_are_padded_with_zeros() -> None:
+    outputs = analyzer_outputs(np.ones((3, 5), np.float32), 16, {"absent": None})
+    assert outputs["LENGTH"] == [3]
+    assert outputs["FEATURES"].shape == (16, 5)
+    assert outputs["FEATURES"].sum() == 15
