@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from tests import schemas
+from tests.launching import wait_until
 from tests.timelines import EVEN, make_timeline, make_window, probabilities
 from vemoclap_client import EmotionClient, contract
 from vemoclap_client._in_flight import IN_FLIGHT_MAX, answers_in_order, answers_in_order_async
@@ -150,10 +151,7 @@ def starts(answers: Iterator[Answered]) -> list[float]:
 
 def wait_for_closing(source: Source) -> None:
     """Under asyncio another thread closes the clip."""
-    deadline = time.monotonic() + 5
-    while not source.closed and time.monotonic() < deadline:
-        time.sleep(0.01)
-    assert source.closed
+    wait_until(lambda: source.closed)
 
 
 @both
