@@ -57,5 +57,5 @@ def test_every_error_of_the_client_has_an_exit_code_of_its_own() -> None:
         # Two kinds of one error share its code.
         if error.__module__ == errors.__name__ and "exit_code" in vars(error)
     ]
-    assert len(codes) == len(set(codes)) == 26
+    assert len(codes) == len(set(codes)) == 27
     assert not {0, 2} & set(codes)
