@@ -4,7 +4,7 @@ import pytest
 from tritonclient.utils import InferenceServerException
 
 from vemoclap_client import EmotionClient, errors
-from vemoclap_client._status import server_error
+from vemoclap_client.requests import server_error
 
 CASES = [
     ("UNAVAILABLE", "Exceeds maximum queue size", errors.ServerOverloadedError),
