@@ -1,4 +1,4 @@
-"""How the ensemble's answer becomes a result: where the head looked, and when that was."""
+"""How the ensemble's response becomes a result: where the head looked, and when that was."""
 
 import json
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ from vemoclap_client.contract import (
     CONTRIBUTIONS,
     PROBABILITIES,
 )
-from vemoclap_client.media.video import DecodedClip
+from vemoclap_client.media.video import Decoded, DecodedClip
 from vemoclap_client.requests import parse_result
 from vemoclap_client.result import EmotionResult, Moment
 
@@ -26,7 +26,7 @@ WEIGHTS = np.stack([np.arange(1, 17), np.arange(16, 0, -1), np.full(16, 8.5)]) /
 
 
 @dataclass(frozen=True)
-class Answer:
+class Response:
     """Outputs by name, as Triton's client has them."""
 
     outputs: dict[str, NDArray[Any]]
@@ -75,7 +75,7 @@ def read(weights: NDArray[Any] | None, analysis: dict[str, Any]) -> EmotionResul
         height=16,
         warnings=(),
     )
-    result = parse_result("clip.mp4", clip, 1.0, Answer(outputs), 1.0)
+    result = parse_result("clip.mp4", Decoded(clip, 1.0), Response(outputs), 1.0)
     schemas.check(result.to_dict(), "result")
     return result
 
@@ -87,8 +87,8 @@ def test_each_real_row_is_a_moment_of_the_clip() -> None:
     assert len(attention["image"]) == 16
     assert attention["image"][0] == Moment(0.0, 0.0, 0.007353)
     assert attention["image"][15] == Moment(7.5, 7.5, 0.117647)
-    stretches = [(moment.start_s, moment.end_s) for moment in attention["audio"]]
-    assert stretches == [(0.0, 3.0), (1.5, 4.5), (3.0, 6.0), (4.5, 7.5)]
+    times_s = [(moment.start_s, moment.end_s) for moment in attention["audio"]]
+    assert times_s == [(0.0, 3.0), (1.5, 4.5), (3.0, 6.0), (4.5, 7.5)]
     assert [moment.weight for moment in attention["audio"]] == [
         0.117647,
         0.110294,

@@ -8,9 +8,10 @@ of its pictures, see packets.VideoIndex. It is measured on the packets that are 
 taken from the header, and is thus the same however the frames are then decoded.
 """
 
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from av.container import InputContainer
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
+from vemoclap_client._clock import milliseconds_since
 from vemoclap_client.contract import FRAME_COUNT
 from vemoclap_client.errors import UndecodableVideoError
 from vemoclap_client.media.audio import Sound, decode_audio
@@ -73,6 +75,29 @@ class DecodedClip:
     def has_audio(self) -> bool:
         """Whether there is sound, be it silence."""
         return self.audio_absent_reason is None
+
+    def without_arrays(self) -> "DecodedClip":
+        """All but frames and sound, which take much memory and are not needed once sent."""
+        return replace(self, frames=np.zeros((0, 0, 0, 3), np.uint8), audio=np.zeros(0, np.float32))
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """A decoded clip, and how long decoding took in milliseconds."""
+
+    clip: DecodedClip
+    decode_ms: float
+
+    def without_arrays(self) -> "Decoded":
+        """See DecodedClip.without_arrays."""
+        return replace(self, clip=self.clip.without_arrays())
+
+
+def decode_timed(path: str | Path) -> Decoded:
+    """As decode, and measures how long it takes."""
+    started = time.perf_counter()
+    clip = decode(path)
+    return Decoded(clip, milliseconds_since(started))
 
 
 def decode(path: str | Path) -> DecodedClip:

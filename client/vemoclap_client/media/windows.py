@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from math import isfinite
 from pathlib import Path
@@ -76,6 +76,10 @@ class DecodedWindow:
     end_s: float
     clip_duration_s: float
     clip: DecodedClip
+
+    def without_arrays(self) -> DecodedWindow:
+        """See DecodedClip.without_arrays."""
+        return replace(self, clip=self.clip.without_arrays())
 
 
 def check_lengths(window_s: float, hop_s: float) -> None:
