@@ -173,6 +173,10 @@ screenshots: setup exported ## Take the pictures of the app in docs/images (need
 	@$(MAKE) --no-print-directory samples
 	@$(BIN)/python -m tests.browser.screenshots
 
+.PHONY: schemas
+schemas: .venv/.ready ## Generate the published JSON schemas from the documents' types
+	@$(BIN)/python -c 'from vemoclap_client.schemas import write_schemas; write_schemas()'
+
 .PHONY: lint
 lint: .venv/.ready ## Check style (ruff) and types (mypy)
 	$(BIN)/ruff check

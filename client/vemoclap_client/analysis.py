@@ -9,7 +9,12 @@ from typing import Annotated, Any, Literal, TypeVar
 import msgspec
 from msgspec import Meta, Struct
 
-from vemoclap_client.contract import ANALYSIS_SCHEMA_VERSION, FRAME_COUNT
+from vemoclap_client.contract import (
+    ANALYSIS_SCHEMA_VERSION,
+    EXPRESSIONS,
+    FRAME_COUNT,
+    SENTIMENTS,
+)
 from vemoclap_client.errors import DocumentError
 
 Probability = Annotated[float, Meta(ge=0, le=1)]
@@ -21,6 +26,20 @@ FrameIndex = Annotated[
 Box = Annotated[
     tuple[Probability, Probability, Probability, Probability],
     Meta(description="x0, y0, x1, y1 as fractions of the frame's width and height."),
+]
+Expressions = Annotated[
+    dict[str, Probability],
+    Meta(
+        description="Facial expression -> probability.",
+        extra_json_schema={"required": list(EXPRESSIONS)},
+    ),
+]
+Sentiment = Annotated[
+    dict[str, Probability],
+    Meta(
+        description="Sentiment of the English text -> probability.",
+        extra_json_schema={"required": list(SENTIMENTS)},
+    ),
 ]
 Absent = Annotated[
     dict[str, str], Meta(description="Modality -> why there is nothing of it to use.")
@@ -56,7 +75,7 @@ class Face(Struct, frozen=True):
     frame: FrameIndex
     box: Box
     confidence: Probability
-    expressions: dict[str, Probability]
+    expressions: Expressions
 
     @property
     def expression(self) -> str:
@@ -87,7 +106,7 @@ class Speech(Struct, frozen=True):
     language: str
     language_probability: Probability
     segments: Annotated[tuple[SpeechSegment, ...], Meta(min_length=1)]
-    sentiment: dict[str, Probability] | None
+    sentiment: Sentiment | None
 
 
 class TextLine(Struct, frozen=True):
@@ -112,7 +131,7 @@ class ScreenText(Struct, frozen=True):
     text: str
     language: str
     lines: Annotated[tuple[TextLine, ...], Meta(min_length=1)]
-    sentiment: dict[str, Probability] | None
+    sentiment: Sentiment | None
 
 
 class AudioEvent(Struct, frozen=True):

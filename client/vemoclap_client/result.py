@@ -22,17 +22,36 @@ from vemoclap_client.analysis import (
     Timings,
     convert_document,
 )
-from vemoclap_client.contract import AROUSAL, EMOTIONS, FRAME_COUNT, RESULT_SCHEMA_VERSION, VALENCE
+from vemoclap_client.contract import (
+    AROUSAL,
+    EMOTIONS,
+    FRAME_COUNT,
+    MODALITIES,
+    RESULT_SCHEMA_VERSION,
+    VALENCE,
+)
 
 EVEN_MARGIN = 0.005
 """Probabilities that differ less from an even share are even."""
 
 Difference = Annotated[float, Meta(ge=-1, le=1)]
 FrameTimes = Annotated[tuple[Seconds, ...], Meta(min_length=FRAME_COUNT, max_length=FRAME_COUNT)]
-Contributions = Annotated[
-    dict[str, dict[str, Difference]],
-    Meta(description="Modality -> emotion -> p(all) - p(without that modality)."),
+Probabilities = Annotated[
+    dict[str, Probability],
+    Meta(
+        description="Emotion -> probability; they add up to 1.",
+        extra_json_schema={"required": list(EMOTIONS)},
+    ),
 ]
+Differences = Annotated[dict[str, Difference], Meta(extra_json_schema={"required": list(EMOTIONS)})]
+Contributions = Annotated[
+    dict[str, Differences],
+    Meta(
+        description="Modality -> emotion -> p(all) - p(without that modality).",
+        extra_json_schema={"required": list(MODALITIES)},
+    ),
+]
+Emotion = Annotated[str, Meta(extra_json_schema={"enum": list(EMOTIONS)})]
 
 
 class TimedFace(Face, frozen=True):
@@ -79,7 +98,7 @@ class Conclusions(Struct, frozen=True):
         arousal: how excited, -1 to 1: the emotions' mean arousal under the probabilities.
     """
 
-    emotion: str | None
+    emotion: Emotion | None
     valence: Difference
     arousal: Difference
 
@@ -87,7 +106,7 @@ class Conclusions(Struct, frozen=True):
 class Judgement(Struct, frozen=True, kw_only=True):
     """Six probabilities, emotion -> 0 to 1, and what follows from them."""
 
-    probabilities: dict[str, Probability]
+    probabilities: Probabilities
 
     def __post_init__(self) -> None:
         if set(self.probabilities) != set(EMOTIONS):
