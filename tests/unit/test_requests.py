@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from tritonclient.grpc import InferenceServerClient
 
 from tests import schemas
 from vemoclap_client.cli.render import format_result
@@ -15,14 +16,27 @@ from vemoclap_client.contract import (
     ANALYSIS_SCHEMA_VERSION,
     ATTENTION,
     CONTRIBUTIONS,
+    ENSEMBLE,
     PROBABILITIES,
 )
+from vemoclap_client.errors import ServerLostError, ServerUnavailableError
 from vemoclap_client.media.video import Decoded, DecodedClip
-from vemoclap_client.requests import parse_result
+from vemoclap_client.requests import build_request, build_stream_request, parse_result, send
 from vemoclap_client.result import EmotionResult, Moment
 
 WEIGHTS = np.stack([np.arange(1, 17), np.arange(16, 0, -1), np.full(16, 8.5)]) / 136
 """Of image, audio and face: rising, falling, even."""
+
+CLIP = DecodedClip(
+    frames=np.full((16, 16, 16, 3), 7, np.uint8),
+    audio=np.linspace(-1, 1, 9, dtype=np.float32),
+    duration_s=8.0,
+    frame_times_s=tuple(index / 2 for index in range(16)),
+    audio_absent_reason=None,
+    width=16,
+    height=16,
+    warnings=(),
+)
 
 
 @dataclass(frozen=True)
@@ -65,17 +79,7 @@ def read(weights: NDArray[Any] | None, analysis: dict[str, Any]) -> EmotionResul
     }
     if weights is not None:
         outputs[ATTENTION] = weights[None].astype(np.float32)
-    clip = DecodedClip(
-        frames=np.zeros((16, 16, 16, 3), np.uint8),
-        audio=np.zeros(0, np.float32),
-        duration_s=8.0,
-        frame_times_s=tuple(index / 2 for index in range(16)),
-        audio_absent_reason=None,
-        width=16,
-        height=16,
-        warnings=(),
-    )
-    result = parse_result("clip.mp4", Decoded(clip, 1.0), Response(outputs), 1.0)
+    result = parse_result("clip.mp4", Decoded(CLIP, 1.0), Response(outputs), 1.0)
     schemas.check(result.to_dict(), "result")
     return result
 
@@ -130,3 +134,31 @@ def test_the_strongest_moments_are_printed(line: str) -> None:
     text = format_result(read(WEIGHTS, make_analysis((2, 3, 9), windows=4)))
     assert line in text.splitlines()
     assert "no proof of why" in text
+
+
+def test_both_requests_have_the_same_tensors() -> None:
+    request = build_request(CLIP, [ANALYSIS])
+    stream_request = build_stream_request(CLIP, caption=True)
+    assert request["model_name"] == ENSEMBLE
+    assert [output.name() for output in request["outputs"]] == [ANALYSIS]
+    contents = stream_request.raw_input_contents
+    for ours, raw, content, array in zip(
+        request["inputs"], stream_request.inputs, contents, (CLIP.frames, CLIP.audio), strict=True
+    ):
+        assert (ours.name(), ours.datatype()) == (raw.name, raw.datatype)
+        assert ours.shape() == list(raw.shape) == [1, *array.shape]
+        assert content == array.tobytes()
+    assert stream_request.parameters["caption"].bool_param
+
+
+@pytest.mark.parametrize(
+    ("connected", "expected"), [(True, ServerLostError), (False, ServerUnavailableError)]
+)
+def test_a_request_that_fails_is_an_error_of_this_package(
+    connected: bool, expected: type[Exception]
+) -> None:
+    with (
+        InferenceServerClient("127.0.0.1:1") as client,
+        pytest.raises(expected, match="127.0.0.1:1"),
+    ):
+        send(client, build_request(CLIP), "127.0.0.1:1", 5.0, connected=connected)
