@@ -16,7 +16,7 @@ from tests import schemas
 from tests.launching import PAPER_RANDOM, SERVER_PYTHON, Launched, launched
 from tests.requiring import require
 from vemoclap_client import Decoded, EmotionClient, EmotionResult, decode
-from vemoclap_client.cli.render import format_result
+from vemoclap_client.cli.render import render_result
 from vemoclap_client.contract import (
     ANALYSIS,
     ATTENTION,
@@ -109,7 +109,7 @@ def test_random_weights_never_pass_for_a_result(answer: triton.InferResult, samp
     video = samples / "portrait.mp4"
     result = parse_result(str(video), Decoded(decode(video), 0.0), answer, 0.0)
     assert (result.profile, result.head.kind, result.head.trained_on) == ("paper", "random", None)
-    assert "random weights: these numbers mean nothing" in format_result(result)
+    assert "random weights: these numbers mean nothing" in render_result(result)
     assert len(result.audio_events) == 5
     assert all(event.name.startswith("event ") for event in result.audio_events)
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from tritonclient.grpc import InferenceServerClient
 
 from tests import schemas
-from vemoclap_client.cli.render import format_result
+from vemoclap_client.cli.render import render_result
 from vemoclap_client.contract import (
     ANALYSIS,
     ANALYSIS_SCHEMA_VERSION,
@@ -112,14 +112,14 @@ def test_an_absent_modality_is_left_out() -> None:
 def test_a_head_that_does_not_attend_looked_nowhere() -> None:
     result = read(np.zeros((3, 16)), make_analysis((1,), windows=2))
     assert result.attention == {}
-    assert "does not attend" in format_result(result)
+    assert "does not attend" in render_result(result)
 
 
 def test_attention_that_was_not_asked_for_is_none_and_not_printed() -> None:
     result = read(None, make_analysis((1,), windows=2))
     assert result.attention is None
-    assert "look" not in format_result(result)
-    assert "attend" not in format_result(result)
+    assert "look" not in render_result(result)
+    assert "attend" not in render_result(result)
 
 
 @pytest.mark.parametrize(
@@ -131,7 +131,7 @@ def test_attention_that_was_not_asked_for_is_none_and_not_printed() -> None:
     ],
 )
 def test_the_strongest_moments_are_printed(line: str) -> None:
-    text = format_result(read(WEIGHTS, make_analysis((2, 3, 9), windows=4)))
+    text = render_result(read(WEIGHTS, make_analysis((2, 3, 9), windows=4)))
     assert line in text.splitlines()
     assert "no proof of why" in text
 

@@ -20,7 +20,7 @@ from tests.timelines import EVEN, make_timeline, make_window, probabilities
 from vemoclap_client import AsyncEmotionClient, EmotionClient, contract
 from vemoclap_client._in_flight import IN_FLIGHT_MAX, classify_in_order, classify_in_order_async
 from vemoclap_client.cli.main import main
-from vemoclap_client.cli.render import format_end, format_window
+from vemoclap_client.cli.render import render_summary, render_window
 from vemoclap_client.errors import (
     OutputError,
     RequestTimeoutError,
@@ -353,12 +353,12 @@ def test_valence_and_arousal_are_expected_values() -> None:
 
 
 def test_a_window_is_one_line() -> None:
-    line = format_window(make_window(59.96, 3600, probabilities("joy", 0.5)))
+    line = render_window(make_window(59.96, 3600, probabilities("joy", 0.5)))
     assert line.split()[:3] == ["1:00.0", "-", "60:00.0"]
     assert "joy" in line
     assert "0.50" in line
-    assert "nothing speaks" in format_window(make_window(0, 2, EVEN))
-    assert "zero-shot" in format_end(make_timeline([make_window(0, 2, EVEN)], 1))
+    assert "nothing speaks" in render_window(make_window(0, 2, EVEN))
+    assert "zero-shot" in render_summary(make_timeline([make_window(0, 2, EVEN)], 1))
 
 
 @pytest.mark.parametrize(

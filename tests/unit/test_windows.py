@@ -137,7 +137,7 @@ def test_frames_are_those_of_decoding_each_window_and_decoded_once(
     assert video.statistics.frames_decoded <= passes * frames + 3
 
 
-def test_windows_know_their_place(tmp_path: Path) -> None:
+def test_windows_know_their_move_to(tmp_path: Path) -> None:
     path = write_clip(tmp_path / "clip.mp4", seconds=5)
     found = list(decode_windows(path, 2, 1.5))
     assert [(s.number, s.count, s.start_s, s.end_s, s.clip_duration_s) for s in found] == [
