@@ -4,17 +4,17 @@ import asyncio
 import time
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
+from functools import cached_property
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 import tritonclient.grpc as triton
 import tritonclient.grpc.aio as triton_aio
 
 from vemoclap_client._clock import milliseconds_since
-from vemoclap_client._in_flight import IN_FLIGHT_MAX, classify_in_order_async
+from vemoclap_client._in_flight import classify_in_order_async
 from vemoclap_client._stream_call import stream_responses_async
-from vemoclap_client.client import DEFAULT_TIMEOUT_S, READY_TIMEOUT_S, BaseClient
+from vemoclap_client.client import READY_TIMEOUT_S, BaseClient
 from vemoclap_client.contract import ENSEMBLE, STREAM
 from vemoclap_client.media.container import check_file
 from vemoclap_client.media.video import decode_timed
@@ -42,26 +42,14 @@ from vemoclap_client.timeline import (
 class AsyncEmotionClient(BaseClient):
     """EmotionClient for asyncio. Decoding runs in a thread, so that the loop stays free."""
 
-    def __init__(
-        self,
-        url: str | None = None,
-        *,
-        timeout_s: float = DEFAULT_TIMEOUT_S,
-        windows_at_once: int = IN_FLIGHT_MAX,
-    ) -> None:
-        """See the base class; nothing is sent yet. Needs a running event loop."""
-        super().__init__(url, timeout_s=timeout_s, windows_at_once=windows_at_once)
-        self._triton = triton_aio.InferenceServerClient(self.url)
+    @cached_property
+    def _triton(self) -> Any:
+        return triton_aio.InferenceServerClient(self.url)
 
     async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         await self.close()
 
     async def close(self) -> None:

@@ -9,8 +9,8 @@ import time
 from collections.abc import Generator
 from concurrent.futures import Future
 from contextlib import AbstractContextManager, closing
+from functools import cached_property
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 import tritonclient.grpc as triton
@@ -107,26 +107,14 @@ class BaseClient:
 class EmotionClient(BaseClient):
     """Classifies videos, one call at a time. Use it as a context manager, or call `close`."""
 
-    def __init__(
-        self,
-        url: str | None = None,
-        *,
-        timeout_s: float = DEFAULT_TIMEOUT_S,
-        windows_at_once: int = IN_FLIGHT_MAX,
-    ) -> None:
-        """See the base class; nothing is sent yet."""
-        super().__init__(url, timeout_s=timeout_s, windows_at_once=windows_at_once)
-        self._triton = triton.InferenceServerClient(self.url)
+    @cached_property
+    def _triton(self) -> Any:
+        return triton.InferenceServerClient(self.url)
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def close(self) -> None:

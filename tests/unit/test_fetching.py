@@ -6,7 +6,6 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -16,31 +15,9 @@ import pytest
 
 from tests.clips import read_number
 from tests.launching import wait_until
-from tests.link_server import Site, films, serve
+from tests.link_server import HERE, Site, fetch_error
 from vemoclap_client import decode, errors
 from vemoclap_client.fetch import Fetched, FetchLimits, FetchProgress, fetch, is_link
-
-HERE = FetchLimits(allow_private=True)
-
-
-@pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    with serve(films(tmp_path_factory.mktemp("site"))) as running:
-        yield running
-
-
-@pytest.fixture(autouse=True)
-def no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("VEMOCLAP_FETCH_PRIVATE", "VEMOCLAP_FETCH_COOKIES"):
-        monkeypatch.delenv(name, raising=False)
-
-
-def fetch_error(url: str, folder: Path, limits: FetchLimits = HERE) -> errors.FetchError:
-    """What the download fails with; nothing of it is left in the folder."""
-    with pytest.raises(errors.FetchError) as caught, fetch(url, limits, folder=folder):
-        pass
-    assert list(folder.iterdir()) == []
-    return caught.value
 
 
 @pytest.mark.parametrize("name", ["clip.mp4", "untyped", "one.html", "redirect?to=/clip.mp4"])
