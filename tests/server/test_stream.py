@@ -75,7 +75,9 @@ def blank(height: int = 64, frames: int = contract.FRAME_COUNT) -> DecodedClip:
 @pytest.fixture
 def decodes(monkeypatch: pytest.MonkeyPatch) -> Callable[[DecodedClip], None]:
     """Has every video decode to this clip, as no real decoder would."""
-    return lambda clip: monkeypatch.setattr("vemoclap_client.stream.decode", lambda video: clip)
+    return lambda clip: monkeypatch.setattr(
+        "vemoclap_client.media.video.decode", lambda video: clip
+    )
 
 
 def executions(server: Launched, model: str) -> int:
