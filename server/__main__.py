@@ -5,6 +5,7 @@ import shutil
 import signal
 import sys
 from pathlib import Path
+from typing import NoReturn
 
 from server.address import Address
 from server.errors import ServerStartError, UsageError
@@ -41,7 +42,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _check(options: argparse.Namespace) -> None:
-    """Says what cannot work before the server takes its time to start."""
+    """Raises UsageError for what cannot work, before the server takes its time to start."""
     if options.command and shutil.which(options.command[0]) is None:
         raise UsageError(f"there is no command {options.command[0]!r} to run")
     if options.ready_file and not options.ready_file.parent.is_dir():
@@ -55,8 +56,16 @@ def _interrupt(signal_number: int, frame: object) -> None:
     raise KeyboardInterrupt
 
 
+class _Parser(argparse.ArgumentParser):
+    """Ends with the launcher's own exit code, since argparse's 2 may be the command's."""
+
+    def error(self, message: str) -> NoReturn:
+        self.print_usage(sys.stderr)
+        self.exit(UsageError.exit_code, f"{self.prog}: error: {message}\n")
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="python -m server",
         description="Serve the model repository with Triton: NVIDIA's if `tritonserver` is on "
         "PATH, else the one in the nvidia-pytriton wheel.",
@@ -83,7 +92,7 @@ def _parser() -> argparse.ArgumentParser:
         nargs="*",
         metavar="-- COMMAND",
         help="run this with VEMOCLAP_URL and VEMOCLAP_METRICS_URL set, then stop; the exit code is "
-        "the command's",
+        "the command's; 70 to 79 are the launcher's own",
     )
     return parser
 

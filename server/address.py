@@ -20,6 +20,11 @@ class Address:
         """Port by the name that Triton's arguments give it."""
         return {"grpc": self.grpc_port, "http": self.http_port, "metrics": self.metrics_port}
 
+    @property
+    def grpc_url(self) -> str:
+        """host:port for gRPC clients."""
+        return f"{self.host}:{self.grpc_port}"
+
     def resolved(self) -> "Address":
         """The same with every 0 replaced by a free port.
 

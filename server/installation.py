@@ -115,8 +115,8 @@ def _libpython_directory() -> Path:
 
 
 def _cache_directory() -> Path:
-    default = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "vemoclap"
-    return Path(os.environ.get("VEMOCLAP_CACHE") or default)
+    default = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "vemoclap"
+    return Path(os.environ.get("VEMOCLAP_CACHE") or default).expanduser()
 
 
 def _download_libpython(cache: Path) -> None:

@@ -6,21 +6,21 @@ import re
 import secrets
 import signal
 import subprocess
+import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import IO
 
 import psutil
 
 from server.address import Address
-from server.control import Control
+from server.control import ModelControl
 from server.errors import ModelLoadError
+from server.files import SHARED_MEMORY, reserved_name
 from server.installation import PROJECT, Installation, find_installation
-from server.leftovers import folder_prefix, region_prefix, remove_regions, sweep
 from server.repository import check_profile, check_weights, read_configs, without_empty
 from server.resources import check_shared_memory
 
@@ -40,11 +40,6 @@ class RunningServer:
     process: subprocess.Popen[bytes]
     log: Path
     startup_s: float
-
-    @property
-    def grpc_url(self) -> str:
-        """host:port for gRPC clients."""
-        return f"{self.address.host}:{self.address.grpc_port}"
 
 
 @contextmanager
@@ -68,30 +63,32 @@ def running_server(
     Raises:
         ServerStartError: one of its kinds; the message says what to do.
     """
-    sweep()
     check_shared_memory()
     configs = without_empty(repository, read_configs(repository, variant))
     check_weights(repository, configs)
     check_profile(repository, configs)
     token = secrets.token_hex()
-    with TemporaryDirectory(prefix=folder_prefix(os.getpid())) as folder:
-        installation = find_installation(Path(folder))
+    temporary = Path(tempfile.gettempdir())
+    with reserved_name([SHARED_MEMORY, temporary]) as name:
+        folder = temporary / f"{name}_files"
+        folder.mkdir(mode=0o700)
+        installation = find_installation(folder)
         address = address.resolved()
         arguments = _arguments(installation, repository, address, token)
+        arguments.append(f"--backend-config=python,shm-region-prefix-name={name}_")
         if variant is not None:
             arguments.append(f"--model-config-name={variant}")
-        log = Path(folder) / "triton.log"
+        log = folder / "triton.log"
         started = time.monotonic()
         with log.open("wb") as output:
             process = _spawn(arguments, installation.environment, None if verbose else output)
         try:
-            control = Control(address, token, startup_timeout_s)
-            _wait_until_live(process, control, log)
-            control.load(configs)
+            with closing(ModelControl(address, token, startup_timeout_s)) as control:
+                _wait_until_live(process, control, log)
+                control.load(configs)
             yield RunningServer(address, process, log, time.monotonic() - started)
         finally:
             _stop(process)
-            remove_regions(os.getpid())
 
 
 def _arguments(
@@ -106,9 +103,8 @@ def _arguments(
         # and a model that fails says why by itself. Only the launcher may load models, since
         # who loads a Python model runs code here.
         "--model-control-mode=explicit",
-        f"--http-restricted-api=model-repository:{Control.HEADER}={token}",
-        f"--grpc-restricted-protocol=model-repository:{Control.HEADER}={token}",
-        f"--backend-config=python,shm-region-prefix-name={region_prefix(os.getpid())}",
+        f"--http-restricted-api=model-repository:{ModelControl.KEY}={token}",
+        f"--grpc-restricted-protocol=model-repository:{ModelControl.KEY}={token}",
         f"--exit-timeout-secs={EXIT_TIMEOUT_S}",
         *installation.arguments,
     ]
@@ -139,7 +135,7 @@ def die_with_launcher() -> None:
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
-def _wait_until_live(process: subprocess.Popen[bytes], control: Control, log: Path) -> None:
+def _wait_until_live(process: subprocess.Popen[bytes], control: ModelControl, log: Path) -> None:
     while not control.is_live():
         if process.poll() is not None:
             raise ModelLoadError(f"Triton did not start:\n{errors_in(log)}")

@@ -3,7 +3,7 @@
 import shutil
 
 from server.errors import SharedMemoryTooSmallError
-from server.leftovers import SHARED_MEMORY
+from server.files import SHARED_MEMORY
 
 SHARED_MEMORY_BYTES = 512 * 2**20
 """Tensors pass between Triton and its Python processes through shared memory: 110 MB for one

@@ -12,6 +12,7 @@ from subprocess import Popen, TimeoutExpired
 
 from server.address import Address
 from server.errors import ServerDiedError
+from server.files import write_atomically
 from server.process import RunningServer, die_with_launcher, running_server, wait_for_trouble
 
 MOST_DEATHS = 4
@@ -73,7 +74,7 @@ def serve(
 
 def _start(command: Sequence[str], server: RunningServer) -> Popen[bytes]:
     environment = {
-        "VEMOCLAP_URL": server.grpc_url,
+        "VEMOCLAP_URL": server.address.grpc_url,
         "VEMOCLAP_METRICS_URL": f"http://{server.address.host}:{server.address.metrics_port}/metrics",
     }
     return Popen(command, env=os.environ | environment, preexec_fn=die_with_launcher)
@@ -118,9 +119,7 @@ def _announced(server: RunningServer, ready_file: Path | None) -> Iterator[None]
         "startup_s": server.startup_s,
         **{f"{name}_port": port for name, port in server.address.ports.items()},
     }
-    partial = ready_file.with_suffix(".partial")
-    partial.write_text(json.dumps(document))
-    partial.replace(ready_file)
+    write_atomically(ready_file, json.dumps(document))
     try:
         yield
     finally:
