@@ -188,9 +188,7 @@ def model_screen_text(
         text=". ".join(unique_texts(lines)),
         language=language,
         lines=tuple(
-            TextLine(
-                line.frame, relative_box(line.box, size), line.text, round(line.confidence, 4)
-            )
+            TextLine(line.frame, relative_box(line.box, size), line.text, round(line.confidence, 4))
             for line in lines
         ),
         sentiment=None,
