@@ -1,4 +1,4 @@
-"""Starts one Triton, loads its models, and stops it with nothing left behind."""
+"""Starts one Triton, loads its models, stops it and removes its files."""
 
 import ctypes
 import os
@@ -25,9 +25,9 @@ from server.repository import check_profile, check_weights, read_configs, withou
 from server.resources import check_shared_memory
 
 EXIT_TIMEOUT_S = 3
-"""Time that Triton gives requests under way when it is told to stop."""
+"""Time that a stopping Triton gives the requests under way."""
 STOP_TIMEOUT_S = 15
-"""Time after which a Triton that was told to stop is killed."""
+"""Time after which a stopping Triton is killed."""
 POLL_INTERVAL_S = 0.05
 PR_SET_PDEATHSIG = 1
 
@@ -53,15 +53,14 @@ def running_server(
     """Runs a Triton on `repository` for as long as the context lasts.
 
     Args:
-        repository: the model repository; every slot in it is loaded, but for optional ones that
-            are empty.
+        repository: the model repository, of which every slot but the empty optional ones is loaded.
         address: where to listen.
         startup_timeout_s: longest time until every model is ready.
         verbose: show Triton's own log instead of keeping it for error messages.
         variant: name of the slots' configurations, where they have one of that name.
 
     Raises:
-        ServerStartError: one of its kinds; the message says what to do.
+        ServerStartError: one of its kinds; the message names the remedy.
     """
     check_shared_memory()
     configs = without_empty(repository, read_configs(repository, variant))
@@ -131,7 +130,7 @@ def _spawn(
 
 
 def die_with_launcher() -> None:
-    """Has the kernel stop this process when the launcher is killed without a chance to do it."""
+    """Lets the kernel stop this process when the launcher is killed."""
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
@@ -154,8 +153,8 @@ def errors_in(log: Path, most_lines: int = 12) -> str:
     return "\n".join((errors or lines)[-most_lines:]) or "(it printed nothing)"
 
 
-def wait_for_trouble(server: RunningServer, run: subprocess.Popen[bytes] | None = None) -> str:
-    """Returns when Triton, one of its Python processes or the command has ended; says which.
+def wait_for_end(server: RunningServer, run: subprocess.Popen[bytes] | None = None) -> str:
+    """Waits until Triton, one of its Python processes or the command has ended; names which.
 
     Triton does not start a killed Python process again: its slot then fails for good, and still
     counts as ready.
@@ -198,7 +197,7 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
 
 
 def _wait_until_unloaded(process: subprocess.Popen[bytes]) -> None:
-    """Returns once no model is loaded any more, which is when its process of Python has gone.
+    """Waits until the Python processes have ended, and so no model is loaded any more.
 
     Triton itself often stays for ten seconds more, in a poller of gRPC's with nothing to do.
     """
