@@ -33,6 +33,25 @@ PR_SET_PDEATHSIG = 1
 
 
 @dataclass(frozen=True)
+class ServerOptions:
+    """What is served, and how.
+
+    Attributes:
+        repository: the model repository, of which every slot but the empty optional ones is loaded.
+        address: where to listen.
+        startup_timeout_s: longest time until every model is ready.
+        verbose: show Triton's own log instead of keeping it for error messages.
+        variant: name of the slots' configurations, where they have one of that name.
+    """
+
+    repository: Path
+    address: Address
+    startup_timeout_s: float
+    verbose: bool
+    variant: str | None
+
+
+@dataclass(frozen=True)
 class RunningServer:
     """A Triton that is ready."""
 
@@ -43,27 +62,15 @@ class RunningServer:
 
 
 @contextmanager
-def running_server(
-    repository: Path,
-    address: Address,
-    startup_timeout_s: float,
-    verbose: bool = False,
-    variant: str | None = None,
-) -> Iterator[RunningServer]:
-    """Runs a Triton on `repository` for as long as the context lasts.
-
-    Args:
-        repository: the model repository, of which every slot but the empty optional ones is loaded.
-        address: where to listen.
-        startup_timeout_s: longest time until every model is ready.
-        verbose: show Triton's own log instead of keeping it for error messages.
-        variant: name of the slots' configurations, where they have one of that name.
+def running_server(options: ServerOptions) -> Iterator[RunningServer]:
+    """Runs a Triton for as long as the context lasts.
 
     Raises:
         ServerStartError: one of its kinds; the message names the remedy.
     """
     check_shared_memory()
-    configs = without_empty(repository, read_configs(repository, variant))
+    repository = options.repository
+    configs = without_empty(repository, read_configs(repository, options.variant))
     check_weights(repository, configs)
     check_profile(repository, configs)
     token = secrets.token_hex()
@@ -72,17 +79,18 @@ def running_server(
         folder = temporary / f"{name}_files"
         folder.mkdir(mode=0o700)
         installation = find_installation(folder)
-        address = address.resolved()
-        arguments = _arguments(installation, repository, address, token)
-        arguments.append(f"--backend-config=python,shm-region-prefix-name={name}_")
-        if variant is not None:
-            arguments.append(f"--model-config-name={variant}")
+        address = options.address.resolved()
+        arguments = [
+            *_arguments(installation, options, address, token),
+            f"--backend-config=python,shm-region-prefix-name={name}_",
+        ]
         log = folder / "triton.log"
         started = time.monotonic()
         with log.open("wb") as output:
-            process = _spawn(arguments, installation.environment, None if verbose else output)
+            shown = None if options.verbose else output
+            process = _spawn(arguments, installation.environment, shown)
         try:
-            with closing(ModelControl(address, token, startup_timeout_s)) as control:
+            with closing(ModelControl(address, token, options.startup_timeout_s)) as control:
                 _wait_until_live(process, control, log)
                 control.load(configs)
             yield RunningServer(address, process, log, time.monotonic() - started)
@@ -91,11 +99,11 @@ def running_server(
 
 
 def _arguments(
-    installation: Installation, repository: Path, address: Address, token: str
+    installation: Installation, options: ServerOptions, address: Address, token: str
 ) -> list[str]:
     arguments = [
         str(installation.executable),
-        f"--model-repository={repository}",
+        f"--model-repository={options.repository}",
         # The configurations are complete; guessing would load each model twice.
         "--disable-auto-complete-config",
         # Models load while the endpoints answer: a client can tell "loading" from "not there",
@@ -107,6 +115,8 @@ def _arguments(
         f"--exit-timeout-secs={EXIT_TIMEOUT_S}",
         *installation.arguments,
     ]
+    if options.variant is not None:
+        arguments.append(f"--model-config-name={options.variant}")
     for name, port in address.ports.items():
         arguments += [f"--{name}-address={address.host}", f"--{name}-port={port}"]
     return arguments

@@ -7,13 +7,19 @@ import time
 from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from subprocess import Popen, TimeoutExpired
 
-from server.address import Address
 from server.errors import ServerDiedError
 from server.files import write_atomically
-from server.process import RunningServer, die_with_launcher, running_server, wait_for_end
+from server.process import (
+    RunningServer,
+    ServerOptions,
+    die_with_launcher,
+    running_server,
+    wait_for_end,
+)
 
 MOST_DEATHS = 4
 DEATHS_WITHIN_S = 300.0
@@ -23,24 +29,14 @@ COMMAND_STOP_TIMEOUT_S = 10.0
 
 
 def serve(
-    repository: Path,
-    address: Address,
-    timeout_s: float,
-    verbose: bool,
-    variant: str | None,
-    ready_file: Path | None = None,
-    command: Sequence[str] = (),
+    options: ServerOptions, ready_file: Path | None = None, command: Sequence[str] = ()
 ) -> int:
     """Serves until it is interrupted or the command has ended; restarts a server that died.
 
     A restarted server has the same ports.
 
     Args:
-        repository: the model repository.
-        address: where to listen.
-        timeout_s: longest time until every model is ready.
-        verbose: show Triton's own log.
-        variant: name of the slots' configurations.
+        options: what is served, and how.
         ready_file: is written when the server is ready.
         command: is run when the server is ready, with its addresses in the environment.
 
@@ -55,8 +51,8 @@ def serve(
     run: Popen[bytes] | None = None
     try:
         while True:
-            with running_server(repository, address, timeout_s, verbose, variant) as server:
-                address = server.address
+            with running_server(options) as server:
+                options = replace(options, address=server.address)
                 _print_ready(server)
                 if command and run is None:
                     run = _start(command, server)
