@@ -6,8 +6,9 @@ import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
+from unittest.mock import AsyncMock, Mock
 
 import numpy as np
 import pytest
@@ -16,11 +17,8 @@ from numpy.typing import NDArray
 from server.slots.slot import ReceivedTensor
 from vemoclap_client import contract
 
-CLIP = {
-    contract.FRAMES: np.zeros((1, 16, 8, 8, 3), np.uint8),
-    contract.AUDIO: np.zeros((1, 0), np.float32),
-}
 REPOSITORY = Path(__file__).parents[2] / "model_repository"
+FINAL = 1
 
 
 class Tensor:
@@ -36,75 +34,15 @@ class Tensor:
         return self._array
 
 
-class Response:
-    """A response with tensors or an error."""
-
-    def __init__(self, tensors: list[Tensor] | None = None, error: Any = None) -> None:
-        self.arrays = {tensor.name(): tensor.as_numpy() for tensor in tensors or []}
-        self.failure = error
-
-    def has_error(self) -> bool:
-        return self.failure is not None
-
-
-class Request:
-    """A request to the stream, which is also the sender of its responses."""
-
-    def __init__(self, tensors: dict[str, NDArray[Any]], parameters: str = "") -> None:
-        self.tensors = {name: Tensor(name, array) for name, array in tensors.items()}
-        self._parameters = parameters
-        self.sent: list[Response] = []
-        self.final = False
-
-    def parameters(self) -> str:
-        return self._parameters
-
-    def get_response_sender(self) -> "Request":
-        return self
-
-    def is_cancelled(self) -> bool:
-        return False
-
-    def send(self, response: Response | None = None, flags: int = 0) -> None:
-        assert not self.final
-        self.sent += [response] if response else []
-        self.final = bool(flags)
-
-
-class Unanswerable(Request):
-    """A request to which no response can be sent."""
-
-    def get_response_sender(self) -> Request:
-        raise RuntimeError("gone")
-
-
-class Calls:
-    """The calls of other slots; each responds with one zero for an output."""
-
-    def __init__(self) -> None:
-        self.inputs: dict[str, list[Tensor]] = {}
-
-    def __call__(
-        self, model_name: str, requested_output_names: list[str], inputs: list[Tensor], **_: Any
-    ) -> "Calls":
-        self.inputs[model_name] = inputs
-        self._response = Response([Tensor(name, np.zeros(1)) for name in requested_output_names])
-        return self
-
-    async def async_exec(self) -> Response:
-        return self._response
-
-
 @pytest.fixture
 def triton(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     module: Any = ModuleType("triton_python_backend_utils")
-    module.Tensor, module.InferenceResponse, module.TritonError = Tensor, Response, str
-    module.InferenceRequest = Calls()
-    module.PreferredMemory = lambda *_: None
-    module.TRITONSERVER_MEMORY_CPU = 0
-    module.TRITONSERVER_RESPONSE_COMPLETE_FINAL = 1
+    module.Tensor, module.TritonError = Tensor, str
+    module.TRITONSERVER_MEMORY_CPU, module.TRITONSERVER_RESPONSE_COMPLETE_FINAL = 0, FINAL
+    module.PreferredMemory = Mock()
+    module.InferenceRequest, module.InferenceResponse = Mock(), SimpleNamespace
     module.get_input_tensor_by_name = lambda request, name: request.tensors.get(name)
-    module.get_output_tensor_by_name = lambda response, name: Tensor(name, response.arrays[name])
+    module.get_output_tensor_by_name = Mock()
     monkeypatch.setitem(sys.modules, module.__name__, module)
     yield module
     for name in ("server.slots.serving", "server.slots.stream_serving"):
@@ -112,13 +50,15 @@ def triton(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
 
 
 def test_a_received_tensor_is_handed_on_under_its_own_name_only(triton: Any) -> None:
+    response = Mock(has_error=Mock(return_value=False))
+    triton.InferenceRequest.return_value.async_exec = AsyncMock(return_value=response)
     serving = importlib.import_module("server.slots.serving")
     array = np.arange(3)
     frames = Tensor("FRAMES", array)
     received = ReceivedTensor(array, frames)
     inputs = {"FRAMES": received, "IMAGES": received, "SAME": array}
     asyncio.run(serving.infer("face_analyzer", inputs, ["FEATURES"]))
-    own, other, same = triton.InferenceRequest.inputs["face_analyzer"]
+    own, other, same = triton.InferenceRequest.call_args.kwargs["inputs"]
     assert own is frames
     assert [tensor.name() for tensor in (other, same)] == ["IMAGES", "SAME"]
     np.testing.assert_array_equal(other.as_numpy(), array)
@@ -129,25 +69,29 @@ def stream(triton: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     module = importlib.import_module("server.slots.stream_serving")
     monkeypatch.setattr(module, "CLIPS_AT_ONCE", 1)
     model = module.StreamModel()
-    config = {"output": [{"name": contract.STEP}, {"name": contract.EVIDENCE}]}
+    config = json.dumps({"output": [{"name": contract.STEP}]})
     model.initialize(
-        {
-            "model_config": json.dumps(config),
-            "model_repository": str(REPOSITORY / contract.STREAM),
-        }
+        {"model_config": config, "model_repository": str(REPOSITORY / contract.STREAM)}
     )
     yield model
     model.finalize()
 
 
-@pytest.mark.parametrize(
-    "broken", [Request({}), Request(CLIP, parameters="{"), Unanswerable(CLIP)], ids=str
-)
-def test_a_request_without_a_run_ends_with_an_error_and_makes_room(
-    broken: Request, stream: Any
+@pytest.mark.parametrize("broken", ["tensors", "parameters", "sender"])
+def test_a_request_that_cannot_be_run_ends_with_an_error_and_makes_room(
+    broken: str, stream: Any
 ) -> None:
-    stream.execute([broken])
+    array = np.zeros((1, 0), np.float32)
+    tensors = {name: Tensor(name, array) for name in (contract.FRAMES, contract.AUDIO)}
+    request = Mock(
+        tensors={} if broken == "tensors" else tensors,
+        parameters=Mock(return_value="{" if broken == "parameters" else ""),
+    )
+    if broken == "sender":
+        request.get_response_sender.side_effect = RuntimeError
+    stream.execute([request])
     assert stream._room.acquire(timeout=5)
-    if not isinstance(broken, Unanswerable):
-        assert broken.final
-        assert [response.has_error() for response in broken.sent] == [True]
+    if broken != "sender":
+        failure, final = request.get_response_sender().send.call_args_list
+        assert failure.args[0].error
+        assert final.kwargs == {"flags": FINAL}
