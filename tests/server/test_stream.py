@@ -5,13 +5,13 @@ import threading
 from collections.abc import Callable, Generator
 from concurrent.futures import CancelledError, ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import tritonclient.grpc as triton
+from msgspec.structs import replace
 
 from tests.launching import Launched, wait_until
 from vemoclap_client import (
@@ -55,7 +55,8 @@ def untimed(result: EmotionResult) -> EmotionResult:
 
 def findings(result: EmotionResult) -> EmotionResult:
     """The result without the head's numbers, in which there is noise."""
-    return replace(untimed(result), probabilities={}, contributions={}, attention=None)
+    even = dict.fromkeys(contract.EMOTIONS, 0.0)
+    return replace(untimed(result), probabilities=even, contributions={}, attention=None)
 
 
 def blank(height: int = 64, frames: int = contract.FRAME_COUNT) -> DecodedClip:
@@ -75,7 +76,9 @@ def blank(height: int = 64, frames: int = contract.FRAME_COUNT) -> DecodedClip:
 @pytest.fixture
 def decodes(monkeypatch: pytest.MonkeyPatch) -> Callable[[DecodedClip], None]:
     """Has every video decode to this clip, as no real decoder would."""
-    return lambda clip: monkeypatch.setattr("vemoclap_client.stream.decode", lambda video: clip)
+    return lambda clip: monkeypatch.setattr(
+        "vemoclap_client.media.video.decode", lambda video: clip
+    )
 
 
 def executions(server: Launched, model: str) -> int:

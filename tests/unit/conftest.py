@@ -24,3 +24,10 @@ def app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> "Iterator[Applicatio
 
     with fake_application(tmp_path, monkeypatch) as application:
         yield application
+
+
+@pytest.fixture(autouse=True)
+def no_fetch_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Links are downloaded as by default, whatever this computer's settings are."""
+    for name in ("VEMOCLAP_FETCH_PRIVATE", "VEMOCLAP_FETCH_COOKIES"):
+        monkeypatch.delenv(name, raising=False)
