@@ -16,8 +16,6 @@ from vemoclap_client import errors
 from vemoclap_client.fetch import FetchLimits, fetch
 
 HERE = FetchLimits(allow_private=True)
-"""Links to this server are allowed."""
-
 BLOCK = bytes(64 * 1024)
 LONGEST_STALL_S = 60.0
 

@@ -5,9 +5,7 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from dataclasses import replace
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -100,18 +98,18 @@ def test_a_closed_port_is_said(tmp_path: Path) -> None:
 
 
 def test_a_stalled_server_runs_into_the_limit(site: Site, tmp_path: Path) -> None:
-    calls: list[float] = []
+    calls: list[object] = []
     with (
         pytest.raises(errors.TransferError, match="longer than"),
         fetch(
             f"{site.address}/stalled.mp4",
             replace(HERE, timeout_s=2),
-            lambda _: calls.append(time.monotonic()),
+            calls.append,
             tmp_path,
         ),
     ):
         pass
-    assert max(after - before for before, after in pairwise(calls)) < 0.5
+    assert len(calls) >= 4, "every half second of the two"
     assert list(tmp_path.iterdir()) == []
 
 
@@ -124,7 +122,7 @@ def children() -> list[str]:
 def test_what_the_caller_raises_ends_it(site: Site, tmp_path: Path) -> None:
     def cancel(progress: FetchProgress) -> None:
         if progress.bytes_received:
-            assert any("fetch._worker" in line for line in children())
+            assert any("vemoclap_client.fetch._worker" in line for line in children())
             raise KeyboardInterrupt
 
     with (
@@ -133,7 +131,7 @@ def test_what_the_caller_raises_ends_it(site: Site, tmp_path: Path) -> None:
     ):
         pass
     assert list(tmp_path.iterdir()) == []
-    assert not any("fetch._worker" in line for line in children())
+    assert not any("vemoclap_client.fetch._worker" in line for line in children())
 
 
 FETCHING = """

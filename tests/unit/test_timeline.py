@@ -16,6 +16,7 @@ import pytest
 from tritonclient.utils import InferenceServerException
 
 from tests import schemas
+from tests.launching import wait_until
 from tests.timelines import EVEN, make_timeline, make_window, probabilities
 from vemoclap_client import AsyncEmotionClient, EmotionClient, contract
 from vemoclap_client._in_flight import IN_FLIGHT_MAX, classify_in_order, classify_in_order_async
@@ -157,10 +158,7 @@ def starts(windows: Iterator[ClassifiedWindow]) -> list[float]:
 
 def wait_for_closing(source: Source) -> None:
     """Under asyncio another thread closes the clip."""
-    deadline = time.monotonic() + 5
-    while not source.closed and time.monotonic() < deadline:
-        time.sleep(0.01)
-    assert source.closed
+    wait_until(lambda: source.closed)
 
 
 @both
