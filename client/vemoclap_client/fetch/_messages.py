@@ -181,9 +181,8 @@ def to_error(url: str, message: str, warnings: Sequence[str] = ()) -> errors.Fet
         warnings: what it had warned of before.
     """
     said = clean(message)
-    known = next(
-        (one for one in KNOWN_MESSAGES if re.search(one.pattern, message, re.I)), UNKNOWN_MESSAGE
-    )
+    found = (known for known in KNOWN_MESSAGES if re.search(known.pattern, message, re.I))
+    known = next(found, UNKNOWN_MESSAGE)
     if _lacks_javascript(message, warnings):
         return errors.JavaScriptNeededError(f"{url}: {NEEDS_JAVASCRIPT}")
     return known.error(f"{url}: {known.meaning.format(said=said)}")
