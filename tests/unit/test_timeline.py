@@ -302,6 +302,12 @@ def test_a_cancelled_window_is_cancelled_on_the_server_and_its_error_is_not_lost
     assert isinstance(garbled.exception(), ServerError)
 
 
+def test_a_window_that_cannot_be_sent_fails() -> None:
+    with EmotionClient(NOBODY) as client:
+        failure = client._submit(make_decoded(0, 1)).exception(timeout=30)
+    assert isinstance(failure, ServerLostError)
+
+
 def test_frames_and_sound_are_dropped_once_they_are_sent() -> None:
     async def check() -> None:
         async with AsyncEmotionClient(NOBODY) as client:
