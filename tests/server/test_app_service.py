@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 
 from tests.launching import Launched
-from ui.service.activity import History
-from ui.service.facts import advice, headline, model_rows, status
-from ui.service.metrics import fetch_metrics
-from ui.service.slots import SLOTS
-from ui.service.state import Readiness, ServerState, poll
-from ui.service.trial import try_out
+from ui.screens.service.activity import History
+from ui.screens.service.facts import advice, headline, model_rows, status
+from ui.screens.service.metrics import fetch_metrics
+from ui.screens.service.slots import SLOTS
+from ui.screens.service.state import Readiness, ServerState, poll
+from ui.screens.service.trial import try_out
 from vemoclap_client import EmotionClient
 from vemoclap_client.contract import ENSEMBLE
 

@@ -22,17 +22,17 @@ from tests.unit.app_fixture import (
 )
 from ui.application import Application
 from ui.jobs.job import Job, Source, SourceKind, State
-from ui.library.adding import not_here_yet
-from ui.library.comparison import (
+from ui.screens.library.adding import not_here_yet
+from ui.screens.compare.comparison import (
     choose,
     difference_sentence,
     differences,
     on_the_same_axis,
     paired_bars,
 )
-from ui.library.export import TABLE, UniqueNames, export_route, export_url, safe_name, stream_zip
-from ui.library.rows import NO_EMOTION, Filters, folder_clips, progress, to_row, unique_names
-from ui.library.table import possible
+from ui.screens.library.export import TABLE, UniqueNames, export_route, export_url, safe_name, stream_zip
+from ui.screens.library.rows import NO_EMOTION, Filters, folder_clips, progress, to_row, unique_names
+from ui.screens.library.table import possible
 from vemoclap_client.contract import EMOTIONS
 
 

@@ -20,7 +20,7 @@ from tests.unit.app_fixture import (
 from ui import server_status
 from ui.application import Application
 from ui.jobs.job import SourceKind, State
-from ui.text.markdown import plain
+from ui.parts.markdown import plain
 from ui.uploads.reception import make_token
 from vemoclap_client import EmotionClient
 from vemoclap_client.errors import RequestTimeoutError, ServerNotReadyError

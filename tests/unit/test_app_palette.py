@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from ui.palette import EMOTION_COLOURS, NEUTRAL_COLOUR
+from ui.parts.palette import EMOTION_COLOURS, NEUTRAL_COLOUR
 from vemoclap_client.contract import EMOTIONS
 
 APART = 20.0

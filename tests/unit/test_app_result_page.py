@@ -19,7 +19,7 @@ from ui.application import Application
 from ui.jobs import media
 from ui.jobs.job import Job, Source, SourceKind, State
 from ui.jobs.store import JobNotFoundError
-from ui.views.result_parts import NOTE
+from ui.screens.result.sections import NOTE
 from vemoclap_client.analysis import Head
 from vemoclap_client.contract import FRAME_COUNT
 

@@ -28,7 +28,7 @@ from ui.application import Application
 from ui.jobs import advice, media, work
 from ui.jobs.adding import add_job
 from ui.jobs.job import STAGES, ClipNotAllowedError, Job, Source, SourceKind, StageState, State
-from ui.jobs.lock import DataFolderInUseError
+from ui.files import FolderInUseError
 from ui.jobs.runner import Runner
 from ui.jobs.store import JobStore
 from ui.jobs.windows import window_lengths
@@ -281,7 +281,7 @@ def test_a_killed_app_s_job_is_taken_up_again_but_not_for_ever(
 def test_two_apps_do_not_share_a_folder(
     app: Application, settings: Settings, store: JobStore
 ) -> None:
-    with pytest.raises(DataFolderInUseError, match="VEMOCLAP_APP_DATA"):
+    with pytest.raises(FolderInUseError, match="VEMOCLAP_APP_DATA"):
         Runner(settings, store).start()
 
 

@@ -16,11 +16,11 @@ from tests.timelines import EVEN, make_timeline, make_window, probabilities
 from tests.unit.app_fixture import done_job, make_result, screen_text, waiting_job
 from ui.jobs.job import STAGES, Job, Stage, StageState
 from ui.jobs.store import JobStore
-from ui.palette import EMOTION_COLOURS
+from ui.parts.palette import EMOTION_COLOURS
 from ui.views import contributions, evidence, feeling, frames, headline, progress, timeline, words
-from ui.views.downloads import downloads, safe_stem
-from ui.views.emotions import emotions_chart
-from ui.views.picture import picture, picture_svg
+from ui.screens.result.downloads import downloads, safe_stem
+from ui.parts.emotions import emotions_chart
+from ui.screens.result.picture import picture, picture_svg
 from vemoclap_client.analysis import Face, Head, Speech, SpeechSegment
 from vemoclap_client.contract import EMOTIONS, EXPRESSIONS, MODALITIES
 from vemoclap_client.result import Moment
