@@ -1,8 +1,7 @@
-"""Writes, names and removes files, and locks a folder."""
+"""Writes and removes files, and locks a folder."""
 
 import fcntl
 import os
-import re
 import secrets
 import shutil
 from collections.abc import Callable, Iterator
@@ -11,11 +10,6 @@ from pathlib import Path
 
 UNFINISHED = ".part"
 """Suffix of a file or folder that is being written."""
-
-NAME_MAX = 80
-UNSAFE = re.compile(r"[^\w.\- ]+")
-RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
-"""What Windows takes for a device."""
 
 
 class FolderInUseError(RuntimeError):
@@ -85,12 +79,3 @@ def old_entries(folder: Path, limit: float) -> Iterator[Path]:
             with suppress(FileNotFoundError):
                 if path.lstat().st_mtime < limit:
                     yield path
-
-
-def safe_stem(name: str) -> str:
-    """A clip's name as a file's name without suffix, at most 80 letters: good on any system."""
-    stem = name.replace("\\", "/").rsplit(".", 1)[0]
-    stem = UNSAFE.sub("_", stem)[:NAME_MAX].strip(" ._-")
-    if not stem or RESERVED.fullmatch(stem):
-        return f"clip_{stem}".rstrip("_")
-    return stem

@@ -21,8 +21,8 @@ from streamlit.web import cli
 
 from ui.application import application
 from ui.files import FolderInUseError
-from ui.screens.library.export import export_route
 from ui.routes import media_routes
+from ui.screens.library.export import export_route
 from ui.settings import SettingsError
 from ui.uploads.reception import UploadsToDisk
 
@@ -50,8 +50,8 @@ async def lifespan(_: st.App) -> AsyncIterator[None]:
 app = st.App(
     PAGES,
     lifespan=lifespan,
-    routes=[*media_routes(), export_route()],
-    middleware=[Middleware(UploadsToDisk)],
+    routes=[*media_routes(application), export_route(application)],
+    middleware=[Middleware(UploadsToDisk, application)],
 )
 
 

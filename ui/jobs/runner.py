@@ -85,7 +85,9 @@ class Runner:
         self._stopping.clear()
         self._store.release_all()
         self._remove_old()
-        targets = [self._check_jobs, self._work_on_timelines] + [self._work] * self._settings.workers
+        targets = [self._check_jobs, self._work_on_timelines] + [
+            self._work
+        ] * self._settings.workers
         self._threads = [
             threading.Thread(target=target, name=f"jobs{target.__name__}", daemon=True)
             for target in targets

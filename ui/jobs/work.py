@@ -82,9 +82,7 @@ class JobWork:
         if result.duration_s <= window_s:
             # One window is the whole clip, which has been classified.
             whole = DecodedWindow(0, 1, 0.0, clip.duration_s, clip.duration_s, clip)
-            self._write_timeline(
-                replace(growing, windows=(to_answered(whole, result).window,)), 1
-            )
+            self._write_timeline(replace(growing, windows=(to_answered(whole, result).window,)), 1)
         else:
             self._windows_left = clip_path, growing
 
@@ -217,9 +215,7 @@ class JobWork:
 
     def _write_timeline(self, timeline: Timeline, count: int) -> None:
         ready = len(timeline.windows)
-        stage = (
-            done() if ready == count else working(ready / count, f"{ready} of {count} windows")
-        )
+        stage = done() if ready == count else working(ready / count, f"{ready} of {count} windows")
         self._record.edit(
             lambda job: replace(with_stages(job, {"timeline": stage}), timeline=timeline)
         )

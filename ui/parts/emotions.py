@@ -4,8 +4,8 @@ from collections.abc import Mapping
 
 import altair as alt
 
-from ui.parts.palette import EMOTION_COLOURS, NEUTRAL_COLOUR
 from ui.parts.charts import inline, layered
+from ui.parts.palette import EMOTION_COLOURS, NEUTRAL_COLOUR
 from ui.parts.words import percent
 from vemoclap_client.contract import EMOTIONS
 

@@ -36,11 +36,11 @@ def headline_html(result: EmotionResult) -> str:
     )
 
 
-def summary(result: EmotionResult) -> str:
+def probabilities_sentence(result: EmotionResult) -> str:
     """The six probabilities in one sentence, for those who do not see the chart."""
     shares = result.probabilities
-    told = ", ".join(f"{emotion} {percent(shares[emotion])}" for emotion in EMOTIONS)
-    return f"Probabilities of the six emotions: {told}."
+    parts = ", ".join(f"{emotion} {percent(shares[emotion])}" for emotion in EMOTIONS)
+    return f"Probabilities of the six emotions: {parts}."
 
 
 def _nothing_line() -> str:

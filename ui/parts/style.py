@@ -1,4 +1,6 @@
-"""The look of what the result's page writes as HTML. Colours follow Streamlit's theme."""
+"""The look of what pages write as HTML. Colours follow Streamlit's theme."""
+
+import streamlit as st
 
 STYLE = """<style>
 .stVegaLiteChart text { fill: currentColor; }
@@ -87,3 +89,8 @@ STYLE = """<style>
   .stHtml .v-stages li { grid-template-columns: 8rem 1fr 5rem; }
 }
 </style>"""
+
+
+def show_heading(title: str) -> None:
+    """A heading of one of a page's parts, smaller than st.header."""
+    st.html(f'<h2 class="v-section">{title}</h2>')

@@ -6,8 +6,8 @@ from typing import Any
 
 import altair as alt
 
-from ui.parts.palette import EMOTION_COLOURS, NEUTRAL_COLOUR
 from ui.parts.charts import inline, layered
+from ui.parts.palette import EMOTION_COLOURS, NEUTRAL_COLOUR
 from ui.parts.words import MODALITY_NAMES, clock, percent
 from vemoclap_client.contract import EMOTIONS, SEQUENCES
 from vemoclap_client.result import Moment
@@ -76,10 +76,7 @@ def timeline_summary(timeline: Timeline) -> str:
 
 def moment_labels(timeline: Timeline) -> list[str]:
     """A name for each window that says when it begins and what it conveys."""
-    return [
-        f"{clock(window.start_s)} {window.emotion or 'none'}"
-        for window in timeline.windows
-    ]
+    return [f"{clock(window.start_s)} {window.emotion or 'none'}" for window in timeline.windows]
 
 
 def _shares_s(timeline: Timeline) -> list[tuple[float, float]]:

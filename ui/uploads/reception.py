@@ -24,7 +24,8 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from ui.application import Application, application
+from ui.application import Application
+from ui.files import UNFINISHED
 from ui.jobs.store import JobStore
 from ui.settings import BYTES_PER_MB
 from ui.uploads.form import FilePart, FilePartReader, NotOneFileError
@@ -32,7 +33,6 @@ from ui.uploads.form import FilePart, FilePartReader, NotOneFileError
 UPLOAD_ROUTE = re.compile(r"/_stcore/upload_file/(?P<session>[^/]+)/[^/]+")
 TOKEN_KEY = "vemoclap_upload"
 IDENTIFIER = re.compile(r"[0-9a-f]{32}")
-UNFINISHED = ".part"
 WRITE_BYTES = 1 << 20
 """So much is gathered before it is written."""
 
@@ -104,7 +104,7 @@ class UploadsToDisk:
     def __init__(
         self,
         app: ASGIApp,
-        find: Callable[[], Application] = application,
+        find: Callable[[], Application],
         is_session: Callable[[str], bool] = is_session,
     ) -> None:
         """Stands before `app`.

@@ -2,7 +2,8 @@
 
 import streamlit as st
 
-from ui.application import application
+from ui.application import Application
+from ui.parts.navigation import Pages
 
 PAPER = "https://arxiv.org/abs/2410.21303"
 AI_ACT = "https://eur-lex.europa.eu/eli/reg/2024/1689/oj"
@@ -46,14 +47,14 @@ their own: `make weights` lists them.
 """
 
 
-def show_page() -> None:
+def show_about(app: Application, pages: Pages) -> None:
     """The notes, each under a heading."""
     st.title("About")
     left, right = st.columns(2, gap="large")
     with left:
         _show_note("What the six numbers mean", NUMBERS)
         _show_note("What this must not be used for", NOT_FOR)
-        _show_note("What is kept", KEPT.format(days=application().settings.keep_days))
+        _show_note("What is kept", KEPT.format(days=app.settings.keep_days))
     with right:
         _show_note("Who answers", HEAD)
         _show_note("Paper and licences", LICENCES)
@@ -62,7 +63,3 @@ def show_page() -> None:
 def _show_note(title: str, text: str) -> None:
     st.header(title)
     st.markdown(text)
-
-
-st.set_page_config(page_title="VEMOCLAP: about")
-show_page()

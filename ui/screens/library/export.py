@@ -5,11 +5,10 @@ For each clip with a result, its JSON and its timeline's; and one table of all o
 
 import csv
 import io
-import json
-import re
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -18,11 +17,13 @@ from starlette.requests import Request
 from starlette.responses import StreamingResponse
 from starlette.routing import Route
 
-from ui.application import Application, application
+from ui.application import Application
+from ui.jobs.documents import published_json
 from ui.jobs.job import Job
 from ui.jobs.store import JobNotFoundError, JobStore
 from ui.screens.library.rows import to_row
 from vemoclap_client.contract import EMOTIONS
+from vemoclap_client.fetch.names import numbered, safe_name
 
 EXPORT_PATH = "/clips/export"
 TABLE = "clips.csv"
@@ -40,10 +41,6 @@ TABLE_HEADER = (
     "added",
     "problem",
 )
-LONGEST_NAME = 80
-UNSAFE = re.compile(r"[^\w.\- ]+")
-RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
-"""What Windows takes for a device."""
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
 """A cell that starts so is run as a formula by spreadsheets."""
 
@@ -58,7 +55,7 @@ def export_url(identifiers: Sequence[str]) -> str:
     return f"{EXPORT_PATH}?ids={quote(','.join(identifiers))}"
 
 
-def export_route(find: Callable[[], Application] = application) -> Route:
+def export_route(find: Callable[[], Application]) -> Route:
     """The route to hand to Streamlit's App, beside those of ui/routes.py.
 
     Args:
@@ -69,8 +66,8 @@ def export_route(find: Callable[[], Application] = application) -> Route:
         store = find().store
         asked = request.query_params.get("ids", "")
         identifiers = [name for name in dict.fromkeys(asked.split(",")) if name]
-        identifiers = identifiers or [job.id for job in store.list()]
-        known = [name for name in identifiers if _find(store, name)]
+        identifiers = identifiers or [job.id for job in store.list_jobs()]
+        known = [name for name in identifiers if _get(store, name)]
         if not known:
             raise HTTPException(404, "none of these clips is there any more")
         headers = {"Content-Disposition": f'attachment; filename="{_file_name()}"'}
@@ -87,7 +84,7 @@ def _file_name() -> str:
     return f"vemoclap-{datetime.now():%Y-%m-%d-%H%M}.zip"
 
 
-def _find(store: JobStore, identifier: str) -> Job | None:
+def _get(store: JobStore, identifier: str) -> Job | None:
     try:
         return store.get(identifier)
     except JobNotFoundError:
@@ -96,7 +93,7 @@ def _find(store: JobStore, identifier: str) -> Job | None:
 
 def _jobs(store: JobStore, identifiers: Iterable[str]) -> Iterator[Job]:
     """The jobs one after the other; those that were deleted meanwhile are left out."""
-    return filter(None, (_find(store, identifier) for identifier in identifiers))
+    return filter(None, (_get(store, identifier) for identifier in identifiers))
 
 
 def export_files(jobs: Iterable[Job]) -> Iterator[tuple[str, str]]:
@@ -106,9 +103,9 @@ def export_files(jobs: Iterable[Job]) -> Iterator[tuple[str, str]]:
     for job in jobs:
         name = names.take(job.name) if job.result else ""
         if job.result:
-            yield f"{name}.json", _to_json(job.result)
+            yield f"{name}.json", published_json(job.result)
         if job.result and job.timeline:
-            yield f"{name}.timeline.json", _to_json(job.timeline)
+            yield f"{name}.timeline.json", published_json(job.timeline)
         rows.append(_table_row(job, f"{name}.json" if name else ""))
     yield TABLE, _to_csv(rows)
 
@@ -122,21 +119,10 @@ class UniqueNames:
 
     def take(self, name: str) -> str:
         """A name without suffix for a clip of this name."""
-        stem = safe_name(name)
-        candidate, number = stem, 1
-        while candidate.casefold() in self._taken:
-            number += 1
-            candidate = f"{stem}-{number}"
-        self._taken.add(candidate.casefold())
-        return candidate
-
-
-def safe_name(name: str) -> str:
-    """A clip's name as a file's: no folders, no signs of meaning to any system, not too long."""
-    stem = UNSAFE.sub("_", name.rsplit(".", 1)[0])[:LONGEST_NAME].strip(" ._")
-    if not stem or RESERVED.fullmatch(stem):
-        return f"clip_{stem}".rstrip("_")
-    return stem
+        candidates = numbered(safe_name(Path(name).stem))
+        free = next(stem for stem in candidates if stem.casefold() not in self._taken)
+        self._taken.add(free.casefold())
+        return free
 
 
 def stream_zip(files: Iterable[tuple[str, str]]) -> Iterator[bytes]:
@@ -172,15 +158,12 @@ class _Sink(io.RawIOBase):
         return taken
 
 
-def _to_json(document: Any) -> str:
-    return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
-
-
 def _table_row(job: Job, file: str) -> list[Any]:
-    probabilities = job.result["probabilities"] if job.result else {}
-    known = to_row(job) | probabilities | {"file": file, "added": job.created_at.isoformat()}
-    known["emotion"] = job.result["emotion"] if job.result else None
-    return [_cell(known.get(column)) for column in TABLE_HEADER]
+    probabilities = job.result.probabilities if job.result else {}
+    row = to_row(job) | probabilities | {"file": file, "added": job.created_at.isoformat()}
+    row["emotion"] = job.result.emotion if job.result else None
+    row["duration_s"] = job.known.duration_s
+    return [_cell(row.get(column)) for column in TABLE_HEADER]
 
 
 def _cell(value: Any) -> Any:

@@ -1,14 +1,13 @@
 """The library's table: a row for each clip, and which clips a filter or a folder holds."""
 
 import os
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ui.jobs.job import Job, StageState, State
+from ui.jobs.job import AnyJob, State
 from ui.jobs.media import CONTENT_TYPES
-from vemoclap_client.analysis import Head
 
 NO_EMOTION = "none stands out"
 MOST_FOLDER_CLIPS = 1000
@@ -30,7 +29,7 @@ class Filters:
     states: Collection[State] = ()
     emotions: Collection[str] = ()
 
-    def passes(self, job: Job) -> bool:
+    def passes(self, job: AnyJob) -> bool:
         """Whether the clip is shown."""
         return (
             self.name.strip().casefold() in job.name.casefold()
@@ -39,59 +38,46 @@ class Filters:
         )
 
 
-def emotion_of(job: Job) -> str | None:
+def emotion_of(job: AnyJob) -> str | None:
     """The most probable emotion, NO_EMOTION for an even result, None before there is a result."""
     if job.result is None:
         return None
-    return job.result["emotion"] or NO_EMOTION
+    return job.result.emotion or NO_EMOTION
 
 
-def progress(job: Job) -> float | None:
+def progress(job: AnyJob) -> float | None:
     """How far the job is, 0 to 1, each stage counting the same; None where it is over."""
     if job.state.is_over:
         return None
-    over = (StageState.DONE, StageState.ABSENT)
-    parts = [1.0 if stage.state in over else stage.progress or 0.0 for stage in job.stages.values()]
+    parts = [1.0 if stage.state.is_over else stage.progress or 0.0 for stage in job.stages.values()]
     return sum(parts) / len(parts) if parts else 0.0
 
 
-def state_text(job: Job) -> str:
+def state_text(job: AnyJob) -> str:
     """The state in a word or two, with what is asked of it."""
     if job.cancel_requested and not job.state.is_over:
         return "being cancelled"
     return job.state.value
 
 
-def to_row(job: Job) -> dict[str, Any]:
+def to_row(job: AnyJob) -> dict[str, Any]:
     """One clip as a row of the table; None where something is not known."""
-    result = job.result or {}
-    probabilities = result.get("probabilities", {})
-    stands_out = result.get("emotion") is not None
+    result = job.result
+    distinct = result if result is not None and result.emotion is not None else None
     return {
         "name": job.name,
         "state": state_text(job),
         "progress": progress(job),
         "emotion": emotion_of(job),
-        "probability": max(probabilities.values()) if stands_out else None,
-        "valence": result["valence"] if stands_out else None,
-        "arousal": result["arousal"] if stands_out else None,
-        "duration_s": result.get("duration_s", job.evidence.get("duration_s")),
-        "head": str(Head(**result["head"])) if result else None,
-        "profile": result.get("profile"),
+        "probability": max(distinct.probabilities.values()) if distinct else None,
+        "valence": distinct.valence if distinct else None,
+        "arousal": distinct.arousal if distinct else None,
+        "duration_s": result.duration_s if result else None,
+        "head": str(result.head) if result else None,
+        "profile": result.profile if result else None,
         "added": job.created_at,
         "problem": job.failure.message if job.failure else None,
     }
-
-
-def unique_names(jobs: Sequence[Job]) -> dict[str, str]:
-    """Id -> name; clips of the same name get a number, the oldest the first."""
-    names: dict[str, str] = {}
-    counts: dict[str, int] = {}
-    for job in sorted(jobs, key=lambda job: job.created_at):
-        counts[job.name] = counts.get(job.name, 0) + 1
-        number = counts[job.name]
-        names[job.id] = job.name if number == 1 else f"{job.name} ({number})"
-    return {job.id: names[job.id] for job in jobs}
 
 
 @dataclass(frozen=True)

@@ -6,13 +6,16 @@ from typing import Any
 
 import streamlit as st
 
-from ui.application import application
-from ui.jobs.job import Job, State
+from ui.application import Application
+from ui.jobs.job import AnyJob, ListedJob, State
 from ui.jobs.store import JobNotFoundError
-from ui.screens.library.export import export_url
-from ui.screens.library.rows import NO_EMOTION, Filters, to_row, unique_names
-from ui.routes import media_url, thumbnail_route
 from ui.parts.markdown import plain
+from ui.parts.names import unique_names
+from ui.parts.navigation import Pages
+from ui.parts.words import counted
+from ui.routes import media_url, thumbnail_route
+from ui.screens.library.export import export_url
+from ui.screens.library.rows import NO_EMOTION, Filters, to_row
 from vemoclap_client.contract import EMOTIONS
 
 TABLE = "library-table"
@@ -38,14 +41,14 @@ HEADER_HEIGHT_PX = 38
 MOST_ROWS_SEEN = 10
 
 
-def show_clips(works: bool) -> None:
+def show_clips(app: Application, pages: Pages, works: bool) -> None:
     """Filters, table and actions. Runs again and again by itself.
 
     Args:
         works: whether clips were waiting or worked on when the page was drawn. When that
             changes, the page is drawn anew, since it then looks more or less often.
     """
-    jobs = application().store.list()
+    jobs = app.store.list_jobs()
     if any(not job.state.is_over for job in jobs) != works:
         st.rerun()
     if not jobs:
@@ -59,10 +62,10 @@ def show_clips(works: bool) -> None:
     rows = _show_table(shown)
     named = _show_names(shown, names)
     chosen = [job for job in shown if job.id in {*rows, *named}]
-    _show_actions(chosen, names, all_count=len(jobs))
+    _show_actions(app, pages, chosen, names, len(jobs))
 
 
-def _filtered(jobs: Sequence[Job]) -> list[Job]:
+def _filtered(jobs: Sequence[ListedJob]) -> list[ListedJob]:
     name, states, emotions = st.columns(3)
     filters = Filters(
         name.text_input("Filter by name", key="library-name"),
@@ -74,7 +77,7 @@ def _filtered(jobs: Sequence[Job]) -> list[Job]:
     return [job for job in jobs if filters.passes(job)]
 
 
-def _show_table(jobs: Sequence[Job]) -> list[str]:
+def _show_table(jobs: Sequence[AnyJob]) -> list[str]:
     """The table; returns the ids of the selected rows."""
     _keep_selection([job.id for job in jobs])
     event = st.dataframe(
@@ -104,7 +107,7 @@ def _keep_selection(identifiers: list[str]) -> None:
     st.session_state[SHOWN] = identifiers
 
 
-def _to_table(jobs: Sequence[Job]) -> dict[str, list[Any]]:
+def _to_table(jobs: Sequence[AnyJob]) -> dict[str, list[Any]]:
     """Column -> its values."""
     rows = [{"picture": _picture(job), **to_row(job)} for job in jobs]
     for row in rows:
@@ -113,15 +116,14 @@ def _to_table(jobs: Sequence[Job]) -> dict[str, list[Any]]:
     return {column: [row[column] for row in rows] for column in TABLE_COLUMNS}
 
 
-def _columns(jobs: Sequence[Job]) -> list[str]:
+def _columns(jobs: Sequence[AnyJob]) -> list[str]:
     """Which columns are shown: progress only while there is any."""
     works = any(not job.state.is_over for job in jobs)
     return [column for column in TABLE_COLUMNS if works or column != "progress"]
 
 
-def _picture(job: Job) -> str | None:
-    decoded = job.result is not None or "frame_times_s" in job.evidence
-    return media_url(thumbnail_route(job.id)) if decoded else None
+def _picture(job: AnyJob) -> str | None:
+    return media_url(thumbnail_route(job.id)) if job.result else None
 
 
 def _column_config() -> dict[str, Any]:
@@ -145,7 +147,7 @@ def _column_config() -> dict[str, Any]:
     }
 
 
-def _show_names(jobs: Sequence[Job], names: dict[str, str]) -> list[str]:
+def _show_names(jobs: Sequence[AnyJob], names: dict[str, str]) -> list[str]:
     """The way to choose without a mouse; returns the ids of the clips that are named."""
     still_there = [name for name in st.session_state.get(NAMED, []) if name in names]
     st.session_state[NAMED] = still_there
@@ -176,7 +178,7 @@ class Possible:
     delete: bool
 
 
-def possible(chosen: Sequence[Job]) -> Possible:
+def possible(chosen: Sequence[AnyJob]) -> Possible:
     """What can be done with these clips."""
     return Possible(
         open=len(chosen) == 1,
@@ -186,22 +188,30 @@ def possible(chosen: Sequence[Job]) -> Possible:
     )
 
 
-def _show_actions(chosen: Sequence[Job], names: dict[str, str], all_count: int) -> None:
+def _show_actions(
+    app: Application,
+    pages: Pages,
+    chosen: Sequence[AnyJob],
+    names: dict[str, str],
+    all_count: int,
+) -> None:
     can = possible(chosen)
     identifiers = [job.id for job in chosen]
     _show_chosen(chosen, names)
     with st.container(horizontal=True):
         if st.button("Open", type="primary", disabled=not can.open, help="One clip"):
-            st.switch_page("screens/result.py", query_params={"id": identifiers[0]})
+            pages.open("result", id=identifiers[0])
         if st.button("Compare", disabled=not can.compare, help="Two clips that have a result"):
-            st.switch_page("screens/compare.py", query_params={"ids": ",".join(identifiers)})
+            pages.open("compare", ids=",".join(identifiers))
         if st.button("Cancel", disabled=not can.cancel, help="Clips that wait or are worked on"):
-            _cancel(chosen)
+            _cancel(app, chosen)
         with st.popover("Delete", disabled=not can.delete):
-            st.markdown(f"Delete {_count(len(chosen))} with all results? This cannot be undone.")
-            if st.button(f"Delete {_count(len(chosen))}", key="library-delete"):
-                _delete(chosen)
-        what = _count(len(chosen)) if chosen else f"all {_count(all_count)}"
+            st.markdown(
+                f"Delete {counted(len(chosen), 'clip')} with all results? This cannot be undone."
+            )
+            if st.button(f"Delete {counted(len(chosen), 'clip')}", key="library-delete"):
+                _delete(app, chosen)
+        what = counted(len(chosen), "clip") if chosen else f"all {counted(all_count, 'clip')}"
         st.link_button(
             f"Export {what}",
             media_url(export_url(identifiers)),
@@ -209,36 +219,32 @@ def _show_actions(chosen: Sequence[Job], names: dict[str, str], all_count: int) 
         )
 
 
-def _show_chosen(chosen: Sequence[Job], names: dict[str, str]) -> None:
+def _show_chosen(chosen: Sequence[AnyJob], names: dict[str, str]) -> None:
     if not chosen:
         st.caption("No clip is chosen.")
         return
-    st.caption(f"{_count(len(chosen))} chosen")
+    st.caption(f"{counted(len(chosen), 'clip')} chosen")
     for job in chosen:
         if job.failure:
             st.warning(plain(f"{names[job.id]}: {job.failure.message} {job.failure.advice}"))
 
 
-def _count(number: int) -> str:
-    return "1 clip" if number == 1 else f"{number} clips"
-
-
-def _cancel(jobs: Sequence[Job]) -> None:
+def _cancel(app: Application, jobs: Sequence[AnyJob]) -> None:
     for job in jobs:
         if not job.state.is_over:
-            _request_cancel(job)
+            _request_cancel(app, job)
     st.rerun()
 
 
-def _request_cancel(job: Job) -> None:
+def _request_cancel(app: Application, job: AnyJob) -> None:
     try:
-        application().runner.cancel(job.id)
+        app.runner.cancel(job.id)
     except JobNotFoundError:
         return  # Someone else has deleted it.
 
 
-def _delete(jobs: Sequence[Job]) -> None:
+def _delete(app: Application, jobs: Sequence[AnyJob]) -> None:
     for job in jobs:
-        _request_cancel(job)
-        application().store.delete(job.id)
+        _request_cancel(app, job)
+        app.store.delete(job.id)
     st.rerun()

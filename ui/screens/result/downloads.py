@@ -1,21 +1,19 @@
 """The result as files."""
 
-import json
-import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import PurePosixPath
-from typing import Any
+from pathlib import Path
 
+from msgspec.structs import replace
+
+from ui.jobs.documents import published_json
 from ui.jobs.job import Job
 from ui.screens.result.picture import picture_png, picture_svg
+from vemoclap_client.fetch.names import safe_name
 from vemoclap_client.formats.subtitles import format_srt, format_vtt
 from vemoclap_client.formats.table import format_csv
+from vemoclap_client.result import EmotionResult
 from vemoclap_client.timeline import Timeline
-
-STEM_MAX = 80
-UNSAFE = re.compile(r"[^\w.-]+", re.ASCII)
-"""What some file system, or a header, could stumble over."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +36,7 @@ class Download:
 def downloads(job: Job) -> list[Download]:
     """The files that can be made of a job as it is; those of a timeline only where it has one."""
     result, timeline = job.result, job.timeline
-    stem = safe_stem(job.name)
+    stem = safe_name(Path(job.name).stem)
     files = []
     if result is not None:
         files += [
@@ -46,7 +44,7 @@ def downloads(job: Job) -> list[Download]:
             Download("Picture, PNG", f"{stem}.png", "image/png", _picture(picture_png, job)),
             Download("Picture, SVG", f"{stem}.svg", "image/svg+xml", _picture(picture_svg, job)),
         ]
-    if timeline is not None and timeline["windows"]:
+    if timeline is not None and timeline.windows:
         name = f"{stem}.timeline"
         files += [
             Download("Timeline, JSON", f"{name}.json", "application/json", _json(job, timeline)),
@@ -59,20 +57,13 @@ def downloads(job: Job) -> list[Download]:
     return files
 
 
-def safe_stem(name: str) -> str:
-    """A file name without suffix from a clip's name, whatever that is made of."""
-    stem = UNSAFE.sub("_", PurePosixPath(name.replace("\\", "/")).stem).strip("._-")
-    return stem[:STEM_MAX] or "clip"
-
-
-def _json(job: Job, document: Mapping[str, Any]) -> Callable[[], bytes]:
+def _json(job: Job, document: EmotionResult | Timeline) -> Callable[[], bytes]:
     # The path on the server is nobody's business; the clip's name is what people know it by.
-    shown = {**document, "video": job.name}
-    return lambda: (json.dumps(shown, indent=2, ensure_ascii=False) + "\n").encode()
+    return lambda: published_json(replace(document, video=job.name)).encode()
 
 
-def _text(write: Callable[[Timeline], str], timeline: Mapping[str, Any]) -> Callable[[], bytes]:
-    return lambda: write(Timeline.from_dict(timeline)).encode()
+def _text(render: Callable[[Timeline], str], timeline: Timeline) -> Callable[[], bytes]:
+    return lambda: render(timeline).encode()
 
 
 def _picture(draw: Callable[[Job], bytes], job: Job) -> Callable[[], bytes]:

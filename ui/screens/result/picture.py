@@ -8,7 +8,8 @@ from ui.jobs.job import Job
 from ui.parts.emotions import emotions_chart
 from ui.parts.headline import NOTHING
 from ui.parts.timeline import timeline_chart
-from ui.parts.words import head_words, percent
+from ui.parts.words import percent
+from vemoclap_client.result import EmotionResult
 
 WIDTH_PX = 640
 PNG_SCALE = 3.0
@@ -27,13 +28,13 @@ def picture(job: Job) -> alt.VConcatChart:
     """
     if job.result is None:
         raise ValueError(f"{job.name} has no result that could be drawn")
-    charts: list[alt.LayerChart] = [emotions_chart(job.result["probabilities"])]
-    if job.timeline is not None and job.timeline["windows"]:
-        charts.append(timeline_chart(job.timeline, job.result.get("attention")))
+    charts: list[alt.LayerChart] = [emotions_chart(job.result.probabilities)]
+    if job.timeline is not None and job.timeline.windows:
+        charts.append(timeline_chart(job.timeline, job.result.attention))
     sized = [chart.properties(width=WIDTH_PX) for chart in charts]
     whole = alt.VConcatChart(vconcat=sized, spacing=28, background="white", padding=20)
     return whole.properties(
-        title=_title(job),
+        title=_title(job.name, job.result),
         config=alt.Config(
             font=FONT,
             view=alt.ViewConfig(stroke=None),
@@ -56,12 +57,11 @@ def picture_svg(job: Job) -> bytes:
     return file.getvalue().encode()
 
 
-def _title(job: Job) -> alt.TitleParams:
-    result = job.result or {}
-    name = job.name if len(job.name) <= NAME_MAX else job.name[: NAME_MAX - 1] + "…"
-    emotion = result["emotion"]
-    answer = f"{emotion} {percent(result['probabilities'][emotion])}" if emotion else NOTHING
-    head = f"VEMOCLAP on Triton, {result['profile']} profile, head: {head_words(result['head'])}"
+def _title(name: str, result: EmotionResult) -> alt.TitleParams:
+    name = name if len(name) <= NAME_MAX else name[: NAME_MAX - 1] + "…"
+    emotion = result.emotion
+    answer = f"{emotion} {percent(result.probabilities[emotion])}" if emotion else NOTHING
+    head = f"VEMOCLAP on Triton, {result.profile} profile, head: {result.head}"
     return alt.TitleParams(
         f"{name}: {answer}",
         subtitle=[head],

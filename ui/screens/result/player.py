@@ -1,14 +1,14 @@
 """The video beside the emotions over time; a moment that is chosen there is where it plays."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import streamlit as st
 
 from ui.jobs.job import Job
-from ui.routes import clip_route, media_url
+from ui.parts.style import show_heading
 from ui.parts.timeline import CHOICE, moment_labels, timeline_chart, timeline_summary
+from ui.routes import clip_route, media_url
+from vemoclap_client.timeline import Timeline
 
 PILLS_MAX = 24
 """More moments than that go into a list."""
@@ -28,22 +28,22 @@ class Seek:
 
 
 @st.fragment
-def show_watching(job: Job) -> None:
+def show_player(job: Job) -> None:
     """The video and the timeline of a clip that is here."""
     seek: Seek | None = st.session_state.get(_key(job))
     left, right = st.columns([5, 7], gap="large")
     with left:
-        st.html('<h2 class="v-section">Watch</h2>')
+        show_heading("Watch")
         _show_video(job, seek)
     with right:
-        st.html('<h2 class="v-section">Emotions over time</h2>')
-        if job.timeline is not None and job.timeline["windows"]:
+        show_heading("Emotions over time")
+        if job.timeline is not None and job.timeline.windows:
             _show_timeline(job, job.timeline, seek)
         else:
-            _show_waiting(job)
+            _show_no_timeline(job)
 
 
-def _show_waiting(job: Job) -> None:
+def _show_no_timeline(job: Job) -> None:
     if job.state.is_over:
         st.caption("There is no timeline of this clip.")
     else:
@@ -52,18 +52,18 @@ def _show_waiting(job: Job) -> None:
 
 def _show_video(job: Job, seek: Seek | None) -> None:
     url = media_url(clip_route(job.id))
-    caption = (job.result or {}).get("caption")
-    alternative = f"The clip {job.name}" + (f": {caption['text']}" if caption else "")
+    caption = job.result.caption if job.result else None
+    alternative = f"The clip {job.name}" + (f": {caption.text}" if caption else "")
     if seek is None or job.timeline is None:
         st.video(url, alt=alternative)
         return
-    start_s = job.timeline["windows"][seek.window]["start_s"]
+    start_s = job.timeline.windows[seek.window].start_s
     # The part after # makes a new address of it, so that the same moment can be chosen again.
     st.video(f"{url}#{seek.times}", start_time=start_s, autoplay=True, alt=alternative)
 
 
-def _show_timeline(job: Job, timeline: Mapping[str, Any], seek: Seek | None) -> None:
-    attention = (job.result or {}).get("attention")
+def _show_timeline(job: Job, timeline: Timeline, seek: Seek | None) -> None:
+    attention = job.result.attention if job.result else None
     chart = timeline_chart(timeline, attention, seek.window if seek else None)
     st.altair_chart(
         chart,

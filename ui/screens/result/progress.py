@@ -27,8 +27,7 @@ def progress_html(stages: Mapping[str, Stage]) -> str:
 
 def unfinished(stages: Mapping[str, Stage]) -> dict[str, Stage]:
     """The stages that still have to end."""
-    over = (StageState.DONE, StageState.ABSENT)
-    return {name: stage for name, stage in stages.items() if stage.state not in over}
+    return {name: stage for name, stage in stages.items() if not stage.state.is_over}
 
 
 def _item(name: str, stage: Stage) -> str:

@@ -1,14 +1,15 @@
 """The parts of a clip's page below the video: why, what was found, and files."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import streamlit as st
 
-from ui.application import application
-from ui.jobs.job import Job
-from ui.routes import media_url
+from ui.jobs.job import Job, Known
 from ui.parts.contributions import contributions_html, contributions_sentence
+from ui.parts.navigation import Pages
+from ui.parts.plane import plane_html, plane_sentence
+from ui.parts.style import show_heading
+from ui.routes import media_url
 from ui.screens.result.downloads import downloads
 from ui.screens.result.evidence import (
     absent_html,
@@ -19,8 +20,9 @@ from ui.screens.result.evidence import (
     timings_html,
     warnings_html,
 )
-from ui.parts.plane import feeling_html, feeling_sentence
 from ui.screens.result.frames import frames_html, frames_sentence
+from vemoclap_client.result import EmotionResult
+from vemoclap_client.timeline import Timeline
 
 NOTE = (
     "The numbers say what the clip conveys, not what anyone in it feels. Do not use them to judge, "
@@ -28,12 +30,11 @@ NOTE = (
 )
 
 
-def show_reasons(job: Job) -> None:
-    """Which modality spoke for what, and where the clip stands between the emotions."""
-    result = job.result or {}
+def show_reasons(result: EmotionResult, timeline: Timeline | None) -> None:
+    """Which modality spoke for what, and the clip's valence and arousal."""
     left, right = st.columns([7, 5], gap="large")
     with left:
-        section("What spoke for what")
+        show_heading("What spoke for what")
         st.caption(contributions_sentence(result))
         st.html(contributions_html(result))
         st.caption(
@@ -41,45 +42,45 @@ def show_reasons(job: Job) -> None:
             "that source."
         )
     with right:
-        section("How it feels")
-        st.caption(feeling_sentence(result))
-        windows = job.timeline["windows"] if job.timeline else ()
-        st.html(feeling_html(result, windows))
+        show_heading("How it feels")
+        sentence = plane_sentence(result)
+        st.caption(sentence)
+        st.html(plane_html({"": result}, sentence, timeline.windows if timeline else ()))
         st.caption("The ring is this clip, the small dots are its moments.")
 
 
-def show_frames(job: Job, frames: Sequence[int], known: Mapping[str, Any]) -> None:
+def show_frames(job: Job, frames: Sequence[int]) -> None:
     """The frames that are there, with what was found on them."""
     with st.container():
         if frames:
-            section("What the networks saw")
-            sentence = frames_sentence(known)
+            show_heading("What the networks saw")
+            sentence = frames_sentence(job.known)
             if sentence:
                 st.caption(sentence)
-            st.html(frames_html(job.id, frames, known))
+            st.html(frames_html(job.id, frames, job.known))
 
 
-def show_evidence(job: Job, known: Mapping[str, Any]) -> None:
+def show_evidence(known: Known) -> None:
     """What was said, written and heard."""
-    if not known.get("frame_times_s"):
+    if not known.frame_times_s:
         return
     columns = st.columns([5, 4, 3], gap="large")
     parts = {"Said": speech_html, "Written": screen_text_html, "Heard": audio_events_html}
     for column, (title, part) in zip(columns, parts.items(), strict=True):
         with column:
-            section(title)
+            show_heading(title)
             st.html(part(known))
-    if known.get("caption"):
-        section("In a sentence")
-        st.html(caption_html(known["caption"]))
-    if known.get("absent"):
-        section("What was not there")
-        st.html(absent_html(known["absent"]))
+    if isinstance(known, EmotionResult) and known.caption:
+        show_heading("In a sentence")
+        st.html(caption_html(known.caption))
+    if known.absent:
+        show_heading("What was not there")
+        st.html(absent_html(known.absent))
 
 
 def show_files(job: Job) -> None:
-    """Downloads, the page's own address, and the end of it all."""
-    section("Take it with you")
+    """Downloads, and the page's own address."""
+    show_heading("Take it with you")
     with st.container(horizontal=True):
         for file in downloads(job):
             st.download_button(
@@ -94,31 +95,14 @@ def show_files(job: Job) -> None:
     st.code(media_url(f"/result?id={job.id}"), language=None, wrap_lines=True)
 
 
-def show_small_print(job: Job) -> None:
-    """Warnings, timings, the note, and deletion."""
-    result = job.result or {}
-    if result.get("warnings"):
-        section("Unusual about the file")
-        st.html(warnings_html(result["warnings"]))
-    if result.get("timings_ms"):
+def show_notes(result: EmotionResult, pages: Pages) -> None:
+    """Warnings, timings, and what the numbers are not for."""
+    if result.warnings:
+        show_heading("Unusual about the file")
+        st.html(warnings_html(result.warnings))
+    if result.timings_ms:
         with st.expander("How long it took"):
             st.caption("Most of it ran side by side: the times do not add up.")
-            st.html(timings_html(result["timings_ms"]))
-    if result:
-        st.caption(NOTE)
-        st.page_link("screens/about.py", label="What the numbers mean")
-    if job.state.is_over:
-        _show_deletion(job)
-
-
-def _show_deletion(job: Job) -> None:
-    with st.popover("Delete this clip"):
-        st.text("The video, its frames and its result are removed for everyone, for good.")
-        if st.button("Delete it for good", type="primary"):
-            application().store.delete(job.id)
-            st.switch_page("screens/analyze.py")
-
-
-def section(title: str) -> None:
-    """A heading of one of the page's parts."""
-    st.html(f'<h2 class="v-section">{title}</h2>')
+            st.html(timings_html(result.timings_ms))
+    st.caption(NOTE)
+    pages.link("about", "What the numbers mean")

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ui.jobs.job import Job, State
+from ui.jobs.job import AnyJob, State
 from ui.screens.service.activity import Activity
 from ui.screens.service.metrics import Gpu, Metrics
 from ui.screens.service.state import Counters, Readiness, ServerState
@@ -136,7 +136,7 @@ def failure_reasons(metrics: Metrics) -> list[str]:
     ]
 
 
-def count_jobs(jobs: Iterable[Job]) -> dict[State, int]:
+def count_jobs(jobs: Iterable[AnyJob]) -> dict[State, int]:
     """How many of the app's jobs are in each state, zeros too."""
     counts = Counter(job.state for job in jobs)
     return {state: counts[state] for state in State}

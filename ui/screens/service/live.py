@@ -6,8 +6,10 @@ from typing import Any
 
 import streamlit as st
 
-from ui.application import Application, application
+from ui.application import Application
 from ui.jobs.job import State
+from ui.parts.markdown import plain
+from ui.parts.navigation import Pages
 from ui.screens.service.activity import Activity, History
 from ui.screens.service.facts import (
     BYTES_PER_GB,
@@ -25,7 +27,6 @@ from ui.screens.service.facts import (
 )
 from ui.screens.service.metrics import Metrics, MetricsError, fetch_metrics
 from ui.screens.service.state import ServerState, poll
-from ui.parts.markdown import plain
 from vemoclap_client.contract import ENSEMBLE
 
 HISTORY = "service-history"
@@ -35,20 +36,19 @@ ROW_HEIGHT_PX = 35
 NOT_KNOWN = "–"
 
 
-def show_service() -> None:
+def show_state(app: Application, pages: Pages) -> None:
     """Asks the server once and shows how it is. Runs again and again by itself."""
-    app = application()
-    state = _look(app.settings.server_url)
+    state = _poll(app.settings.server_url)
     _show_status(state, app.settings.server_url)
     if state.trouble is None:
         metrics = _show_numbers(app)
         _show_models(state, _activity(), metrics)
         _show_machine(metrics)
-    _show_jobs(app)
+    _show_jobs(app, pages)
     st.caption(f"As of {datetime.now():%H:%M:%S} on this server.")
 
 
-def _look(url: str) -> ServerState:
+def _poll(url: str) -> ServerState:
     history = _history()
     state = poll(url, history.latest)
     history.add(state)
@@ -185,9 +185,9 @@ def _show_machine(metrics: Metrics | None) -> None:
         st.markdown("\n".join(f"- {plain(reason)}" for reason in reasons))
 
 
-def _show_jobs(app: Application) -> None:
+def _show_jobs(app: Application, pages: Pages) -> None:
     st.header("This app’s clips")
-    counts = count_jobs(app.store.list())
+    counts = count_jobs(app.store.list_jobs())
     labels = {
         State.WAITING: "Waiting",
         State.WORKING: "Being analyzed",
@@ -198,4 +198,4 @@ def _show_jobs(app: Application) -> None:
     with st.container(horizontal=True):
         for state, label in labels.items():
             _metric(label, str(counts[state]))
-    st.page_link("screens/library.py", label="See them in the Library")
+    pages.link("library", "See them in the Library")
