@@ -14,12 +14,13 @@ from tests.unit.app_fixture import (
     done_job,
     failed_job,
     open_page,
+    switch,
     waiting_job,
     working_job,
 )
-from ui import server_status
 from ui.application import Application
 from ui.jobs.job import SourceKind, State
+from ui.parts import server_status
 from ui.parts.markdown import plain
 from ui.uploads.reception import make_token
 from vemoclap_client import EmotionClient
@@ -33,7 +34,6 @@ PAGES = ("analyze", "about", "library", "service", "result", "compare")
 def _nothing_is_known_yet() -> None:
     """What pages found out about a server is kept for some seconds, across tests too."""
     server_status.find_problem.clear()
-    server_status.find_last_answer.clear()
 
 
 @pytest.fixture
@@ -134,7 +134,7 @@ def test_one_upload_becomes_a_job_and_opens_its_result(app: Application) -> None
     page.file_uploader[0].set_value([receive(app, "holiday.MP4", "0" * 32)])
     page.run()
 
-    (job,) = app.store.list()
+    (job,) = app.store.list_jobs()
     assert (job.name, job.source.kind, job.state) == (
         "holiday.MP4",
         SourceKind.UPLOAD,
@@ -153,7 +153,7 @@ def test_several_uploads_become_jobs_and_open_the_library(app: Application) -> N
     )
     page.run()
 
-    assert {job.name for job in app.store.list()} == {"one.mp4", "two.mkv"}
+    assert {job.name for job in app.store.list_jobs()} == {"one.mp4", "two.mkv"}
     assert wakes(app) == 2
     assert page.title[0].value == "Library"
     assert page.query_params == {}
@@ -163,10 +163,10 @@ def test_uploads_are_taken_once(app: Application) -> None:
     page = open_page()
     page.file_uploader[0].set_value([receive(app, "one.mp4", "1" * 32)])
     page.run()
-    page.switch_page("screens/analyze.py").run()
+    switch(page)
     page.run()
 
-    assert len(app.store.list()) == 1
+    assert len(app.store.list_jobs()) == 1
     assert not page.error
 
 
@@ -177,10 +177,10 @@ def test_upload_that_is_no_longer_there_is_said_and_the_others_are_taken(app: Ap
     page.file_uploader[0].set_value([gone, receive(app, "here.mp4", "4" * 32)])
     page.run()
 
-    (job,) = app.store.list()
+    (job,) = app.store.list_jobs()
     assert job.name == "here.mp4"
     assert page.query_params == {"id": job.id}
-    page.switch_page("screens/analyze.py").run()
+    switch(page)
     assert len(page.error) == 1
     assert plain("gone*.mp4") in page.error[0].value
     assert not page.run().error
@@ -189,7 +189,7 @@ def test_upload_that_is_no_longer_there_is_said_and_the_others_are_taken(app: Ap
 def test_link_becomes_a_job_and_opens_its_result(app: Application) -> None:
     page = send_link(open_page(), "  https://example.org/clip.mp4 ")
 
-    (job,) = app.store.list()
+    (job,) = app.store.list_jobs()
     assert job.source.kind is SourceKind.LINK
     assert job.source.location == job.name == "https://example.org/clip.mp4"
     assert "fetch" in job.stages
@@ -202,7 +202,7 @@ def test_link_that_cannot_be_used_is_said_at_once(app: Application, link: str) -
     page = send_link(open_page(), link)
 
     assert len(page.error) == 1
-    assert app.store.list() == []
+    assert app.store.list_jobs() == []
     assert page.title[0].value == "Which emotion does a video convey?"
 
 
@@ -210,7 +210,7 @@ def test_sample_becomes_a_job_and_opens_its_result(app: Application, samples: Pa
     page = open_page()
     button(page, "Analyze “Portrait”").click().run()
 
-    (job,) = app.store.list()
+    (job,) = app.store.list_jobs()
     assert job.source.kind is SourceKind.SAMPLE
     assert Path(job.source.location) == (samples / "portrait.mp4").resolve()
     assert wakes(app) == 1
@@ -238,7 +238,7 @@ def test_clips_of_this_session_are_listed_with_what_came_out(
     done_job(app.store, "of an earlier session.mp4")
     page = open_page()
     button(page, "Analyze “Portrait”").click().run()
-    page.switch_page("screens/analyze.py").run()
+    switch(page)
 
     assert "Your clips" in headings(page)
     listed = [link.label for link in page.page_link if "waits its turn" in link.label]
@@ -251,8 +251,8 @@ def test_clip_of_this_session_that_was_deleted_is_not_listed(
 ) -> None:
     page = open_page()
     button(page, "Analyze “Portrait”").click().run()
-    app.store.delete(app.store.list()[0].id)
-    page.switch_page("screens/analyze.py").run()
+    app.store.delete(app.store.list_jobs()[0].id)
+    switch(page)
 
     assert not page.exception
     assert "Your clips" not in headings(page)
@@ -305,7 +305,6 @@ def test_server_is_asked_once_in_some_seconds(
 def test_each_page_says_which_head_gave_the_latest_answer(app: Application) -> None:
     assert "Each result names the head" in open_page("about").caption[-1].value
     done_job(app.store)
-    server_status.find_last_answer.clear()
 
     for page in PAGES:
         answer = open_page(page).caption[-1].value
@@ -324,7 +323,7 @@ def test_about_says_what_it_must_not_be_used_for_and_what_is_kept(app: Applicati
 def test_about_and_readme_say_the_same_of_the_numbers() -> None:
     root = Path(__file__).parents[2]
     sentence = "expressions are read wrongly more often for some people than for others"
-    for file in ("README.md", "ui/screens/about.py"):
+    for file in ("README.md", "ui/screens/about/page.py"):
         words = " ".join((root / file).read_text(encoding="utf-8").split())
         assert sentence in words
         assert "Do not use this to judge, select, monitor or score people" in words

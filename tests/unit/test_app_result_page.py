@@ -1,10 +1,10 @@
 """One clip's page: each state of its job, what a choice does, and what is deleted."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 from streamlit.testing.v1 import AppTest
 
 from tests.unit.app_fixture import (
@@ -71,8 +71,8 @@ def test_evidence_is_shown_as_soon_as_it_is_known(app: Application) -> None:
     assert "not known yet" in shown
     assert "/frames/" not in shown
     write_frames(app, job)
-    said = make_result("clip.mp4", "joy").to_dict()["speech"]
-    app.store.change(job.id, lambda job: replace(job, evidence={**job.evidence, "speech": said}))
+    said = make_result("clip.mp4", "joy").speech
+    app.store.change(job.id, lambda job: replace(job, evidence=replace(job.evidence, speech=said)))
     page.run()
     assert "It was the worst of times." in texts(page)
     assert texts(page).count("<img ") == FRAME_COUNT
@@ -81,8 +81,7 @@ def test_evidence_is_shown_as_soon_as_it_is_known(app: Application) -> None:
 def test_a_result_is_shown_while_the_timeline_grows(app: Application) -> None:
     job = done_job(app.store)
     assert job.timeline is not None
-    windows = job.timeline["windows"]
-    growing = {**job.timeline, "windows": windows[:1]}
+    growing = replace(job.timeline, windows=job.timeline.windows[:1])
     app.store.change(job.id, lambda job: replace(job, state=State.WORKING, timeline=growing))
     shown = texts(open_page("result", id=job.id))
     assert "Following the emotions over time" in shown
@@ -107,7 +106,7 @@ def test_a_result(app: Application) -> None:
 
 def test_random_weights_are_warned_of(app: Application) -> None:
     job = done_job(app.store)
-    result = replace(make_result("clip.mp4", "joy"), head=Head("random", None)).to_dict()
+    result = replace(make_result("clip.mp4", "joy"), head=Head("random", None))
     app.store.change(job.id, lambda job: replace(job, result=result))
     page = open_page("result", id=job.id)
     assert "These numbers mean nothing" in page.error[0].value

@@ -3,13 +3,25 @@
 import os
 import time
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
-from ui.jobs.job import STAGES, Failure, Job, Source, SourceKind, Stage, StageState, State
+from tests.unit.app_fixture import make_result
+from ui.jobs.job import (
+    STAGES,
+    Failure,
+    Job,
+    KnownEvidence,
+    ListedResult,
+    Source,
+    SourceKind,
+    Stage,
+    StageState,
+    State,
+)
 from ui.jobs.store import JobNotFoundError, JobStore
 
 SOURCE = Source(SourceKind.LINK, "https://videos.example/1")
@@ -34,7 +46,7 @@ def test_a_job_is_read_as_it_was_written(store: JobStore) -> None:
     full = replace(
         job,
         stages={"fetch": Stage(StageState.ABSENT, 0.5, "für später")},
-        evidence={"faces": [{"box": [0.0, 0.5, 1.0, 1.0]}]},
+        evidence=KnownEvidence(faces=make_result("clip.mp4", "joy").faces),
         failure=Failure("VideoError", "message", "advice"),
     )
     store.change(job.id, lambda _: full)
@@ -44,10 +56,16 @@ def test_a_job_is_read_as_it_was_written(store: JobStore) -> None:
 
 def test_a_list_leaves_out_what_is_long(store: JobStore) -> None:
     job = add(store)
-    result = {"emotion": "joy", "faces": [{"frame": 0}], "speech": None}
-    full = replace(job, evidence={"faces": []}, timeline={"windows": []}, result=result)
-    store.change(job.id, lambda _: full)
-    assert store.list() == [replace(full, evidence={}, timeline=None, result={"emotion": "joy"})]
+    result = make_result("clip.mp4", "joy")
+    store.change(job.id, lambda _: replace(job, result=result))
+    [listed] = store.list_jobs()
+    assert (listed.id, listed.created_at) == (job.id, job.created_at)
+    assert listed.result == ListedResult(
+        probabilities=result.probabilities,
+        duration_s=result.duration_s,
+        profile=result.profile,
+        head=result.head,
+    )
 
 
 def test_what_is_kept_is_its_owner_s_alone(store: JobStore) -> None:
@@ -60,14 +78,14 @@ def test_a_waiting_job_is_claimed_once(store: JobStore) -> None:
         claimed = list(pool.map(lambda _: store.claim(), range(30)))
     found = [job.id for job in claimed if job is not None]
     assert sorted(found) == sorted(job.id for job in jobs)
-    assert {job.state for job in store.list()} == {State.WORKING}
+    assert {job.state for job in store.list_jobs()} == {State.WORKING}
 
 
 def test_jobs_are_claimed_in_the_order_in_which_they_came(store: JobStore) -> None:
     first, second = add(store), add(store)
     claimed = [store.claim(), store.claim()]
     assert [job.id for job in claimed if job] == [first.id, second.id]
-    assert [job.id for job in store.list()] == [second.id, first.id]
+    assert [job.id for job in store.list_jobs()] == [second.id, first.id]
     assert store.claim() is None
 
 
@@ -75,13 +93,11 @@ def test_changes_from_many_threads_are_all_kept(store: JobStore) -> None:
     job = add(store)
 
     def note(number: int) -> None:
-        store.change(
-            job.id, lambda job: replace(job, evidence={**job.evidence, str(number): number})
-        )
+        store.change(job.id, lambda job: replace(job, stages={**job.stages, str(number): Stage()}))
 
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(note, range(40)))
-    assert len(store.get(job.id).evidence) == 40
+    assert len(store.get(job.id).stages) == len(STAGES) + 40
 
 
 def test_a_change_that_fails_changes_nothing(store: JobStore) -> None:
@@ -102,7 +118,7 @@ def test_a_job_that_cannot_be_prepared_is_not_there(store: JobStore) -> None:
 
     with pytest.raises(FileNotFoundError):
         store.create("clip.mp4", SOURCE, STAGES, fail)
-    assert store.list() == []
+    assert store.list_jobs() == []
     assert list((store.data / "jobs").iterdir()) == []
 
 
@@ -123,7 +139,9 @@ def test_a_released_job_begins_anew(store: JobStore) -> None:
     job = add(store)
     assert store.claim() is not None
     working = {"fetch": Stage(StageState.WORKING, 0.5)}
-    store.change(job.id, lambda job: replace(job, stages=working, evidence={"absent": {}}))
+    store.change(
+        job.id, lambda job: replace(job, stages=working, evidence=KnownEvidence(duration_s=1.0))
+    )
     assert store.release(job.id) == replace(job, stages={"fetch": Stage()})
 
 
@@ -136,7 +154,7 @@ def test_old_jobs_go_with_their_files(store: JobStore) -> None:
         waiting.id, lambda job: replace(job, created_at=datetime.now(UTC) - timedelta(days=99))
     )
     assert store.delete_older_than(30) == 1
-    assert {job.id for job in store.list()} == {new.id, waiting.id}
+    assert {job.id for job in store.list_jobs()} == {new.id, waiting.id}
     assert not store.folder(old.id).exists()
 
 

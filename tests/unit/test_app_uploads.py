@@ -25,7 +25,6 @@ from streamlit.runtime import Runtime
 from streamlit.runtime.uploaded_file_manager import UploadedFileRec
 
 from ui.application import Application
-from ui.jobs.adding import add_job
 from ui.jobs.job import Source, SourceKind
 from ui.jobs.runner import Runner
 from ui.jobs.store import JobStore
@@ -110,7 +109,7 @@ def test_a_file_goes_to_disk_and_streamlit_gets_a_token(
     assert path.read_bytes() == content
     assert path.parent == app.store.uploads
     assert "name" not in path.name
-    job = add_job(app, token.name, Source(SourceKind.UPLOAD, str(path)))
+    job = app.add_job(token.name, Source(SourceKind.UPLOAD, str(path)))
     assert (app.store.folder(job.id) / "clip.mp4").read_bytes() == content
     assert kept(app) == []
     with pytest.raises(UploadGoneError, match="upload it again"):

@@ -9,10 +9,11 @@ import pytest
 from tests.unit.app_fixture import done_job, failed_job, waiting_job, working_job
 from ui.application import Application
 from ui.jobs.job import Job
-from ui.settings import Settings
-from ui.screens.analyze.page.links import LETTERS_MAX, objection_to
+from ui.parts.limits import keeping, length_limit, upload_label
 from ui.parts.markdown import plain
-from ui.parts.limits import keeping, length_limit, outcome, upload_label
+from ui.screens.analyze.page import outcome
+from ui.screens.analyze.links import LETTERS_MAX, objection_to
+from ui.settings import Settings
 
 
 @pytest.mark.parametrize(
