@@ -1,5 +1,6 @@
 """The first page and the frame of the app, without a browser and without a server."""
 
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
+import ui
 from tests.clips import write_clip
 from tests.unit.app_fixture import (
     NO_SERVER,
@@ -322,8 +324,32 @@ def test_about_says_what_it_must_not_be_used_for_and_what_is_kept(app: Applicati
 
 def test_about_and_readme_say_the_same_of_the_numbers() -> None:
     root = Path(__file__).parents[2]
-    sentence = "expressions are read wrongly more often for some people than for others"
+    sentence = "expressions are classified wrongly more often for some groups of people than for"
     for file in ("README.md", "ui/screens/about/page.py"):
         words = " ".join((root / file).read_text(encoding="utf-8").split())
         assert sentence in words
         assert "Do not use this to judge, select, monitor or score people" in words
+
+
+LAYERS = (
+    "settings",
+    "files",
+    "jobs",
+    "application",
+    "uploads",
+    "routes",
+    "parts",
+    "screens",
+    "app",
+)
+"""Parts of ui/, each of which imports only those before it; serve.py beside app.py."""
+
+
+def test_no_import_of_the_app_points_upwards() -> None:
+    root = Path(ui.__file__).parent
+    for rank, layer in enumerate(LAYERS):
+        for path in [*root.glob(f"{layer}.py"), *(root / layer).rglob("*.py")]:
+            imported = re.findall(r"^from ui[.](\w+)", path.read_text(), re.MULTILINE)
+            assert {LAYERS.index(name) for name in imported} <= set(range(rank + 1)), path
+            pages = re.findall(r"^from ui[.]screens[.](\w+)", path.read_text(), re.MULTILINE)
+            assert layer == "app" or set(pages) <= {path.parent.name}, path

@@ -1,6 +1,8 @@
 """The app's store of jobs: what is written is read, once each, by any number of users."""
 
+import json
 import os
+import sqlite3
 import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
@@ -9,12 +11,14 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from tests.unit.app_fixture import make_result
+from tests.unit.app_fixture import done_job, failed_job, make_result
+from ui.jobs import documents
 from ui.jobs.job import (
     STAGES,
     Failure,
     Job,
     KnownEvidence,
+    ListedJob,
     ListedResult,
     Source,
     SourceKind,
@@ -192,3 +196,74 @@ def test_no_job_of_that_id(store: JobStore) -> None:
         with pytest.raises(JobNotFoundError, match="too old to be kept"):
             use("nobody")
     store.delete("nobody")
+
+
+def insert(store: JobStore, identifier: str, document: str, state: State = State.DONE) -> None:
+    with sqlite3.connect(store.data / "jobs.sqlite") as connection:
+        row = (identifier, "2026-11-23T10:00:00+00:00", state, document)
+        connection.execute("INSERT INTO jobs VALUES (?, ?, ?, ?)", row)
+
+
+@pytest.mark.parametrize("version", ["1.0", "1.1", "1.2"])
+def test_a_job_of_an_older_release_opens(store: JobStore, version: str) -> None:
+    """The file is a row of the store before its documents were typed."""
+    document = json.loads(Path(__file__).with_name("app_stored_job.json").read_text())
+    document["result"]["schema_version"] = version
+    if version != "1.2":
+        for name in ("attention", "caption"):
+            del document["result"][name]
+    insert(store, document["id"], json.dumps(document))
+    job = store.get(document["id"])
+    assert (job.name, job.state, job.failure) == ("an older clip.mp4", State.DONE, None)
+    assert job.result is not None and job.timeline is not None
+    assert (job.result.emotion, job.result.faces[0].time_s) == ("joy", 1.5)
+    assert [window.emotion for window in job.timeline.windows] == ["joy"]
+    assert job.evidence.faces == job.result.faces
+    assert job.stages["text"].state is StageState.ABSENT
+    [listed] = store.list_jobs()
+    assert listed.result is not None and listed.result.emotion == "joy"
+
+
+@pytest.mark.parametrize(
+    "document", ["", "[]", "{}", '{"name": "odd.mp4", "result": {"probabilities": {"joy": 1}}}']
+)
+def test_a_document_that_cannot_be_read_is_a_failure(store: JobStore, document: str) -> None:
+    insert(store, "odd", document)
+    readable = add(store)
+    for job in (store.get("odd"), store.list_jobs()[1]):
+        assert (job.id, job.state) == ("odd", State.FAILED)
+        assert job.failure is not None and job.failure.kind == "StoredDocumentError"
+        assert job.name == ("odd.mp4" if "odd" in document else "clip")
+    assert store.list_jobs()[0].id == readable.id
+    store.change("odd", lambda job: replace(job, name="another"))
+    with sqlite3.connect(store.data / "jobs.sqlite") as connection:
+        kept = connection.execute("SELECT document FROM jobs WHERE id = 'odd'").fetchone()
+    assert kept == (document,), "another release may read it"
+    assert store.delete_older_than(1) == 1
+
+
+def test_a_waiting_document_that_cannot_be_read_is_passed_over(store: JobStore) -> None:
+    insert(store, "odd", "{}", State.WAITING)
+    readable = add(store)
+    claimed = store.claim()
+    assert claimed is not None and claimed.id == readable.id
+    assert not store.has_waiting()
+
+
+def test_the_latest_result_is_found_without_reading_the_others(
+    store: JobStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert store.latest_done() is None
+    for name in ("first.mp4", "second.mp4", "third.mp4"):
+        done_job(store, name)
+    failed_job(store)
+    read: list[str] = []
+
+    def count(row: tuple[str, str, str], kind: type[ListedJob]) -> ListedJob:
+        read.append(row[0])
+        return documents.read(row, kind)
+
+    monkeypatch.setattr("ui.jobs.store.read", count)
+    latest = store.latest_done()
+    assert latest is not None and latest.name == "third.mp4"
+    assert len(read) == 1

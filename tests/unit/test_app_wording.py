@@ -11,8 +11,8 @@ from ui.application import Application
 from ui.jobs.job import Job
 from ui.parts.limits import keeping, length_limit, upload_label
 from ui.parts.markdown import plain
-from ui.screens.analyze.page import outcome
 from ui.screens.analyze.links import LETTERS_MAX, objection_to
+from ui.screens.analyze.page import outcome
 from ui.settings import Settings
 
 

@@ -10,9 +10,9 @@ AI_ACT = "https://eur-lex.europa.eu/eli/reg/2024/1689/oj"
 
 NUMBERS = """
 They say which emotion the *clip* conveys: the probabilities of anger, disgust, fear, joy, sadness
-and surprise, which add up to 1. They do not say what any person in it feels: a film's smile is an
-actor's, and expressions are read wrongly more often for some people than for others. A clip in
-which nothing is found comes out even, and says so.
+and surprise, which add up to 1. They do not say what a person in it feels: an actor's smile is part
+of the film, and expressions are classified wrongly more often for some groups of people than for
+others. A clip in which nothing is found comes out even, and says so.
 """
 
 NOT_FOR = f"""
