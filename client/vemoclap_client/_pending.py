@@ -10,7 +10,7 @@ from tritonclient.utils import InferenceServerException
 
 from vemoclap_client.errors import ServerError
 from vemoclap_client.media.windows import DecodedWindow
-from vemoclap_client.requests import read_result
+from vemoclap_client.requests import parse_result
 from vemoclap_client.timeline import Answered, to_answered
 
 
@@ -50,4 +50,4 @@ def without_arrays(stretch: DecodedWindow) -> DecodedWindow:
 
 def read_window(stretch: DecodedWindow, answer: triton.InferResult) -> Answered:
     """The typed window from the ensemble's answer on a stretch of a clip."""
-    return to_answered(stretch, read_result("", stretch.clip, 0.0, answer, 0.0))
+    return to_answered(stretch, parse_result("", stretch.clip, 0.0, answer, 0.0))

@@ -10,25 +10,22 @@ from typing import Self
 
 import tritonclient.grpc as triton
 import tritonclient.grpc.aio as triton_aio
-from tritonclient.utils import InferenceServerException
 
 from vemoclap_client._clock import milliseconds_since
 from vemoclap_client._in_flight import IN_FLIGHT_MAX, answers_in_order_async
 from vemoclap_client._pending import read_window
-from vemoclap_client._status import server_error
 from vemoclap_client.client import DEFAULT_TIMEOUT_S, BaseClient
 from vemoclap_client.contract import ENSEMBLE, STREAM
 from vemoclap_client.media.container import check_file
 from vemoclap_client.media.video import DecodedClip, decode
 from vemoclap_client.media.windows import DecodedWindow, decode_windows
-from vemoclap_client.requests import read_result
+from vemoclap_client.requests import build_stream_request, parse_result
 from vemoclap_client.result import EmotionResult
 from vemoclap_client.stream import (
     Event,
     StreamReader,
     decode_timed,
     stream_answers_async,
-    stream_request,
 )
 from vemoclap_client.timeline import (
     DEFAULT_HOP_S,
@@ -72,10 +69,8 @@ class AsyncEmotionClient(BaseClient):
 
     async def check_ready(self, model: str = ENSEMBLE) -> None:
         """See EmotionClient.check_ready."""
-        try:
+        with self._errors(connected=False):
             ready = await self._triton.is_model_ready(model, client_timeout=self.timeout_s)
-        except InferenceServerException as error:
-            raise server_error(error, self.url, self.timeout_s, connected=False) from error
         self._check_ready(ready, model)
 
     async def classify(self, video: str | Path, *, attention: bool = False) -> EmotionResult:
@@ -85,7 +80,7 @@ class AsyncEmotionClient(BaseClient):
         started = time.perf_counter()
         clip = await asyncio.to_thread(decode, video)
         decode_ms = milliseconds_since(started)
-        return read_result(str(video), clip, decode_ms, *await self._send(clip, attention))
+        return parse_result(str(video), clip, decode_ms, *await self._send(clip, attention))
 
     async def stream(self, video: str | Path, *, caption: bool = False) -> AsyncGenerator[Event]:
         """See EmotionClient.stream; `aclose` it. To cancel, cancel the task that reads it."""
@@ -94,14 +89,12 @@ class AsyncEmotionClient(BaseClient):
         decoded = await asyncio.to_thread(decode_timed, video)
         yield decoded
         reader = StreamReader(str(video), decoded)
-        request = stream_request(decoded.clip, caption)
+        request = build_stream_request(decoded.clip, caption)
         async with aclosing(stream_answers_async(self.url, request, self.timeout_s)) as answers:
-            try:
+            with self._errors():
                 async for answer in answers:
                     if event := reader.read(answer):
                         yield event
-            except InferenceServerException as error:
-                raise server_error(error, self.url, self.timeout_s, connected=True) from error
 
     async def timeline(
         self,
@@ -149,8 +142,7 @@ class AsyncEmotionClient(BaseClient):
         self, clip: DecodedClip, attention: bool = False
     ) -> tuple[triton.InferResult, float]:
         started = time.perf_counter()
-        try:
-            answer = await self._triton.infer(**self._request(clip, attention))
-        except InferenceServerException as error:
-            raise server_error(error, self.url, self.timeout_s, connected=True) from error
+        request = self._request(clip, attention)
+        with self._errors():
+            answer = await self._triton.infer(**request, client_timeout=self.timeout_s)
         return answer, milliseconds_since(started)

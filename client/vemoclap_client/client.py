@@ -8,35 +8,32 @@ import threading
 import time
 from collections.abc import Generator
 from concurrent.futures import Future
-from contextlib import closing
+from contextlib import AbstractContextManager, closing
 from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 import tritonclient.grpc as triton
-from numpy.typing import NDArray
-from tritonclient.utils import InferenceServerException, np_to_triton_dtype
+from tritonclient.utils import InferenceServerException
 
 from vemoclap_client._clock import milliseconds_since
 from vemoclap_client._in_flight import IN_FLIGHT_MAX, answers_in_order
 from vemoclap_client._pending import PendingWindow, without_arrays
-from vemoclap_client._status import server_error
-from vemoclap_client.contract import (
-    ANALYSIS,
-    ATTENTION,
-    AUDIO,
-    CONTRIBUTIONS,
-    ENSEMBLE,
-    FRAMES,
-    PROBABILITIES,
-    STREAM,
-)
+from vemoclap_client.contract import ATTENTION, ENSEMBLE, STREAM
 from vemoclap_client.errors import ServerNotReadyError, ServerUnavailableError
 from vemoclap_client.media.container import check_file
 from vemoclap_client.media.video import DecodedClip, decode
 from vemoclap_client.media.windows import DecodedWindow, check_lengths, decode_windows
-from vemoclap_client.requests import read_result
+from vemoclap_client.requests import (
+    RESULT_OUTPUTS,
+    build_request,
+    build_stream_request,
+    parse_result,
+    send,
+    server_error,
+    server_errors,
+)
 from vemoclap_client.result import EmotionResult
 from vemoclap_client.stream import (
     Decoded,
@@ -45,7 +42,6 @@ from vemoclap_client.stream import (
     decode_timed,
     interruptible,
     stream_answers,
-    stream_request,
 )
 from vemoclap_client.timeline import (
     DEFAULT_HOP_S,
@@ -59,7 +55,6 @@ from vemoclap_client.timeline import (
 
 DEFAULT_URL = "127.0.0.1:8001"
 DEFAULT_TIMEOUT_S = 600.0
-OUTPUTS = (PROBABILITIES, CONTRIBUTIONS, ANALYSIS)
 
 
 def default_url() -> str:
@@ -95,14 +90,11 @@ class BaseClient:
         self.timeout_s = timeout_s
         self.windows_at_once = windows_at_once
 
-    def _request(self, clip: DecodedClip, attention: bool = False) -> dict[str, Any]:
-        outputs = (*OUTPUTS, ATTENTION) if attention else OUTPUTS
-        return {
-            "model_name": ENSEMBLE,
-            "inputs": [_input(FRAMES, clip.frames), _input(AUDIO, clip.audio)],
-            "outputs": [triton.InferRequestedOutput(name) for name in outputs],
-            "client_timeout": self.timeout_s,
-        }
+    def _request(self, clip: DecodedClip, attention: bool) -> dict[str, Any]:
+        return build_request(clip, (*RESULT_OUTPUTS, ATTENTION) if attention else RESULT_OUTPUTS)
+
+    def _errors(self, connected: bool = True) -> AbstractContextManager[None]:
+        return server_errors(self.url, self.timeout_s, connected)
 
     def _check_timeline(self, video: str | Path, window_s: float, hop_s: float) -> None:
         check_lengths(window_s, hop_s)
@@ -152,10 +144,8 @@ class EmotionClient(BaseClient):
             ServerUnavailableError: nothing answers.
             ServerNotReadyError: it is still loading, or a model is missing.
         """
-        try:
+        with self._errors(connected=False):
             ready = self._triton.is_model_ready(model, client_timeout=self.timeout_s)
-        except InferenceServerException as error:
-            raise server_error(error, self.url, self.timeout_s, connected=False) from error
         self._check_ready(ready, model)
 
     def classify(self, video: str | Path, *, attention: bool = False) -> EmotionResult:
@@ -174,7 +164,7 @@ class EmotionClient(BaseClient):
         started = time.perf_counter()
         clip = decode(video)
         decode_ms = milliseconds_since(started)
-        return read_result(str(video), clip, decode_ms, *self._send(clip, attention))
+        return parse_result(str(video), clip, decode_ms, *self._send(clip, attention))
 
     def stream(
         self, video: str | Path, *, caption: bool = False, cancel: threading.Event | None = None
@@ -204,12 +194,10 @@ class EmotionClient(BaseClient):
         decoded = interruptible(lambda: self._decode(video), cancel)
         yield decoded
         reader = StreamReader(str(video), decoded)
-        request = stream_request(decoded.clip, caption)
-        with closing(stream_answers(self.url, request, self.timeout_s, cancel)) as answers:
-            try:
-                yield from filter(None, map(reader.read, answers))
-            except InferenceServerException as error:
-                raise server_error(error, self.url, self.timeout_s, connected=True) from error
+        request = build_stream_request(decoded.clip, caption)
+        responses = stream_answers(self.url, request, self.timeout_s, cancel)
+        with closing(responses), self._errors():
+            yield from filter(None, map(reader.read, responses))
 
     def _decode(self, video: str | Path) -> Decoded:
         self.check_ready(STREAM)
@@ -270,24 +258,15 @@ class EmotionClient(BaseClient):
             else:
                 answer.set_exception(error)
 
-        call = self._triton.async_infer(callback=finish, **self._request(stretch.clip))
+        request = build_request(stretch.clip)
+        call = self._triton.async_infer(callback=finish, **request, client_timeout=self.timeout_s)
         to_error = partial(server_error, url=self.url, timeout_s=self.timeout_s, connected=True)
         return PendingWindow(without_arrays(stretch), answer, call.cancel, to_error)
 
     def _send(self, clip: DecodedClip, attention: bool) -> tuple[triton.InferResult, float]:
         started = time.perf_counter()
-        try:
-            answer = self._triton.infer(**self._request(clip, attention))
-        except InferenceServerException as error:
-            raise server_error(error, self.url, self.timeout_s, connected=True) from error
+        answer = send(self._triton, self._request(clip, attention), self.url, self.timeout_s)
         return answer, milliseconds_since(started)
-
-
-def _input(name: str, array: NDArray[Any]) -> triton.InferInput:
-    batch = array[None]
-    tensor = triton.InferInput(name, list(batch.shape), np_to_triton_dtype(batch.dtype))
-    tensor.set_data_from_numpy(batch)
-    return tensor
 
 
 def _windows(answers: Generator[Answered]) -> Generator[Window]:

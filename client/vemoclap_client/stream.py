@@ -17,9 +17,8 @@ from typing import Any, TypeAlias, TypeVar
 import grpc
 import tritonclient.grpc as triton
 from msgspec.structs import replace
-from numpy.typing import NDArray
 from tritonclient.grpc import service_pb2, service_pb2_grpc
-from tritonclient.utils import InferenceServerException, np_to_triton_dtype
+from tritonclient.utils import InferenceServerException
 
 from vemoclap_client._clock import milliseconds_since
 from vemoclap_client.analysis import (
@@ -34,17 +33,13 @@ from vemoclap_client.analysis import (
     parse_json,
 )
 from vemoclap_client.contract import (
-    AUDIO,
     CAPTION,
-    CAPTION_PARAMETER,
     ENSEMBLE,
     EVIDENCE,
-    FRAMES,
     STEP,
-    STREAM,
 )
 from vemoclap_client.media.video import DecodedClip, decode
-from vemoclap_client.requests import read_absent, read_result
+from vemoclap_client.requests import absent_reasons, parse_result
 from vemoclap_client.result import (
     EmotionResult,
     TimedCaption,
@@ -151,7 +146,7 @@ class StreamReader:
     def _result(self, answer: triton.InferResult) -> EmotionResult:
         clip, decode_ms = self._decoded.clip, self._decoded.decode_ms
         request_ms = milliseconds_since(self._started)
-        result = read_result(self._video, clip, decode_ms, answer, request_ms)
+        result = parse_result(self._video, clip, decode_ms, answer, request_ms)
         document = answer.as_numpy(CAPTION)[0, 0]
         if document == b"null":
             return result
@@ -167,7 +162,7 @@ def read_evidence(modality: str, document: bytes, clip: DecodedClip) -> Evidence
         DocumentError: a field is missing or wrong.
     """
     found = parse_json(document, EVIDENCE_OF_MODALITY[modality], f"{EVIDENCE} of {modality}")
-    absent = read_absent({modality: found.absent} if found.absent else {}, clip).get(modality)
+    absent = absent_reasons({modality: found.absent} if found.absent else {}, clip).get(modality)
     match found:
         case FaceEvidence(faces=faces):
             return Evidence(modality, faces=with_times(faces, clip.frame_times_s), absent=absent)
@@ -179,18 +174,6 @@ def read_evidence(modality: str, document: bytes, clip: DecodedClip) -> Evidence
         case AudioEvidence(events=events):
             return Evidence(modality, audio_events=events, absent=absent)
     return Evidence(modality, absent=absent)
-
-
-def stream_request(clip: DecodedClip, caption: bool) -> service_pb2.ModelInferRequest:
-    """The request for a clip's stream of answers."""
-    tensors: dict[str, NDArray[Any]] = {FRAMES: clip.frames, AUDIO: clip.audio}
-    request = service_pb2.ModelInferRequest(model_name=STREAM)
-    for name, array in tensors.items():
-        datatype = np_to_triton_dtype(array.dtype)
-        request.inputs.add(name=name, datatype=datatype, shape=(1, *array.shape))
-        request.raw_input_contents.append(array.tobytes())
-    request.parameters[CAPTION_PARAMETER].bool_param = caption
-    return request
 
 
 def stream_answers(

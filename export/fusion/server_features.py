@@ -10,22 +10,12 @@ from typing import Any
 
 import numpy as np
 import tritonclient.grpc as triton
-from numpy.typing import NDArray
-from tritonclient.utils import InferenceServerException, np_to_triton_dtype
 
 from export.fusion.features import Rows
 from vemoclap_client import decode
-from vemoclap_client._status import server_error
-from vemoclap_client.contract import (
-    ANALYSIS,
-    AUDIO,
-    ENSEMBLE,
-    FEATURES,
-    FRAMES,
-    LENGTHS,
-    MODALITIES,
-)
+from vemoclap_client.contract import ANALYSIS, FEATURES, LENGTHS, MODALITIES
 from vemoclap_client.media.container import check_file
+from vemoclap_client.requests import build_request, send
 
 
 @dataclass(frozen=True)
@@ -58,29 +48,14 @@ class FeatureServer:
             ServerError: the server could not answer.
         """
         check_file(video)
-        clip = decode(video)
-        outputs = (ANALYSIS, LENGTHS, *FEATURES.values())
-        try:
-            answer = self._connection().infer(
-                ENSEMBLE,
-                [_input(FRAMES, clip.frames), _input(AUDIO, clip.audio)],
-                outputs=[triton.InferRequestedOutput(name) for name in outputs],
-                client_timeout=self.timeout_s,
-            )
-        except InferenceServerException as error:
-            raise server_error(error, self.url, self.timeout_s, connected=False) from error
-        return _read(answer)
+        request = build_request(decode(video), (ANALYSIS, LENGTHS, *FEATURES.values()))
+        response = send(self._connection(), request, self.url, self.timeout_s, connected=False)
+        return _read(response)
 
     def _connection(self) -> Any:
         if not hasattr(self._connections, "client"):
             self._connections.client = triton.InferenceServerClient(self.url)
         return self._connections.client
-
-
-def _input(name: str, array: NDArray[Any]) -> Any:
-    tensor = triton.InferInput(name, [1, *array.shape], np_to_triton_dtype(array.dtype))
-    tensor.set_data_from_numpy(array[None])
-    return tensor
 
 
 def _read(answer: Any) -> Answer:

@@ -147,7 +147,7 @@ def children() -> list[str]:
 def test_what_the_caller_raises_ends_it(site: Site, tmp_path: Path) -> None:
     def cancel(progress: FetchProgress) -> None:
         if progress.bytes_received:
-            assert any("fetching_worker" in line for line in children())
+            assert any("fetch._worker" in line for line in children())
             raise KeyboardInterrupt
 
     with (
@@ -156,7 +156,7 @@ def test_what_the_caller_raises_ends_it(site: Site, tmp_path: Path) -> None:
     ):
         pass
     assert list(tmp_path.iterdir()) == []
-    assert not any("fetching_worker" in line for line in children())
+    assert not any("fetch._worker" in line for line in children())
 
 
 FETCHING = """
@@ -217,7 +217,7 @@ def test_cookies_that_are_none_are_said(
 
 
 def test_a_missing_extra_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("vemoclap_client.fetch.find_spec", lambda _: None)
+    monkeypatch.setattr("vemoclap_client.fetch.download.find_spec", lambda _: None)
     error = fetch_error("http://example.org/clip.mp4", tmp_path)
     assert isinstance(error, errors.FetchingNotInstalledError)
     assert "client[fetch]" in str(error)

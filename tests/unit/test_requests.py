@@ -18,7 +18,7 @@ from vemoclap_client.contract import (
     PROBABILITIES,
 )
 from vemoclap_client.media.video import DecodedClip
-from vemoclap_client.requests import read_result
+from vemoclap_client.requests import parse_result
 from vemoclap_client.result import EmotionResult, Moment
 
 WEIGHTS = np.stack([np.arange(1, 17), np.arange(16, 0, -1), np.full(16, 8.5)]) / 136
@@ -75,7 +75,7 @@ def read(weights: NDArray[Any] | None, analysis: dict[str, Any]) -> EmotionResul
         height=16,
         warnings=(),
     )
-    result = read_result("clip.mp4", clip, 1.0, Answer(outputs), 1.0)
+    result = parse_result("clip.mp4", clip, 1.0, Answer(outputs), 1.0)
     schemas.check(result.to_dict(), "result")
     return result
 

@@ -7,8 +7,8 @@ from ui.parts.markdown import plain
 from ui.parts.navigation import Pages
 from ui.parts.server_status import show_latest_head
 from ui.screens.service.live import show_state
-from ui.screens.service.trial import Trial, try_out
-from vemoclap_client.errors import ServerError
+from ui.screens.service.trial import Trial, send_test_clip
+from vemoclap_client.errors import VemoclapError
 
 REFRESH_S = 2.0
 
@@ -32,8 +32,8 @@ def show_service(app: Application, pages: Pages) -> None:
 def _show_trial(url: str) -> None:
     try:
         with st.spinner("The test clip is on its way"):
-            trial = try_out(url)
-    except ServerError as error:
+            trial = send_test_clip(url)
+    except VemoclapError as error:
         st.error(plain(f"The test clip was not classified: {error}"), icon=":material/error:")
     else:
         st.success(plain(_outcome(trial)), icon=":material/check_circle:")

@@ -1,7 +1,7 @@
 """How Triton is: whether it answers, which models are ready, and what each has done so far.
 
 The launcher closes the model-repository API to all but itself. So the models' names come from
-the statistics, which name those that are ready, and from ui/slots.py, which names them all.
+the statistics, which name those that are ready, and from slots.py, which names them all.
 """
 
 import time
@@ -12,13 +12,12 @@ from enum import StrEnum
 from typing import Any
 
 import tritonclient.grpc as triton
-from tritonclient.utils import InferenceServerException
 
 from ui.screens.service.slots import SLOTS, Slot
-from vemoclap_client._status import server_error
 from vemoclap_client.client import BaseClient
 from vemoclap_client.contract import ENSEMBLE
 from vemoclap_client.errors import ServerError
+from vemoclap_client.requests import server_errors
 
 TIMEOUT_S = 2.0
 """For each question to the server: a page must not wait for one that hangs."""
@@ -82,7 +81,7 @@ class ServerState:
         at_s: when, on the clock of time.monotonic.
         trouble: why nothing could be learnt; None if it answers.
         version: Triton's.
-        models: in the order of ui/slots.py.
+        models: in the order of slots.py.
         counters: by the name of the model, of those that are ready.
     """
 
@@ -114,13 +113,13 @@ def poll(url: str, before: ServerState | None = None, timeout_s: float = TIMEOUT
     """
     try:
         url = BaseClient(url).url
-        with closing(triton.InferenceServerClient(url, channel_args=CHANNEL)) as client:
+        with (
+            server_errors(url, timeout_s, connected=False),
+            closing(triton.InferenceServerClient(url, channel_args=CHANNEL)) as client,
+        ):
             return _ask(client, before, timeout_s)
     except ServerError as error:
         return ServerState(time.monotonic(), trouble=str(error))
-    except InferenceServerException as error:
-        trouble = server_error(error, url, timeout_s, connected=False)
-        return ServerState(time.monotonic(), trouble=str(trouble))
 
 
 def _ask(
