@@ -1,4 +1,4 @@
-"""One job in the store, as the work on it changes it."""
+"""Writes to one job in the store, while it is worked on."""
 
 from collections.abc import Callable, Mapping
 from concurrent.futures import CancelledError
@@ -10,7 +10,7 @@ from ui.jobs.store import JobStore
 
 
 class JobRecord:
-    """Writes what the work on a job finds, as long as the job is to be worked on."""
+    """Changes a job as long as it is to be worked on."""
 
     def __init__(self, store: JobStore, identifier: str) -> None:
         """For the job of that id."""

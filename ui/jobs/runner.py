@@ -23,10 +23,10 @@ from vemoclap_client import EmotionClient
 
 LOG = logging.getLogger(__name__)
 CLAIM_EVERY_S = 2.0
-"""For waiting jobs of which nobody told: those of another process."""
+"""Between two claims without a wake: another process may have added a job."""
 
 WATCH_EVERY_S = 0.25
-"""For jobs at work that another process cancelled or deleted."""
+"""Between two checks of jobs at work, which another process may cancel or delete."""
 
 REMOVE_EVERY_S = 3600.0
 LEFTOVER_AGE = timedelta(days=1)
@@ -44,8 +44,8 @@ class Task:
 class Runner:
     """Takes waiting jobs from the store, one after the other in each thread.
 
-    A clip's timeline costs many times its answer. So one thread of its own follows the clips that
-    have been answered, and pauses while another clip still waits for its answer.
+    A clip's timeline costs many times its result. So one thread of its own computes timelines, of
+    clips that have their result, and pauses while another clip waits for its result.
     """
 
     def __init__(self, settings: Settings, store: JobStore, connect: Connect | None = None) -> None:
@@ -114,11 +114,11 @@ class Runner:
         return has_ended
 
     def wake(self) -> None:
-        """Has a thread look for a waiting job now; call it after adding one."""
+        """Has a thread claim a waiting job now; call it after adding one."""
         self._wakes.release()
 
     def cancel(self, identifier: str) -> Job:
-        """Ends a job: for whoever looks it is cancelled now, its work ends at once or soon after.
+        """Marks a job as cancelled and ends its work, at once or soon after.
 
         Raises:
             JobNotFoundError: there is none of that id.
@@ -162,7 +162,7 @@ class Runner:
         return Task(job, cancellation, work)
 
     def _work_on_timelines(self) -> None:
-        """Follows answered clips over time, one after the other; at the end puts down the rest."""
+        """Computes the timelines of classified clips, one by one; at a stop releases the rest."""
         while not self._stopping.is_set() or not self._classified.empty():
             with suppress(Empty):
                 task = self._classified.get(timeout=WATCH_EVERY_S)
@@ -171,7 +171,7 @@ class Runner:
 
     @contextmanager
     def _counting(self) -> Iterator[None]:
-        """Counts a clip that waits for its answer."""
+        """Counts a clip as one that waits for its result, during the block."""
         self._count(1)
         try:
             yield
@@ -184,7 +184,7 @@ class Runner:
             self._classifying_changed.notify_all()
 
     def _wait_for_turn(self, cancellation: Cancellation) -> None:
-        """Returns when no clip waits for its answer.
+        """Returns when no clip waits for its result.
 
         Raises:
             CancelledError: the work was asked to end.
@@ -196,7 +196,7 @@ class Runner:
         cancellation.check()
 
     def _attempt(self, task: Task, step: Callable[[], object]) -> bool:
-        """Whether the step came to its end; otherwise the job is over, or is to wait.
+        """Runs a step; False where it was interrupted or failed, and the job is released or over.
 
         It raises nothing: its thread must not die.
         """
@@ -220,10 +220,10 @@ class Runner:
         except JobNotFoundError:
             pass
         except Exception:
-            LOG.exception("a job could not be put down")
+            LOG.exception("the end of a job could not be stored")
 
     def _fail(self, task: Task, error: Exception) -> None:
-        # A clip that is deleted or cancelled under one's hands fails in many ways.
+        # Work on a clip that is deleted or cancelled meanwhile fails in many ways.
         self._store.get(task.job.id)
         if task.cancellation.event.is_set():
             self._end_interrupted(task.job.id)
@@ -235,7 +235,7 @@ class Runner:
             JobRecord(self._store, task.job.id).fail(failure)
 
     def _end_interrupted(self, identifier: str) -> None:
-        """After an interruption: it was cancelled, or the runner stops and the job is to wait."""
+        """Stores an interruption: the job is cancelled or, where the runner stops, waits again."""
         job = self._store.get(identifier)
         if job.state.is_over:
             return

@@ -46,7 +46,7 @@ class JobWork:
         cancellation: Cancellation,
         connect: Connect,
     ) -> None:
-        """Nothing is done before `run`."""
+        """Nothing is done before `classify`."""
         self._settings = settings
         self._store = store
         self._job = job
@@ -58,7 +58,7 @@ class JobWork:
         self._windows_left: tuple[Path, Timeline] | None = None
 
     def classify(self) -> None:
-        """Brings the job to its result; a short clip's timeline is that too.
+        """Stores the job's result; of a short clip the timeline, too.
 
         Raises:
             CancelledError: it was asked to end.
@@ -87,10 +87,10 @@ class JobWork:
             self._windows_left = clip_path, growing
 
     def classify_windows(self, wait_for_turn: Callable[[Cancellation], None]) -> None:
-        """Brings the job, which has its result, to its end.
+        """Stores the timeline of the job, which has its result, and marks it as done.
 
         Args:
-            wait_for_turn: is called before each window, and returns when it may be worked on.
+            wait_for_turn: is called before each window, and returns when it may be sent.
 
         Raises:
             CancelledError: it was asked to end.

@@ -15,7 +15,7 @@ from vemoclap_client.errors import (
 
 CHECK_TIMEOUT_S = 1.0
 CHECKED_FOR_S = 3.0
-"""An answer is used again for that long: many pages may ask at once."""
+"""How long the outcome of a check is kept: many pages may ask for it."""
 
 ASK_AGAIN_S = 5.0
 
@@ -30,7 +30,7 @@ class Problem:
 
 @st.cache_data(ttl=CHECKED_FOR_S, show_spinner=False)
 def find_problem(url: str) -> Problem | None:
-    """Asks the server whether it can classify; None if it can.
+    """Checks whether the server can classify; None if it can.
 
     Args:
         url: host:port of its gRPC endpoint. It is given a second to answer.

@@ -1,4 +1,4 @@
-"""What can be told of a link without following it."""
+"""Checks of a link without following it."""
 
 from urllib.parse import urlsplit
 
@@ -10,7 +10,7 @@ LETTERS_SHOWN = 100
 
 
 def objection_to(link: str) -> str | None:
-    """What is wrong with a link, as far as can be told without following it; None if nothing."""
+    """Why a link cannot be used, as far as its text shows; None if it can."""
     if not link:
         return "There is no link yet. Paste one into the field, then press the button again."
     reason = _what_is_wrong(link)

@@ -42,11 +42,11 @@ MOST_ROWS_SEEN = 10
 
 
 def show_clips(app: Application, pages: Pages, works: bool) -> None:
-    """Filters, table and actions. Runs again and again by itself.
+    """Filters, table and actions. As a fragment it runs at an interval.
 
     Args:
         works: whether clips were waiting or worked on when the page was drawn. When that
-            changes, the page is drawn anew, since it then looks more or less often.
+            changes, the page is drawn anew, with another interval.
     """
     jobs = app.store.list_jobs()
     if any(not job.state.is_over for job in jobs) != works:

@@ -1,4 +1,4 @@
-"""The video beside the emotions over time; a moment that is chosen there is where it plays."""
+"""The video and its timeline; the video plays from the window that is chosen."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""What Triton did between two looks at its counters: now, and not since it was started."""
+"""What Triton did between two readings of its counters."""
 
 from collections import deque
 from collections.abc import Mapping
@@ -13,10 +13,10 @@ HISTORY = 90
 
 @dataclass(frozen=True)
 class Activity:
-    """What one model did in a stretch of time.
+    """What one model did in an interval of time.
 
     Attributes:
-        seconds: length of the stretch; None for all the time since the model was loaded.
+        seconds: length of the interval; None for all the time since the model was loaded.
         work: what was counted in it.
     """
 
@@ -25,7 +25,7 @@ class Activity:
 
     @property
     def per_minute(self) -> float | None:
-        """Requests answered in a minute; None where the stretch has no known length."""
+        """Requests answered in a minute; None where the interval has no known length."""
         return self.work.requests * 60 / self.seconds if self.seconds else None
 
     @property
@@ -50,7 +50,7 @@ class Activity:
 
 
 def between(before: Counters, after: Counters, seconds: float | None) -> Activity:
-    """What was done between two looks; all of `after` if the model was loaded anew meanwhile."""
+    """What was done between two readings; all of `after` if the model was reloaded meanwhile."""
     if _fell(before, after):
         before = Counters()
     work = {name: value - getattr(before, name) for name, value in vars(after).items()}

@@ -55,7 +55,7 @@ def mean_s(done: Activity | None) -> float | None:
 
 
 def joined(activities: Iterable[Activity]) -> Activity:
-    """What several models did in the same stretch, as if they were one."""
+    """What several models did in the same interval, added up."""
     parts = list(activities)
     names = vars(Counters())
     work = {name: sum(getattr(part.work, name) for part in parts) for name in names}

@@ -1,4 +1,4 @@
-"""The live part of the service page: looks at the server and shows what it sees."""
+"""The part of the service page that refreshes itself: status, requests, models, machine."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -37,7 +37,7 @@ NOT_KNOWN = "–"
 
 
 def show_state(app: Application, pages: Pages) -> None:
-    """Asks the server once and shows how it is. Runs again and again by itself."""
+    """Reads the server's state once and shows it. As a fragment it runs at an interval."""
     state = _poll(app.settings.server_url)
     _show_status(state, app.settings.server_url)
     if state.trouble is None:
@@ -71,13 +71,13 @@ def _show_status(state: ServerState, url: str) -> None:
 
 
 def _activity() -> Mapping[str, Activity]:
-    since_start = st.session_state.get("service-span") == TOTAL
+    since_start = st.session_state.get("service-interval") == TOTAL
     return _history().total() if since_start else _history().recent(RECENT_S)
 
 
 def _show_numbers(app: Application) -> Metrics | None:
     st.header("Requests")
-    st.segmented_control("Numbers for", [RECENT, TOTAL], default=RECENT, key="service-span")
+    st.segmented_control("Numbers for", [RECENT, TOTAL], default=RECENT, key="service-interval")
     metrics = None
     try:
         metrics = fetch_metrics(app.settings.metrics_url)
@@ -85,7 +85,7 @@ def _show_numbers(app: Application) -> Metrics | None:
         st.info(plain(str(error)))
     activity = _activity()
     _show_headline(headline(activity, metrics))
-    _show_span(activity)
+    _show_interval(activity)
     return metrics
 
 
@@ -118,7 +118,7 @@ def _number(value: float | None, form: str, unit: str = "") -> str:
     return NOT_KNOWN if value is None else f"{value:{form}}{unit}"
 
 
-def _show_span(activity: Mapping[str, Activity]) -> None:
+def _show_interval(activity: Mapping[str, Activity]) -> None:
     seconds = next((done.seconds for done in activity.values()), None)
     if seconds is not None:
         st.caption(f"Counted over {seconds:.0f} s, for as long as this page has been open.")

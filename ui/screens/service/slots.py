@@ -1,4 +1,4 @@
-"""What each model of the repository does, in words for people who did not build it."""
+"""What each model of the repository does, in plain words."""
 
 from dataclasses import dataclass
 
@@ -20,7 +20,7 @@ class Slot:
 
 SLOTS = {
     ENSEMBLE: Slot("the whole: from frames and sound to the answer"),
-    STREAM: Slot("the whole, telling what it finds as it is known"),
+    STREAM: Slot("the whole, with the evidence of each step as it is known"),
     "frame_preprocessor": Slot("brings frames to the image encoder's size"),
     "image_encoder": Slot("describes what the frames show"),
     "audio_analyzer": Slot("cuts the sound into windows"),
@@ -31,9 +31,9 @@ SLOTS = {
     "speech_recognizer": Slot("writes down and translates what is said"),
     "screen_reader": Slot("reads what is written on the screen"),
     "text_encoder": Slot("describes texts and their sentiment"),
-    "language_identifier": Slot("tells the language of a text", is_optional=True),
+    "language_identifier": Slot("identifies the language of a text", is_optional=True),
     "translator": Slot("translates on-screen text into English", is_optional=True),
-    "captioner": Slot("says in a sentence what a frame shows", is_optional=True),
+    "captioner": Slot("describes a frame in a sentence", is_optional=True),
     "caption_decoder": Slot("chooses the next word of a caption", is_optional=True),
     "length_collector": Slot("counts what each modality found"),
     "fusion": Slot("the head: joins everything into six probabilities"),

@@ -1,4 +1,4 @@
-"""How Triton is: whether it answers, which models are ready, and what each has done so far.
+"""Triton's state: whether it answers, which models are ready, and each one's counters.
 
 The launcher closes the model-repository API to all but itself. So the models' names come from
 the statistics, which name those that are ready, and from slots.py, which names them all.
@@ -104,7 +104,7 @@ class ServerState:
 
 
 def poll(url: str, before: ServerState | None = None, timeout_s: float = TIMEOUT_S) -> ServerState:
-    """Asks a server how it is. Never raises: what went wrong is the state's `trouble`.
+    """Reads a server's state. Never raises: what went wrong is the state's `trouble`.
 
     Args:
         url: host:port of the gRPC endpoint.
