@@ -1,6 +1,6 @@
 """One colour for each emotion, everywhere: on the page, in charts and in downloaded pictures.
 
-Found by search, with two conditions that tests/unit/test_app_palette.py computes: people with any
+Found by search, with two conditions that tests/unit/test_app_colours.py computes: people with any
 colour vision tell every pair apart, and each stands out from white and from the dark theme's
 background by 3 to 1 (WCAG 2.2, 1.4.11). Colour is never the only sign: every mark has its name too.
 """

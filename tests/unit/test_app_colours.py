@@ -1,6 +1,9 @@
-"""The emotions' colours, as people with every kind of colour vision see them."""
+"""The app's colours can be told apart and read, and its settings are those that are relied on."""
 
+import tomllib
 from itertools import combinations
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,7 +16,19 @@ APART = 20.0
 """Smallest distance in CIELAB; 2.3 is just seen when two large fields lie side by side."""
 
 CONTRAST = 3.0
-"""For what must be told from its background; source: WCAG 2.2, success criterion 1.4.11."""
+"""Of marks and of controls' borders with what is behind them. Source: WCAG 2.2, 1.4.11."""
+
+TEXT_CONTRAST = 4.5
+"""Of text. Source: WCAG 2.2, 1.4.3."""
+
+CONFIG = Path(__file__).parents[2] / "ui" / ".streamlit" / "config.toml"
+CAPTION_OPACITY = 0.6
+"""Streamlit writes captions in the text's colour with this opacity."""
+
+WARNING_BACKGROUND = {"light": "#FFFAE5", "dark": "#302917"}
+"""Streamlit's own, behind st.warning."""
+
+BACKGROUNDS = ("backgroundColor", "secondaryBackgroundColor")
 
 WHITE, BLACK = "#FFFFFF", "#000000"
 DARK_THEME = "#14191C"
@@ -72,6 +87,16 @@ def contrast(one: str, other: str) -> float:
     return (lighter + 0.05) / (darker + 0.05)
 
 
+def over(front: str, behind: str, opacity: float) -> str:
+    """The colour of a translucent one on another."""
+    pairs = ((int(front[i : i + 2], 16), int(behind[i : i + 2], 16)) for i in (1, 3, 5))
+    return "#" + "".join(f"{round(opacity * f + (1 - opacity) * b):02X}" for f, b in pairs)
+
+
+def config() -> dict[str, Any]:
+    return tomllib.loads(CONFIG.read_text(encoding="utf-8"))
+
+
 def distance(one: str, other: str, vision: NDArray[np.float64]) -> float:
     return float(np.linalg.norm(lab(vision @ linear(one)) - lab(vision @ linear(other))))
 
@@ -101,3 +126,45 @@ def test_all_pairs_are_told_apart(vision: str) -> None:
 @pytest.mark.parametrize("colour", [*EMOTION_COLOURS.values(), NEUTRAL_COLOUR])
 def test_each_stands_out_from_the_background(colour: str, background: str) -> None:
     assert contrast(colour, background) >= CONTRAST
+
+
+@pytest.mark.parametrize("mode", ["light", "dark"])
+def test_text_can_be_read(mode: str) -> None:
+    theme = config()["theme"][mode]
+    for background in BACKGROUNDS:
+        behind = theme[background]
+        text = theme["textColor"]
+        assert contrast(over(text, behind, CAPTION_OPACITY), behind) >= TEXT_CONTRAST
+        assert contrast(theme["linkColor"], behind) >= TEXT_CONTRAST
+    warning = WARNING_BACKGROUND[mode]
+    assert contrast(theme["yellowTextColor"], warning) >= TEXT_CONTRAST
+
+
+@pytest.mark.parametrize("mode", ["light", "dark"])
+def test_controls_can_be_seen(mode: str) -> None:
+    theme = config()["theme"][mode]
+    for background in BACKGROUNDS:
+        behind = theme[background]
+        assert contrast(theme["borderColor"], behind) >= CONTRAST
+        assert contrast(theme["primaryColor"], behind) >= CONTRAST
+    assert contrast(WHITE, theme["primaryColor"]) >= TEXT_CONTRAST
+
+
+def test_nothing_is_sent_elsewhere_and_pages_of_others_cannot_use_the_app() -> None:
+    found = config()
+    assert found["browser"]["gatherUsageStats"] is False
+    assert found["server"]["enableCORS"] is True
+    assert found["server"]["enableXsrfProtection"] is True
+    assert found["server"]["address"] == "127.0.0.1"
+
+
+def test_streamlit_knows_every_setting() -> None:
+    from streamlit.config import get_config_options
+
+    known = get_config_options()
+    for section, options in config().items():
+        for name, value in options.items():
+            names = [f"{section}.{name}"]
+            if isinstance(value, dict):
+                names = [f"{section}.{name}.{inner}" for inner in value]
+            assert set(names) <= set(known)
