@@ -3,8 +3,6 @@
 The fixture `app` (tests/unit/conftest.py) puts it in place of the process's app.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -62,15 +60,13 @@ class RecordingRunner(Runner):
         self.wakes += 1
 
 
-@contextmanager
-def fake_application(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Application]:
-    """`ui.application.application()` answers with an app in `folder` until the block ends."""
+def fake_application(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Application:
+    """An app in `folder`, which ui/app.py hands to its pages."""
     settings = Settings(data=folder / "data", samples=folder / "samples", server_url=NO_SERVER)
-    monkeypatch.setattr(ui.application, "Runner", RecordingRunner)
-    monkeypatch.setattr(Settings, "read", lambda: settings)
-    ui.application.application.cache_clear()
-    yield ui.application.application()
-    ui.application.application.cache_clear()
+    store = JobStore(settings.data)
+    app = Application(settings, store, RecordingRunner(settings, store))
+    monkeypatch.setattr(ui.application, "application", lambda: app)
+    return app
 
 
 def open_page(page: str = "analyze", **query: str) -> AppTest:

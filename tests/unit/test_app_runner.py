@@ -29,7 +29,6 @@ from ui.jobs import advice, media, work
 from ui.jobs.job import STAGES, ClipNotAllowedError, Job, Source, SourceKind, StageState, State
 from ui.jobs.runner import Runner
 from ui.jobs.store import JobStore
-from ui.jobs.windows import window_lengths
 from ui.settings import Settings
 from vemoclap_client import errors
 from vemoclap_client.contract import FRAME_COUNT, MODALITIES
@@ -442,7 +441,7 @@ def test_advice_is_for_errors_that_exist() -> None:
 
 @pytest.mark.parametrize("duration_s", [0.04, 1.0, 4.0, 12.345678, 40.0, 3599.9, 36_000.0])
 def test_windows_have_lengths_that_the_client_takes(duration_s: float) -> None:
-    window_s, hop_s = window_lengths(duration_s)
+    window_s, hop_s = work.window_lengths(duration_s)
     check_lengths(window_s, hop_s)
     assert hop_s >= 2
     if 32 <= duration_s <= 4800:

@@ -17,7 +17,7 @@ from tests.unit.app_fixture import done_job, make_result, screen_text, waiting_j
 from ui.jobs.job import STAGES, Job, KnownEvidence, Stage, StageState
 from ui.jobs.store import JobStore
 from ui.parts import contributions, headline, plane, timeline, words
-from ui.parts.emotions import emotions_chart
+from ui.parts.charts import emotions_chart
 from ui.parts.palette import EMOTION_COLOURS
 from ui.screens.result import evidence, frames, progress
 from ui.screens.result.downloads import downloads

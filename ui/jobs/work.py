@@ -16,7 +16,6 @@ from ui.jobs.cancelling import Cancellation
 from ui.jobs.job import Job, KnownEvidence, SourceKind, Stage
 from ui.jobs.record import JobRecord, absent, done, with_stages, working
 from ui.jobs.store import JobNotFoundError, JobStore
-from ui.jobs.windows import window_lengths
 from ui.settings import BYTES_PER_MB, Settings
 from vemoclap_client import EmotionClient
 from vemoclap_client.contract import MODALITIES
@@ -30,9 +29,23 @@ from vemoclap_client.timeline import Timeline, Window, to_answered
 
 LOG = logging.getLogger(__name__)
 REPORT_EVERY_S = 0.5
+HOPS_PER_CLIP = 16
+"""So many windows, or few more: enough for a curve, and about two clips' worth of work."""
+
+HOP_MIN_S = 2.0
+HOP_MAX_S = 300.0
+"""Half of the longest window that the client takes."""
+
+HOPS_PER_WINDOW = 2
 
 Connect = Callable[[str], EmotionClient]
 """Makes a client of the server at an address."""
+
+
+def window_lengths(duration_s: float) -> tuple[float, float]:
+    """The length of a window and the time from one to the next, in seconds, for a clip."""
+    hop_s = round(min(max(HOP_MIN_S, duration_s / HOPS_PER_CLIP), HOP_MAX_S), 3)
+    return HOPS_PER_WINDOW * hop_s, hop_s
 
 
 class JobWork:

@@ -13,7 +13,7 @@ from ui.application import Application
 from ui.jobs import media
 from ui.jobs.job import Job, StageState, State
 from ui.jobs.store import JobNotFoundError
-from ui.parts.emotions import emotions_chart
+from ui.parts.charts import emotions_chart
 from ui.parts.headline import headline_html, probabilities_sentence, title_html
 from ui.parts.navigation import Pages
 from ui.parts.style import STYLE

@@ -5,7 +5,7 @@ import io
 import altair as alt
 
 from ui.jobs.job import Job
-from ui.parts.emotions import emotions_chart
+from ui.parts.charts import emotions_chart
 from ui.parts.headline import NOTHING
 from ui.parts.timeline import timeline_chart
 from ui.parts.words import percent

@@ -51,10 +51,7 @@ class Activity:
 
 def between(before: Counters, after: Counters, seconds: float | None) -> Activity:
     """What was done between two readings; all of `after` if the model was reloaded meanwhile."""
-    if _fell(before, after):
-        before = Counters()
-    work = {name: value - getattr(before, name) for name, value in vars(after).items()}
-    return Activity(seconds, Counters(**work))
+    return Activity(seconds, after if _fell(before, after) else after - before)
 
 
 class History:

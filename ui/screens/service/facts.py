@@ -57,9 +57,8 @@ def mean_s(done: Activity | None) -> float | None:
 def joined(activities: Iterable[Activity]) -> Activity:
     """What several models did in the same interval, added up."""
     parts = list(activities)
-    names = vars(Counters())
-    work = {name: sum(getattr(part.work, name) for part in parts) for name in names}
-    return Activity(parts[0].seconds if parts else None, Counters(**work))
+    work = sum((part.work for part in parts), Counters())
+    return Activity(parts[0].seconds if parts else None, work)
 
 
 def model_rows(

@@ -7,9 +7,9 @@ the statistics, which name those that are ready, and from slots.py, which names 
 import time
 from collections.abc import Iterable, Mapping
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from typing import Any
+from typing import Any, Self
 
 import tritonclient.grpc as triton
 
@@ -47,6 +47,16 @@ class Counters:
     request_ms: float = 0.0
     queue_ms: float = 0.0
     compute_ms: float = 0.0
+
+    def __add__(self, other: Self) -> Self:
+        return replace(
+            self, **{name: value + getattr(other, name) for name, value in vars(self).items()}
+        )
+
+    def __sub__(self, other: Self) -> Self:
+        return replace(
+            self, **{name: value - getattr(other, name) for name, value in vars(self).items()}
+        )
 
 
 class Readiness(StrEnum):
@@ -160,7 +170,7 @@ def read_counters(statistics: Iterable[Any]) -> dict[str, Counters]:
     """Triton's ModelStatistics messages, by model; a model's versions are added up."""
     found: dict[str, Counters] = {}
     for entry in statistics:
-        found[entry.name] = _sum(found.get(entry.name, Counters()), _read(entry))
+        found[entry.name] = found.get(entry.name, Counters()) + _read(entry)
     return found
 
 
@@ -176,8 +186,3 @@ def _read(entry: Any) -> Counters:
         queue_ms=times.queue.ns / NANOSECONDS_PER_MS,
         compute_ms=sum(part.ns for part in compute) / NANOSECONDS_PER_MS,
     )
-
-
-def _sum(one: Counters, other: Counters) -> Counters:
-    values = {name: value + getattr(other, name) for name, value in vars(one).items()}
-    return Counters(**values)
