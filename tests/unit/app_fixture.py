@@ -83,6 +83,11 @@ def switch(opened: AppTest, page: str = "analyze") -> AppTest:
     return opened.run()
 
 
+def press(page: AppTest, label: str) -> AppTest:
+    """Presses the button of that label."""
+    return next(button for button in page.button if button.label == label).click().run()
+
+
 def waiting_job(store: JobStore, name: str = "waiting.mp4", source: Source = UPLOAD) -> Job:
     """A job that nobody works on yet."""
     return store.create(name, source, STAGES[1:])

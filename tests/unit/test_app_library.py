@@ -18,6 +18,7 @@ from tests.unit.app_fixture import (
     failed_job,
     make_result,
     open_page,
+    press,
     waiting_job,
     working_job,
 )
@@ -212,7 +213,7 @@ def test_a_waiting_clip_is_cancelled(app: Application) -> None:
     job = waiting_job(app.store)
     page = open_page("library")
     next(box for box in page.multiselect if box.key == "library-named").select(job.id).run()
-    next(button for button in page.button if button.label == "Cancel").click().run()
+    press(page, "Cancel")
     assert not page.exception
     assert app.store.get(job.id).state is State.CANCELLED
 
@@ -270,6 +271,6 @@ def test_the_service_page_of_a_dead_server_says_what_to_do(app: Application) -> 
     assert any("make serve" in text.value for text in page.markdown)
     metrics = {metric.label: metric.value for metric in page.metric}
     assert metrics["Failed"] == "1"
-    next(button for button in page.button if button.label == "Send a test clip").click().run()
+    press(page, "Send a test clip")
     assert not page.exception
     assert "was not classified" in page.error[-1].value

@@ -3,7 +3,6 @@
 import re
 import shutil
 from pathlib import Path
-from typing import Any
 
 import pytest
 from streamlit.testing.v1 import AppTest
@@ -16,6 +15,7 @@ from tests.unit.app_fixture import (
     done_job,
     failed_job,
     open_page,
+    press,
     switch,
     waiting_job,
     working_job,
@@ -62,12 +62,7 @@ def receive(app: Application, name: str, identifier: str) -> tuple[str, bytes, s
 
 def send_link(page: AppTest, link: str) -> AppTest:
     page.text_input[0].set_value(link)
-    button(page, "Analyze link").click()
-    return page.run()
-
-
-def button(page: AppTest, label: str) -> Any:
-    return next(found for found in page.button if found.label == label)
+    return press(page, "Analyze link")
 
 
 def wakes(app: Application) -> int:
@@ -210,7 +205,7 @@ def test_link_that_cannot_be_used_is_said_at_once(app: Application, link: str) -
 
 def test_sample_becomes_a_job_and_opens_its_result(app: Application, samples: Path) -> None:
     page = open_page()
-    button(page, "Analyze “Portrait”").click().run()
+    press(page, "Analyze “Portrait”")
 
     (job,) = app.store.list_jobs()
     assert job.source.kind is SourceKind.SAMPLE
@@ -239,7 +234,7 @@ def test_clips_of_this_session_are_listed_with_what_came_out(
 ) -> None:
     done_job(app.store, "of an earlier session.mp4")
     page = open_page()
-    button(page, "Analyze “Portrait”").click().run()
+    press(page, "Analyze “Portrait”")
     switch(page)
 
     assert "Your clips" in headings(page)
@@ -252,7 +247,7 @@ def test_clip_of_this_session_that_was_deleted_is_not_listed(
     app: Application, samples: Path
 ) -> None:
     page = open_page()
-    button(page, "Analyze “Portrait”").click().run()
+    press(page, "Analyze “Portrait”")
     app.store.delete(app.store.list_jobs()[0].id)
     switch(page)
 

@@ -12,6 +12,7 @@ from tests.unit.app_fixture import (
     failed_job,
     make_result,
     open_page,
+    press,
     waiting_job,
     working_job,
 )
@@ -30,11 +31,6 @@ def texts(page: AppTest) -> str:
     elements = [*page.get("html"), *page.get("text"), *page.get("caption"), *page.get("subheader")]
     elements += [*page.get("error"), *page.get("markdown")]
     return "\n".join(getattr(e, "body", None) or getattr(e, "value", "") for e in elements)
-
-
-def press(page: AppTest, label: str) -> None:
-    """Presses the button of that label."""
-    next(button for button in page.button if button.label == label).click().run()
 
 
 def with_clip(app: Application) -> Source:

@@ -44,8 +44,6 @@ from vemoclap_client.errors import (
 from vemoclap_client.fetch import Fetched, FetchLimits, FetchProgress
 from vemoclap_client.media.windows import check_lengths
 
-NOTICED_S = 2.0
-"""Half a second is what it takes on an idle machine; tests share theirs."""
 LINK = "https://videos.example/watch?v=1"
 
 
@@ -133,13 +131,11 @@ def test_a_job_is_cancelled_at_any_step(app: Application, server: FakeServer, st
     server.hold = step
     job = upload(app)
     reached(server, step)
-    began = time.monotonic()
     assert app.runner.cancel(job.id).state is State.CANCELLED
     # The one thread is free for the next job.
     server.hold = None
     other = upload(app, "other.mp4")
     wait_until(lambda: app.store.get(other.id).state is not State.WAITING, TIMEOUT_S)
-    assert time.monotonic() - began < NOTICED_S
     assert wait_for_end(app.store, other.id).state is State.DONE
     left = app.store.get(job.id)
     assert left.state is State.CANCELLED
@@ -151,10 +147,8 @@ def test_another_process_cancels_through_the_store(app: Application, server: Fak
     server.hold = "evidence"
     job = upload(app)
     reached(server, "evidence")
-    began = time.monotonic()
     app.store.request_cancel(job.id)
     assert wait_for_end(app.store, job.id).state is State.CANCELLED
-    assert time.monotonic() - began < NOTICED_S
 
 
 def test_a_job_can_be_deleted_while_it_is_at_work(app: Application, server: FakeServer) -> None:

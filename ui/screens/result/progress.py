@@ -20,7 +20,7 @@ STATE_WORDS = {
 
 
 def progress_html(stages: Mapping[str, Stage]) -> str:
-    """The stages as a list: name, state in words and, where it can be told, a bar."""
+    """The stages as a list: name, a bar and the state in words."""
     items = "".join(_item(name, stage) for name, stage in stages.items())
     return f'<ol class="v-stages" aria-label="Progress">{items}</ol>'
 
