@@ -38,8 +38,10 @@ from vemoclap_client.errors import (
     ServerOverloadedError,
     ServerUnavailableError,
 )
-from vemoclap_client.media.video import DecodedClip
+from vemoclap_client.media.video import Decoded, DecodedClip
+from vemoclap_client.media.windows import DecodedWindow
 from vemoclap_client.result import EmotionResult, Moment, screen_text_with_times, with_times
+from vemoclap_client.timeline import ClassifiedWindow, make_window
 
 RESULT_OUTPUTS = (PROBABILITIES, CONTRIBUTIONS, ANALYSIS)
 """What parse_result needs; with ATTENTION it also gives EmotionResult.attention."""
@@ -168,13 +170,20 @@ def server_error(
 
 
 def parse_result(
-    video: str, clip: DecodedClip, decode_ms: float, response: Response, request_ms: float
+    video: str, decoded: Decoded, response: Response, request_ms: float
 ) -> EmotionResult:
-    """The typed result of the ensemble's response on a clip.
+    """The result that the ensemble's response on a clip holds.
+
+    Args:
+        video: the clip's path or link.
+        decoded: the clip; its frames and sound are not needed.
+        response: has RESULT_OUTPUTS at least.
+        request_ms: from sending to the response.
 
     Raises:
         DocumentError: ANALYSIS misses a field, has a wrong one, or is of another major release.
     """
+    clip = decoded.clip
     analysis = parse_json(response.as_numpy(ANALYSIS)[0, 0], Analysis, ANALYSIS)
     rows = zip(MODALITIES, response.as_numpy(CONTRIBUTIONS)[0], strict=True)
     return EmotionResult(
@@ -190,10 +199,16 @@ def parse_result(
         screen_text=screen_text_with_times(analysis.screen_text, clip.frame_times_s),
         audio_events=analysis.audio_events,
         absent=absent_reasons(analysis.absent, clip),
-        timings_ms={"decode": decode_ms, "request": request_ms, **analysis.timings_ms},
+        timings_ms={"decode": decoded.decode_ms, "request": request_ms, **analysis.timings_ms},
         warnings=clip.warnings,
         attention=_attention(response.as_numpy(ATTENTION), analysis, clip),
     )
+
+
+def parse_window(decoded: DecodedWindow, response: Response) -> ClassifiedWindow:
+    """The window of a timeline that the ensemble's response on it holds."""
+    result = parse_result("", Decoded(decoded.clip, 0.0), response, 0.0)
+    return ClassifiedWindow(decoded, make_window(decoded, result))
 
 
 def _attention(

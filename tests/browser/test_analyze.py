@@ -17,7 +17,7 @@ from tests.link_server import serve
 from vemoclap_client import EmotionClient
 
 
-def test_an_uploaded_clip_is_seen_at_once_then_what_is_found_then_the_answer(
+def test_an_uploaded_clip_is_seen_first_then_what_is_found_then_the_answer(
     page: Page, samples: Path, client: EmotionClient
 ) -> None:
     warm = client.classify(samples / "portrait.mp4")

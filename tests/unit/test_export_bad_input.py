@@ -25,10 +25,8 @@ from export.registry import PROFILES
 from export.spec import Files, Slot
 from export.weights import fetching
 from export.weights.manifest import Artifact
+from tests.launching import wait_until
 from tests.unit.toy_slot import NETWORK, TOY
-
-START_S = 60
-"""Torch may take long to start on a busy machine."""
 
 
 @pytest.fixture(scope="module")
@@ -180,11 +178,8 @@ def kill_at(marker: Path, repository: Path) -> None:
         cwd=root,
         env=os.environ | {"PYTHONPATH": f"{root}:{root / 'client'}"},
     ) as process:
-        deadline = time.monotonic() + START_S
-        while not marker.exists():
-            assert process.poll() is None
-            assert time.monotonic() < deadline
-            time.sleep(0.02)
+        wait_until(lambda: process.poll() is not None or marker.exists())
+        assert process.poll() is None
         process.send_signal(signal.SIGKILL)
 
 

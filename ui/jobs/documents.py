@@ -1,6 +1,5 @@
-"""Jobs, results and timelines as JSON."""
+"""A job's JSON document, as the store keeps it."""
 
-import json
 from datetime import datetime
 from typing import TypeVar
 
@@ -8,8 +7,6 @@ import msgspec
 
 from ui.jobs.advice import failure
 from ui.jobs.job import BaseJob, Job, ListedJob, Source, SourceKind, State
-from vemoclap_client.result import EmotionResult
-from vemoclap_client.timeline import Timeline
 
 UNREADABLE = "StoredDocumentError"
 """Kind of the failure that stands for a document which cannot be read."""
@@ -40,11 +37,6 @@ def read(row: tuple[str, str, str], kind: type[JobType]) -> JobType:
             state=State.FAILED,
             failure=failure(UNREADABLE, f"what is stored of this clip cannot be read: {error}"),
         )
-
-
-def published_json(document: EmotionResult | Timeline) -> str:
-    """A result or a timeline as its schema describes it, indented."""
-    return json.dumps(document.to_dict(), indent=2, ensure_ascii=False) + "\n"
 
 
 def is_unreadable(job: BaseJob) -> bool:

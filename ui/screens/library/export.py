@@ -18,12 +18,12 @@ from starlette.responses import StreamingResponse
 from starlette.routing import Route
 
 from ui.application import Application
-from ui.jobs.documents import published_json
 from ui.jobs.job import Job
 from ui.jobs.store import JobNotFoundError, JobStore
 from ui.screens.library.rows import to_row
 from vemoclap_client.contract import EMOTIONS
-from vemoclap_client.fetch.names import numbered, safe_name
+from vemoclap_client.files import numbered, safe_name
+from vemoclap_client.formats.document import format_json
 
 EXPORT_PATH = "/clips/export"
 TABLE = "clips.csv"
@@ -103,9 +103,9 @@ def export_files(jobs: Iterable[Job]) -> Iterator[tuple[str, str]]:
     for job in jobs:
         name = names.take(job.name) if job.result else ""
         if job.result:
-            yield f"{name}.json", published_json(job.result)
+            yield f"{name}.json", format_json(job.result)
         if job.result and job.timeline:
-            yield f"{name}.timeline.json", published_json(job.timeline)
+            yield f"{name}.timeline.json", format_json(job.timeline)
         rows.append(_table_row(job, f"{name}.json" if name else ""))
     yield TABLE, _to_csv(rows)
 

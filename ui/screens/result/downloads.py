@@ -6,10 +6,10 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
-from ui.jobs.documents import published_json
 from ui.jobs.job import Job
 from ui.screens.result.picture import picture_png, picture_svg
-from vemoclap_client.fetch.names import safe_name
+from vemoclap_client.files import safe_name
+from vemoclap_client.formats.document import format_json
 from vemoclap_client.formats.subtitles import format_srt, format_vtt
 from vemoclap_client.formats.table import format_csv
 from vemoclap_client.result import EmotionResult
@@ -59,7 +59,7 @@ def downloads(job: Job) -> list[Download]:
 
 def _json(job: Job, document: EmotionResult | Timeline) -> Callable[[], bytes]:
     # The path on the server is nobody's business; the clip's name is what people know it by.
-    return lambda: published_json(replace(document, video=job.name)).encode()
+    return lambda: format_json(replace(document, video=job.name)).encode()
 
 
 def _text(render: Callable[[Timeline], str], timeline: Timeline) -> Callable[[], bytes]:
