@@ -34,7 +34,6 @@ from ui.screens.compare.comparison import (
 from ui.screens.library.adding import not_added_yet
 from ui.screens.library.export import TABLE, UniqueNames, export_route, export_url, stream_zip
 from ui.screens.library.rows import NO_EMOTION, Filters, folder_clips, progress, to_row
-from ui.screens.library.table import possible
 from vemoclap_client.analysis import Head
 from vemoclap_client.contract import EMOTIONS
 
@@ -184,10 +183,19 @@ def test_a_zip_is_sent_piece_by_piece() -> None:
 
 def test_what_can_be_done_depends_on_the_choice(app: Application) -> None:
     done, other, waiting = done_job(app.store), done_job(app.store), waiting_job(app.store)
-    assert possible([]) == possible([]).__class__(False, False, False, False)
-    assert possible([done]).open and not possible([done]).compare
-    assert possible([done, other]).compare and not possible([done, other]).cancel
-    assert possible([done, waiting]).cancel and not possible([done, waiting]).compare
+    page = open_page("library")
+    expected: list[tuple[list[Job], set[str]]] = [
+        ([], set()),
+        ([done], {"Open"}),
+        ([done, other], {"Compare"}),
+        ([done, waiting], {"Cancel"}),
+        ([waiting], {"Open", "Cancel"}),
+    ]
+    for jobs, labels in expected:
+        chooser = next(box for box in page.multiselect if box.key == "library-named")
+        chooser.set_value([job.id for job in jobs]).run()
+        enabled = {button.label for button in page.button if not button.disabled}
+        assert enabled & {"Open", "Compare", "Cancel"} == labels
 
 
 def test_an_empty_library_says_how_to_begin(app: Application) -> None:

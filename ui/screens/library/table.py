@@ -1,7 +1,6 @@
 """The library's clips as a table, and what can be done with those that are chosen."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import streamlit as st
@@ -161,33 +160,6 @@ def _show_names(jobs: Sequence[AnyJob], names: dict[str, str]) -> list[str]:
     )
 
 
-@dataclass(frozen=True)
-class Possible:
-    """What can be done with the chosen clips.
-
-    Attributes:
-        open: exactly one is chosen.
-        compare: exactly two with a result are.
-        cancel: one at least is not over.
-        delete: one at least is chosen.
-    """
-
-    open: bool
-    compare: bool
-    cancel: bool
-    delete: bool
-
-
-def possible(chosen: Sequence[AnyJob]) -> Possible:
-    """What can be done with these clips."""
-    return Possible(
-        open=len(chosen) == 1,
-        compare=len(chosen) == 2 and all(job.result for job in chosen),
-        cancel=any(not job.state.is_over for job in chosen),
-        delete=bool(chosen),
-    )
-
-
 def _show_actions(
     app: Application,
     pages: Pages,
@@ -195,17 +167,18 @@ def _show_actions(
     names: dict[str, str],
     all_count: int,
 ) -> None:
-    can = possible(chosen)
     identifiers = [job.id for job in chosen]
+    can_compare = len(chosen) == 2 and all(job.result for job in chosen)
+    are_over = all(job.state.is_over for job in chosen)
     _show_chosen(chosen, names)
     with st.container(horizontal=True):
-        if st.button("Open", type="primary", disabled=not can.open, help="One clip"):
+        if st.button("Open", type="primary", disabled=len(chosen) != 1, help="One clip"):
             pages.open("result", id=identifiers[0])
-        if st.button("Compare", disabled=not can.compare, help="Two clips that have a result"):
+        if st.button("Compare", disabled=not can_compare, help="Two clips that have a result"):
             pages.open("compare", ids=",".join(identifiers))
-        if st.button("Cancel", disabled=not can.cancel, help="Clips that wait or are worked on"):
+        if st.button("Cancel", disabled=are_over, help="Clips that wait or are worked on"):
             _cancel(app, chosen)
-        with st.popover("Delete", disabled=not can.delete):
+        with st.popover("Delete", disabled=not chosen):
             st.markdown(
                 f"Delete {counted(len(chosen), 'clip')} with all results? This cannot be undone."
             )
