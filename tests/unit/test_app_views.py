@@ -161,7 +161,7 @@ def test_attention_has_lanes_on_the_same_axis() -> None:
 
 def test_the_timeline_in_words() -> None:
     assert timeline.timeline_summary(TIMELINE) == "from 0:00 fear; from 0:06 joy"
-    assert timeline.moment_labels(TIMELINE) == ["0:00 fear", "0:04 joy"]
+    assert timeline.window_labels(TIMELINE) == ["0:00 fear", "0:04 joy"]
 
 
 def test_contributions_are_signed_and_absent_modalities_say_why() -> None:

@@ -195,14 +195,14 @@ class Runner:
                 self._classifying_changed.wait(WATCH_EVERY_S)
         cancellation.check()
 
-    def _attempt(self, task: Task, step: Callable[[], object]) -> bool:
-        """Runs a step; False where it was interrupted or failed, and the job is released or over.
+    def _attempt(self, task: Task, work: Callable[[], object]) -> bool:
+        """Does a part of the work; False where it failed or was interrupted.
 
         It raises nothing: its thread must not die.
         """
         identifier = task.job.id
         try:
-            step()
+            work()
         except CancelledError:
             self._quietly(self._end_interrupted, identifier)
         except JobNotFoundError:

@@ -20,7 +20,7 @@ LANE_FULL = 0.86
 GAP = 0.06
 """Between neighbouring windows, as a part of the shorter one's share."""
 
-CHOICE = "moment"
+CHOICE = "chosen"
 """Name of the chart's selection; it holds the chosen window's number."""
 
 CLOCK = "floor(datum.value / 60) + ':' + format(floor(datum.value % 60), '02d')"
@@ -74,13 +74,13 @@ def timeline_summary(timeline: Timeline) -> str:
     return "; ".join(f"from {clock(start_s)} {emotion}" for emotion, start_s in parts)
 
 
-def moment_labels(timeline: Timeline) -> list[str]:
+def window_labels(timeline: Timeline) -> list[str]:
     """A name for each window that says when it begins and what it conveys."""
     return [f"{clock(window.start_s)} {window.emotion or 'none'}" for window in timeline.windows]
 
 
 def _shares_s(timeline: Timeline) -> list[tuple[float, float]]:
-    """When each window speaks, though they overlap: to the middle between it and the next one."""
+    """The part of the time that each window stands for: windows overlap, and meet in the middle."""
     windows = timeline.windows
     middles = [(window.start_s + window.end_s) / 2 for window in windows]
     inner = [(earlier + later) / 2 for earlier, later in pairwise(middles)]

@@ -6,12 +6,12 @@ import streamlit as st
 
 from ui.jobs.job import Job
 from ui.parts.style import show_heading
-from ui.parts.timeline import CHOICE, moment_labels, timeline_chart, timeline_summary
+from ui.parts.timeline import CHOICE, timeline_chart, timeline_summary, window_labels
 from ui.routes import clip_route, media_url
 from vemoclap_client.timeline import Timeline
 
 PILLS_MAX = 24
-"""More moments than that go into a list."""
+"""More windows than that go into a list."""
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,7 @@ class Seek:
 
     Attributes:
         window: its number.
-        times: how often a moment was chosen: choosing one again plays it again.
+        times: how often a window was chosen: choosing one again plays it again.
     """
 
     window: int
@@ -58,7 +58,7 @@ def _show_video(job: Job, seek: Seek | None) -> None:
         st.video(url, alt=alternative)
         return
     start_s = job.timeline.windows[seek.window].start_s
-    # The part after # makes a new address of it, so that the same moment can be chosen again.
+    # The part after # makes a new address of it, so that the same window can be chosen again.
     st.video(f"{url}#{seek.times}", start_time=start_s, autoplay=True, alt=alternative)
 
 
@@ -72,11 +72,11 @@ def _show_timeline(job: Job, timeline: Timeline, seek: Seek | None) -> None:
         selection_mode=CHOICE,
         alt=f"Emotions over time: {timeline_summary(timeline)}.",
     )
-    _show_moments(job, moment_labels(timeline))
+    _show_choices(job, window_labels(timeline))
 
 
-def _show_moments(job: Job, labels: list[str]) -> None:
-    """The same moments for the keyboard and the screen reader."""
+def _show_choices(job: Job, labels: list[str]) -> None:
+    """The same windows for the keyboard and the screen reader."""
     key = f"moment-{job.id}"
     numbers = range(len(labels))
 
