@@ -10,13 +10,14 @@ import pytest
 from av.video.frame import VideoFrame
 
 from export.exporting import export_slot
-from export.fusion import attention, checkpoint, trained
-from export.fusion.__main__ import main
-from export.fusion.store import Store
+from export.fusion import attention
 from export.options import Checkpoint, Options
 from export.placing import REPOSITORY
 from tests.clips import Tone, solid_frame, write_clip
 from tests.launching import Launched, launched
+from training import checkpoint, trained
+from training.__main__ import main
+from training.store import Store
 from vemoclap_client.cli.main import main as vemoclap
 from vemoclap_client.contract import EMOTIONS
 

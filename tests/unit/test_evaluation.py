@@ -11,24 +11,22 @@ import torch
 from PIL import Image
 
 from export.errors import CheckpointError
-from export.fusion import (
-    attention,
+from export.fusion import attention, description
+from export.fusion.attention_head import AttentionHead
+from export.fusion.description import Description
+from tests.unit import synthetic
+from training import (
     batches,
     bootstrap,
     calibration,
-    description,
     evaluation,
     metrics,
-    picture,
     report,
     store,
     trained,
 )
-from export.fusion.__main__ import main
-from export.fusion.attention_head import AttentionHead
-from export.fusion.description import Description
-from export.fusion.errors import FeatureError, OtherDataError, ProfileMismatchError, StoreError
-from tests.unit import synthetic
+from training.__main__ import main
+from training.errors import FeatureError, OtherDataError, ProfileMismatchError, StoreError
 from vemoclap_client.contract import EMOTIONS, MODALITIES
 
 LABELS = np.array([0, 0, 0, 1, 1, 3])
@@ -278,8 +276,8 @@ def test_the_command_writes_the_figures_and_the_picture(
     assert document["calibration"]["bins"] == 15
     first = (head.parent / report.FILE).read_bytes()
     image = Image.open(head.parent / "confusion.png")
-    assert image.getpixel(pixel(0, 0)) == picture.DARK
-    assert image.getpixel(pixel(0, 5)) == picture.LIGHT
+    assert image.getpixel(pixel(0, 0)) == confusion_picture.DARK
+    assert image.getpixel(pixel(0, 5)) == confusion_picture.LIGHT
     assert main([*command, "--split", "validation", "--out", str(head.parent / "other")]) == 0
     assert "temperature is fitted to it" in capsys.readouterr().err
     assert main(command) == 0
@@ -288,17 +286,17 @@ def test_the_command_writes_the_figures_and_the_picture(
 
 def pixel(row: int, column: int) -> tuple[int, int]:
     """A place in a cell that its number does not cover."""
-    left, top = (offset + 5 for offset in (picture.LEFT_PX, picture.TOP_PX))
-    return left + column * picture.CELL_PX, top + row * picture.CELL_PX
+    left, top = (offset + 5 for offset in (confusion_picture.LEFT_PX, confusion_picture.TOP_PX))
+    return left + column * confusion_picture.CELL_PX, top + row * confusion_picture.CELL_PX
 
 
 def test_the_picture_shows_which_emotion_was_taken_for_which(tmp_path: Path) -> None:
     shares = metrics.normalised(metrics.confusion(LABELS, PREDICTED))
-    picture.write_confusion(tmp_path / "confusion.png", shares)
+    confusion_picture.write(tmp_path / "confusion.png", shares)
     image = Image.open(tmp_path / "confusion.png")
-    assert image.getpixel(pixel(0, 1)) == picture.colour(1 / 3), "anger taken for disgust"
-    assert image.getpixel(pixel(1, 0)) == picture.LIGHT, "and not the other way round"
-    assert image.getpixel(pixel(2, 2)) == picture.EMPTY, "no clip of fear"
+    assert image.getpixel(pixel(0, 1)) == confusion_picture.colour(1 / 3), "anger taken for disgust"
+    assert image.getpixel(pixel(1, 0)) == confusion_picture.LIGHT, "and not the other way round"
+    assert image.getpixel(pixel(2, 2)) == confusion_picture.EMPTY, "no clip of fear"
 
 
 def test_other_data_are_refused_unless_allowed_and_then_warned_of(

@@ -7,16 +7,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from export import files
 from export.errors import StorageError
-from export.fusion import files, folder, splits
-from export.fusion.errors import FeatureError, LabelError, ProfileMismatchError, StoreError
-from export.fusion.features import Rows, Sample, shorten
-from export.fusion.folder import encoder_checksums, extract, find_clips
-from export.fusion.server_features import Answer, FeatureServer
-from export.fusion.store import MANIFEST, Manifest, Store, Writer
 from export.placing import REPOSITORY
 from tests.unit import synthetic
 from tests.unit.synthetic import WIDTHS
+from training import folder, splits
+from training.errors import FeatureError, LabelError, ProfileMismatchError, StoreError
+from training.features import Rows, Sample, shorten
+from training.folder import encoder_checksums, extract, find_clips
+from training.server_features import Answer, FeatureServer
+from training.store import MANIFEST, Manifest, Store, Writer
 from vemoclap_client.errors import NotAVideoError, ServerLostError, VemoclapError
 from vemoclap_client.media.container import check_file
 

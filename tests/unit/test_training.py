@@ -12,14 +12,15 @@ import torch
 
 from export.errors import CheckpointError
 from export.exporting import MODEL, export_slot, unchanged
-from export.fusion import attention, batches, checkpoint, store, trained, training
-from export.fusion.__main__ import main
-from export.fusion.errors import FeatureError, ProfileMismatchError, TrainingError
+from export.fusion import attention
 from export.fusion.heads import ROWS
-from export.fusion.recipe import FAST, PAPER, Recipe
-from export.fusion.training import Training
 from export.options import Checkpoint, Options
 from tests.unit import synthetic
+from training import batches, checkpoint, store, trained
+from training.__main__ import main
+from training.errors import FeatureError, ProfileMismatchError, TrainingError
+from training.recipe import FAST, PAPER, Recipe
+from training.trainer import Training
 from vemoclap_client.contract import EMOTIONS, FEATURES, LENGTHS, MODALITIES, PROBABILITIES
 
 SMALL = replace(
@@ -77,7 +78,7 @@ def test_the_head_learns_what_only_a_pair_of_modalities_tells(tmp_path: Path) ->
     subject.run(stop_when_learned)
     subject.state.head.load_state_dict(subject.state.best_weights)
     held_out = batches.stack(data.samples("test"))
-    accuracy, _ = training.evaluate(subject.state.head, held_out)
+    accuracy, _ = trainer.evaluate(subject.state.head, held_out)
     assert len(held_out) >= 200
     assert accuracy >= 0.95
     assert linear_accuracy(data) < 0.6
@@ -91,7 +92,7 @@ class KilledError(Exception):
 def test_a_killed_training_ends_as_if_it_had_not_been(
     killed_after: int, small_store: store.Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(training, "SAVE_EVERY", 2)
+    monkeypatch.setattr(trainer, "SAVE_EVERY", 2)
     whole = Training(small_store, tmp_path / "whole", TINY, device="cpu")
     best = whole.run()
 
@@ -134,7 +135,7 @@ def test_it_logs_for_tensorboard(small_store: store.Store, tmp_path: Path) -> No
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
     Training(small_store, tmp_path, TINY, device="cpu").run()
-    events = EventAccumulator(str(tmp_path / training.LOGS)).Reload()
+    events = EventAccumulator(str(tmp_path / trainer.LOGS)).Reload()
     assert set(events.Tags()["scalars"]) == {
         "loss/train",
         "loss/validation",
@@ -216,7 +217,7 @@ def test_another_training_in_the_folder_is_refused(
 
 
 def test_a_damaged_checkpoint_is_said(small_store: store.Store, tmp_path: Path) -> None:
-    (tmp_path / training.CHECKPOINT).write_bytes(b"PK nothing")
+    (tmp_path / trainer.CHECKPOINT).write_bytes(b"PK nothing")
     with pytest.raises(TrainingError, match=r"training\.pt cannot be read"):
         Training(small_store, tmp_path, TINY, device="cpu")
 
@@ -242,8 +243,8 @@ def test_a_full_disk_leaves_the_earlier_checkpoint(
 def test_cuda_where_there_is_none_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(TrainingError, match="--device cpu"):
-        training.choose_device("cuda")
-    assert training.choose_device("auto").type == "cpu"
+        trainer.choose_device("cuda")
+    assert trainer.choose_device("auto").type == "cpu"
 
 
 @pytest.fixture(scope="module")

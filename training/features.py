@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from export.fusion.errors import FeatureError
 from export.fusion.heads import ROWS
+from training.errors import FeatureError
 from vemoclap_client.contract import MODALITIES
 
 Rows = NDArray[np.float32]

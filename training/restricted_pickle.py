@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from export.fusion.errors import StoreError, UnsafeFileError
+from training.errors import StoreError, UnsafeFileError
 
 
 def read(path: Path) -> Any:

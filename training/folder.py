@@ -13,11 +13,11 @@ from tqdm import tqdm
 
 from export import stamp
 from export.errors import ExportError
-from export.fusion import features, splits
-from export.fusion.errors import FeatureError, LabelError, ProfileMismatchError
-from export.fusion.features import Sample
-from export.fusion.server_features import Answer, FeatureServer
-from export.fusion.store import MANIFEST, Manifest, Store, Writer, read_manifest
+from training import features, splits
+from training.errors import FeatureError, LabelError, ProfileMismatchError
+from training.features import Sample
+from training.server_features import Answer, FeatureServer
+from training.store import MANIFEST, Manifest, Store, Writer, read_manifest
 from vemoclap_client.contract import EMOTIONS
 from vemoclap_client.errors import InferenceError, RequestRejectedError, VideoError
 

@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from export.fusion.features import Rows, Sample
 from export.fusion.heads import ROWS
+from training.features import Rows, Sample
 from vemoclap_client.contract import EMOTIONS, MODALITIES
 
 

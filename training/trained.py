@@ -7,7 +7,8 @@ from pathlib import Path
 
 import torch
 
-from export.fusion import description, files
+from export import files
+from export.fusion import description
 from export.fusion.description import Description
 
 WEIGHTS = "head.pt"

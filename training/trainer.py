@@ -18,14 +18,14 @@ from torch.nn import functional
 from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
-from export.fusion import batches, checkpoint
 from export.fusion.attention_head import AttentionHead
-from export.fusion.batches import Tensors
 from export.fusion.description import Description
-from export.fusion.errors import TrainingError
-from export.fusion.recipe import Recipe
-from export.fusion.splits import TRAIN, VALIDATION
-from export.fusion.store import Store
+from training import batches, checkpoint
+from training.batches import Tensors
+from training.errors import TrainingError
+from training.recipe import Recipe
+from training.splits import TRAIN, VALIDATION
+from training.store import Store
 
 CHECKPOINT = "training.pt"
 LOGS = "logs"

@@ -13,7 +13,7 @@ import tritonclient.grpc as triton
 from numpy.typing import NDArray
 from tritonclient.utils import InferenceServerException, np_to_triton_dtype
 
-from export.fusion.features import Rows
+from training.features import Rows
 from vemoclap_client import decode
 from vemoclap_client._status import server_error
 from vemoclap_client.contract import (

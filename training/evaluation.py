@@ -14,15 +14,16 @@ import numpy as np
 import torch
 
 from export.errors import CheckpointError
-from export.fusion import attention, batches, bootstrap, calibration, description, metrics
+from export.fusion import attention, description
 from export.fusion.attention_head import AttentionHead
-from export.fusion.batches import Tensors
-from export.fusion.bootstrap import Interval
 from export.fusion.description import Description
-from export.fusion.errors import OtherDataError, StoreError
-from export.fusion.metrics import Floats, Indices
-from export.fusion.splits import TEST, TRAIN, VALIDATION
-from export.fusion.store import Store, check_fits
+from training import batches, bootstrap, calibration, metrics
+from training.batches import Tensors
+from training.bootstrap import Interval
+from training.errors import OtherDataError, StoreError
+from training.metrics import Floats, Indices
+from training.splits import TEST, TRAIN, VALIDATION
+from training.store import Store, check_fits
 from vemoclap_client.contract import MODALITIES
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from export.fusion.metrics import Floats, Indices
+from training.metrics import Floats, Indices
 
 COLDEST, HOTTEST = 0.05, 20.0
 """Between these a temperature is looked for: one head that is never wrong would be ever surer."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from export.fusion.metrics import Floats
+from training.metrics import Floats
 
 RESAMPLES = 1000
 CONFIDENCE = 0.95

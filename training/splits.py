@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from export.fusion.errors import LabelError
+from training.errors import LabelError
 
 TRAIN, VALIDATION, TEST = SPLITS = ("train", "validation", "test")
 HELD_OUT = 0.15

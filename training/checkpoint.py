@@ -9,10 +9,10 @@ from typing import Any
 
 import torch
 
+from export import files
 from export.errors import CheckpointError
-from export.fusion import files
-from export.fusion.errors import TrainingError
 from export.networks.state import read_checkpoint
+from training.errors import TrainingError
 
 
 def write(path: Path, identity: Mapping[str, Any], content: Mapping[str, Any]) -> None:

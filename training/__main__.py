@@ -1,4 +1,4 @@
-"""`python -m export.fusion COMMAND`: see --help."""
+"""`python -m training COMMAND`: see --help."""
 
 import sys
 from collections.abc import Sequence
@@ -7,8 +7,8 @@ from importlib import import_module
 from vemoclap_client.errors import VemoclapError
 
 COMMANDS = {
-    "train": "export.fusion.train_command",
-    "evaluate": "export.fusion.evaluate_command",
+    "train": "training.train_command",
+    "evaluate": "training.evaluate_command",
 }
 """Command -> the module whose `main(arguments)` runs it; imported when it is asked for."""
 
@@ -18,7 +18,7 @@ def main(arguments: Sequence[str]) -> int:
     if not arguments or arguments[0] not in COMMANDS:
         asked_for_help = arguments[:1] in (["-h"], ["--help"])
         print(
-            f"usage: python -m export.fusion {{{','.join(COMMANDS)}}} ... (--help after one)",
+            f"usage: python -m training {{{','.join(COMMANDS)}}} ... (--help after one)",
             file=sys.stdout if asked_for_help else sys.stderr,
         )
         return 0 if asked_for_help else 2

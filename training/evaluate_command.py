@@ -1,4 +1,4 @@
-"""`python -m export.fusion evaluate STORE --head DIR/head.pt`: how good a head is."""
+"""`python -m training evaluate STORE --head DIR/head.pt`: how good a head is."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from export.fusion import splits
-from export.fusion.store import Store
+from training import splits
+from training.store import Store
 from vemoclap_client.contract import MODALITIES
 
 if TYPE_CHECKING:
-    from export.fusion.evaluation import Ablation, Evaluation
+    from training.evaluation import Ablation, Evaluation
 
 PICTURE = "confusion.png"
 
@@ -27,7 +27,7 @@ def main(arguments: Sequence[str]) -> None:
     given = _parser().parse_args(arguments)
     store = Store(given.store)
     # torch is imported only when there is something to score.
-    from export.fusion import evaluation, metrics, picture, report
+    from training import confusion_picture, evaluation, metrics, report
 
     head: Path = given.head
     subject = evaluation.load(head, store, given.split, given.released, given.allow_other_data)
@@ -37,7 +37,7 @@ def main(arguments: Sequence[str]) -> None:
     document = report.to_document(scored, subject, store)
     folder = given.out or head.parent
     path = report.write(folder, document)
-    picture.write_confusion(folder / PICTURE, metrics.normalised(scored.confusion))
+    confusion_picture.write(folder / PICTURE, metrics.normalised(scored.confusion))
     print("\n".join(_lines(scored, document)))
     print(f"{path}\n{folder / PICTURE}")
 
@@ -99,7 +99,7 @@ def _interval(found: dict[str, float]) -> str:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        "python -m export.fusion evaluate",
+        "python -m training evaluate",
         description="Scores a head on a split of a feature store, and writes evaluation.json and "
         f"{PICTURE}.",
     )

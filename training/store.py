@@ -18,9 +18,10 @@ from typing import Any
 
 import numpy as np
 
-from export.fusion import features, files, splits
-from export.fusion.errors import FeatureError, LabelError, ProfileMismatchError, StoreError
-from export.fusion.features import Sample
+from export import files
+from training import features, splits
+from training.errors import FeatureError, LabelError, ProfileMismatchError, StoreError
+from training.features import Sample
 from vemoclap_client.contract import EMOTIONS, MODALITIES
 
 SCHEMA_VERSION = "1.0"

@@ -16,13 +16,15 @@ from typing import Any
 
 import numpy as np
 
-from export.fusion import attention, features, files, splits
+from export import files
+from export.fusion import attention
 from export.fusion.attention_head import UPSTREAM_NAMES
-from export.fusion.errors import FeatureError, LabelError, StoreError
-from export.fusion.features import Rows, Sample
 from export.fusion.heads import ROWS
-from export.fusion.restricted_pickle import read
-from export.fusion.store import Manifest, Store, Writer
+from training import features, splits
+from training.errors import FeatureError, LabelError, StoreError
+from training.features import Rows, Sample
+from training.restricted_pickle import read
+from training.store import Manifest, Store, Writer
 from vemoclap_client.contract import EMOTIONS
 
 SPLIT_NAMES = {

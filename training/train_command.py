@@ -1,15 +1,15 @@
-"""`python -m export.fusion train DATA --out DIR`: from labelled clips to a head to serve."""
+"""`python -m training train DATA --out DIR`: from labelled clips to a head to serve."""
 
 import argparse
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from export.fusion import splits
-from export.fusion.errors import StoreError
-from export.fusion.recipe import FAST, RECIPES, Recipe
-from export.fusion.store import MANIFEST, Store
 from export.placing import REPOSITORY
+from training import splits
+from training.errors import StoreError
+from training.recipe import FAST, RECIPES, Recipe
+from training.store import MANIFEST, Store
 from vemoclap_client.client import DEFAULT_TIMEOUT_S, default_url
 from vemoclap_client.contract import EMOTIONS
 
@@ -33,8 +33,8 @@ def main(arguments: Sequence[str]) -> None:
     store = _store(given)
     _print_store(store)
     # torch is imported only when there is something to train on.
-    from export.fusion import trained
-    from export.fusion.training import Training
+    from training import trained
+    from training.trainer import Training
 
     training = Training(store, given.out, _recipe(given), given.seed, given.device)
     if training.state.step:
@@ -64,8 +64,8 @@ def _store(given: argparse.Namespace) -> Store:
 
 
 def _from_clips(given: argparse.Namespace, folder: Path) -> Store:
-    from export.fusion.folder import extract
-    from export.fusion.server_features import FeatureServer
+    from training.folder import extract
+    from training.server_features import FeatureServer
 
     server = FeatureServer(given.url, given.timeout_s)
     store, found = extract(
@@ -79,7 +79,7 @@ def _from_clips(given: argparse.Namespace, folder: Path) -> Store:
 
 
 def _from_upstream(given: argparse.Namespace, folder: Path) -> Store:
-    from export.fusion.upstream import store_features
+    from training.upstream import store_features
 
     imported = store_features(given.data, folder, given.seed, given.splits, given.blacklist)
     for name, reason in imported.skipped.items():
@@ -107,7 +107,7 @@ def _recipe(given: argparse.Namespace) -> Recipe:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        "python -m export.fusion train",
+        "python -m training train",
         description=DESCRIPTION,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

@@ -9,9 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from export.fusion import bootstrap, files, metrics
-from export.fusion.evaluation import Evaluation, Subject
-from export.fusion.store import Store
+from export import files
+from training import bootstrap, metrics
+from training.evaluation import Evaluation, Subject
+from training.store import Store
 from vemoclap_client.contract import EMOTIONS
 
 SCHEMA_VERSION = "1.0"

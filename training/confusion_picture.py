@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from export.fusion import files
-from export.fusion.metrics import Floats
+from export import files
+from training.metrics import Floats
 from vemoclap_client.contract import EMOTIONS
 
 CELL_PX = 96
@@ -18,7 +18,7 @@ LIGHT, DARK = (247, 251, 255), (8, 48, 107)
 BLACK, WHITE, EMPTY = (0, 0, 0), (255, 255, 255), (224, 224, 224)
 
 
-def write_confusion(path: Path, shares: Floats) -> None:
+def write(path: Path, shares: Floats) -> None:
     """Write a PNG: true emotions downwards, answers to the right, the darker the more.
 
     Args:
