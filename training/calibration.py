@@ -20,13 +20,6 @@ def softmax(logits: Floats, temperature: float = 1.0) -> Floats:
     return probabilities
 
 
-def negative_log_likelihood(logits: Floats, labels: Indices, temperature: float = 1.0) -> float:
-    """Return the mean of -log p(true emotion), in nats."""
-    shifted = (logits - logits.max(axis=1, keepdims=True)) / temperature
-    log_sum = np.log(np.exp(shifted).sum(axis=1))
-    return float(np.mean(log_sum - shifted[np.arange(len(labels)), labels]))
-
-
 def fit_temperature(logits: Floats, labels: Indices) -> float:
     """Return the temperature, COLDEST to HOTTEST, whose likelihood is the highest.
 

@@ -21,9 +21,10 @@ from training import batches, bootstrap, calibration, metrics
 from training.batches import Tensors
 from training.bootstrap import Interval
 from training.errors import OtherDataError, StoreError
+from training.manifest import check_fits
 from training.metrics import Floats, Indices
 from training.splits import TEST, TRAIN, VALIDATION
-from training.store import Store, check_fits
+from training.store import Store
 from vemoclap_client.contract import MODALITIES
 
 

@@ -13,11 +13,12 @@ from tqdm import tqdm
 
 from export import stamp
 from export.errors import ExportError
-from training import features, splits
+from training import features, manifest, splits
 from training.errors import FeatureError, LabelError, ProfileMismatchError
 from training.features import Sample
+from training.manifest import MANIFEST, Manifest
 from training.server_features import Answer, FeatureServer
-from training.store import MANIFEST, Manifest, Store, Writer, read_manifest
+from training.store import Store, Writer
 from vemoclap_client.contract import EMOTIONS
 from vemoclap_client.errors import InferenceError, RequestRejectedError, VideoError
 
@@ -39,8 +40,8 @@ ABOUT_ONE_CLIP = (VideoError, RequestRejectedError, InferenceError, FeatureError
 
 
 @dataclass(frozen=True)
-class Clip:
-    """A file of the data set. Its id is <emotion>/<name>."""
+class LabelledClip:
+    """A video file of the data set with its emotion. Its id is <emotion>/<name>."""
 
     path: Path
     label: str
@@ -74,7 +75,7 @@ class Extraction:
     labels: dict[str, str] = field(default_factory=dict)
 
 
-def find_clips(data: Path) -> list[Clip]:
+def find_clips(data: Path) -> list[LabelledClip]:
     """Return the files of DATA/<emotion>/, sorted.
 
     Raises:
@@ -90,7 +91,9 @@ def find_clips(data: Path) -> list[Clip]:
     clips = []
     for folder in folders:
         found = [
-            Clip(path, folder.name.lower()) for path in sorted(folder.iterdir()) if _is_shown(path)
+            LabelledClip(path, folder.name.lower())
+            for path in sorted(folder.iterdir())
+            if _is_shown(path)
         ]
         if not found:
             raise LabelError(f"{folder} is empty: put clips there, or remove it")
@@ -150,10 +153,10 @@ class _Filling:
         self.found = Extraction()
         self.writer: Writer | None = None
         if (folder / MANIFEST).exists():
-            earlier = read_manifest(folder)
+            earlier = manifest.read(folder)
             self._open(earlier.profile, dict(earlier.widths))
 
-    def has(self, clip: Clip) -> bool:
+    def has(self, clip: LabelledClip) -> bool:
         """Whether the store has the clip; counts it then."""
         if self.writer is None or not self.writer.has(clip.id, clip.label, clip.fingerprint):
             return False
@@ -161,7 +164,7 @@ class _Filling:
         self.found.labels[clip.id] = clip.label
         return True
 
-    def add(self, clip: Clip, answer: Answer) -> None:
+    def add(self, clip: LabelledClip, answer: Answer) -> None:
         """Write a clip's features."""
         _check_profile(self.repository, answer.profile)
         widths = features.widths_of(answer.features)
@@ -226,12 +229,12 @@ def _check_profile(repository: Path, served: str) -> None:
 
 
 def _in_flight(
-    clips: list[Clip], work: Callable[[Clip], Answer], count: int
-) -> Iterator[tuple[Clip, Future[Answer]]]:
+    clips: list[LabelledClip], work: Callable[[LabelledClip], Answer], count: int
+) -> Iterator[tuple[LabelledClip, Future[Answer]]]:
     """Yield each clip with its future, done, in the order in which they finish."""
     waiting = iter(clips)
     with ThreadPoolExecutor(count) as pool:
-        running: dict[Future[Answer], Clip] = {}
+        running: dict[Future[Answer], LabelledClip] = {}
         try:
             while True:
                 for clip in waiting:

@@ -11,8 +11,7 @@ import hashlib
 import json
 import zipfile
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
-from datetime import UTC, datetime
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,46 +19,14 @@ import numpy as np
 
 from export import files
 from training import features, splits
-from training.errors import FeatureError, LabelError, ProfileMismatchError, StoreError
+from training import manifest as manifest_file
+from training.errors import LabelError, StoreError
 from training.features import Sample
-from vemoclap_client.contract import EMOTIONS, MODALITIES
+from training.manifest import MANIFEST, Manifest
+from vemoclap_client.contract import MODALITIES
 
-SCHEMA_VERSION = "1.0"
-MANIFEST = "manifest.json"
 SPLITS = "splits.json"
 CLIPS = "clips"
-
-
-@dataclass(frozen=True)
-class Manifest:
-    """What a store holds.
-
-    Args:
-        name: of the data.
-        profile: whose features these are.
-        slots: encoder -> checksum of what it was exported from; empty where that is not known.
-        widths: modality -> width of its features.
-        emotions: those that its labels may name.
-        created: ISO date and time, UTC.
-        clips: id -> {label, file, sha256}; empty until the store is complete.
-        splits_sha256: of splits.json; "" until the store is complete.
-        schema_version: of the store's format.
-    """
-
-    name: str
-    profile: str
-    slots: Mapping[str, str]
-    widths: Mapping[str, int]
-    emotions: tuple[str, ...] = EMOTIONS
-    created: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
-    clips: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
-    splits_sha256: str = ""
-    schema_version: str = SCHEMA_VERSION
-
-    @property
-    def is_complete(self) -> bool:
-        """Whether every clip is in it that is to be."""
-        return bool(self.clips)
 
 
 class Store:
@@ -72,7 +39,7 @@ class Store:
             StoreError: there is no complete store of this version.
         """
         self.folder = folder
-        self.manifest = read_manifest(folder)
+        self.manifest = manifest_file.read(folder)
         if not self.manifest.is_complete:
             raise StoreError(
                 f"{folder} is unfinished: extracting its features was interrupted. Run again with "
@@ -127,10 +94,10 @@ class Writer:
         self.folder = folder
         self.manifest = manifest
         if (folder / MANIFEST).exists():
-            self.manifest = read_manifest(folder)
-            _check_same(self.manifest, manifest, folder)
+            self.manifest = manifest_file.read(folder)
+            manifest_file.check_same(self.manifest, manifest, folder)
         else:
-            files.write_text(folder / MANIFEST, _to_json(manifest))
+            manifest_file.write(folder, manifest)
 
     def has(self, name: str, label: str, fingerprint: str) -> bool:
         """Whether a clip is there, made of this very file and under this label."""
@@ -177,12 +144,12 @@ class Writer:
         entries = {name: self._entry(name, labels[name]) for name in parts}
         drawn = {"seed": None if given else seed, **listed}
         files.write_text(self.folder / SPLITS, json.dumps(drawn, indent=1) + "\n")
-        complete = {
-            "clips": dict(sorted(entries.items())),
-            "splits_sha256": files.checksum(self.folder / SPLITS),
-        }
-        document = {**asdict(self.manifest), **complete}
-        files.write_text(self.folder / MANIFEST, json.dumps(document, indent=1) + "\n")
+        complete = replace(
+            self.manifest,
+            clips=dict(sorted(entries.items())),
+            splits_sha256=files.checksum(self.folder / SPLITS),
+        )
+        manifest_file.write(self.folder, complete)
         return Store(self.folder)
 
     def _entry(self, name: str, label: str) -> dict[str, str]:
@@ -193,28 +160,6 @@ class Writer:
         # An id may be any text, a path of any length included.
         encoded = name.encode(errors="surrogateescape")
         return self.folder / CLIPS / f"{hashlib.sha256(encoded).hexdigest()}.npz"
-
-
-def read_manifest(folder: Path) -> Manifest:
-    """Return what a store says of itself.
-
-    Raises:
-        StoreError: there is none, it is damaged, or was written by another version.
-    """
-    path = folder / MANIFEST
-    try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-        version = document["schema_version"]
-        if version != SCHEMA_VERSION:
-            raise StoreError(
-                f"{folder} is a feature store of version {version}; this program reads version "
-                f"{SCHEMA_VERSION}. Extract the features anew, into another folder."
-            )
-        return Manifest(**{**document, "emotions": tuple(document["emotions"])})
-    except FileNotFoundError as error:
-        raise StoreError(f"{folder} is no feature store: it has no {MANIFEST}") from error
-    except (OSError, ValueError, TypeError, KeyError) as error:
-        raise StoreError(f"{path} cannot be read as a store's manifest: {error!r}") from error
 
 
 def read_splits(folder: Path) -> dict[str, str]:
@@ -229,47 +174,6 @@ def read_splits(folder: Path) -> dict[str, str]:
         return {name: part for part in splits.SPLITS for name in document[part]}
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise StoreError(f"{path} cannot be read: {error!r}") from error
-
-
-def check_fits(manifest: Manifest, profile: str, widths: Mapping[str, int], head: str) -> None:
-    """Return if a head takes the features of a store.
-
-    Raises:
-        ProfileMismatchError: it was made for another profile's.
-        FeatureError: it was made for other widths.
-    """
-    if manifest.profile != profile:
-        raise ProfileMismatchError(
-            f"{head} takes features of profile {profile}, and these are of profile "
-            f"{manifest.profile}. Extract them through a server of profile {profile}."
-        )
-    other = [
-        f"{m} {manifest.widths[m]}, not {widths[m]}"
-        for m in MODALITIES
-        if manifest.widths[m] != widths[m]
-    ]
-    if other:
-        raise FeatureError(f"{head} takes features of other widths: {'; '.join(other)}")
-
-
-def _check_same(found: Manifest, wanted: Manifest, folder: Path) -> None:
-    """Features of two encoders never lie in one store."""
-    advice = "Choose another folder for the new features."
-    if found.profile != wanted.profile:
-        raise ProfileMismatchError(
-            f"{folder} holds features of profile {found.profile}, and the server's are of profile "
-            f"{wanted.profile}. {advice}"
-        )
-    changed = sorted(
-        slot
-        for slot in {*found.slots, *wanted.slots}
-        if found.slots.get(slot) != wanted.slots.get(slot)
-    )
-    if changed or found.widths != wanted.widths:
-        raise ProfileMismatchError(
-            f"{folder} holds features of other encoders: {', '.join(changed) or 'their widths'} "
-            f"changed since. {advice}"
-        )
 
 
 def _given(labels: Mapping[str, str], given: Mapping[str, str]) -> dict[str, str]:
@@ -297,7 +201,3 @@ def _read_clip(path: Path) -> tuple[Sample, str]:
 
 def _checksum(path: Path) -> str:
     return files.checksum(path) if path.is_file() else ""
-
-
-def _to_json(manifest: Manifest) -> str:
-    return json.dumps(asdict(manifest), indent=1) + "\n"

@@ -8,8 +8,9 @@ from pathlib import Path
 from export.placing import REPOSITORY
 from training import splits
 from training.errors import StoreError
+from training.manifest import MANIFEST
 from training.recipe import FAST, RECIPES, Recipe
-from training.store import MANIFEST, Store
+from training.store import Store
 from vemoclap_client.client import DEFAULT_TIMEOUT_S, default_url
 from vemoclap_client.contract import EMOTIONS
 

@@ -56,14 +56,14 @@ class State:
     step: int = 0
     best: Score | None = None
     best_weights: dict[str, Tensor] = field(default_factory=dict)
-    risen: int = 0
-    """The step at which the accuracy last rose."""
+    improved_at: int = 0
+    """The step of the highest validation accuracy so far."""
 
     def to_dict(self) -> dict[str, Any]:
         """The content of a checkpoint."""
         return {
             "step": self.step,
-            "risen": self.risen,
+            "improved_at": self.improved_at,
             "head": self.head.state_dict(),
             "optimiser": self.optimiser.state_dict(),
             "scaler": self.scaler.state_dict(),
@@ -73,7 +73,7 @@ class State:
 
     def load(self, content: dict[str, Any]) -> None:
         """Go back to a checkpoint."""
-        self.step, self.risen = content["step"], content["risen"]
+        self.step, self.improved_at = content["step"], content["improved_at"]
         self.head.load_state_dict(content["head"])
         self.optimiser.load_state_dict(content["optimiser"])
         self.scaler.load_state_dict(content["scaler"])
@@ -131,7 +131,7 @@ class Training:
             while not self._is_over():
                 loss = self._step()
                 bar.update()
-                self._look(loss, logs, bar)
+                self._evaluate_and_save(loss, logs, bar)
                 after_step(self.state.step)
         finally:
             bar.close()
@@ -179,7 +179,10 @@ class Training:
 
     def _is_over(self) -> bool:
         state = self.state
-        return state.step >= self.recipe.steps or state.step - state.risen >= self.recipe.patience
+        return (
+            state.step >= self.recipe.steps
+            or state.step - state.improved_at >= self.recipe.patience
+        )
 
     def _step(self) -> Tensor:
         """Take one update, and return its loss."""
@@ -201,7 +204,7 @@ class Training:
         state.step += 1
         return loss.detach()
 
-    def _look(self, loss: Tensor, logs: SummaryWriter, bar: Any) -> None:
+    def _evaluate_and_save(self, loss: Tensor, logs: SummaryWriter, bar: Any) -> None:
         """Evaluate, log and save, at the steps at which that is due."""
         step, recipe = self.state.step, self.recipe
         is_due = step % recipe.evaluate_every == 0 or step == recipe.steps
@@ -222,7 +225,7 @@ class Training:
         accuracy, loss = evaluate(state.head, self.validation)
         score = Score(accuracy, loss, state.step)
         if state.best is None or accuracy > state.best.accuracy:
-            state.risen = state.step
+            state.improved_at = state.step
         if score.is_better_than(state.best):
             state.best = score
             state.best_weights = copy.deepcopy(state.head.state_dict())

@@ -23,8 +23,9 @@ from export.fusion.heads import ROWS
 from training import features, splits
 from training.errors import FeatureError, LabelError, StoreError
 from training.features import Rows, Sample
+from training.manifest import Manifest
 from training.restricted_pickle import read
-from training.store import Manifest, Store, Writer
+from training.store import Store, Writer
 from vemoclap_client.contract import EMOTIONS
 
 SPLIT_NAMES = {

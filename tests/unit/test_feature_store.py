@@ -16,8 +16,9 @@ from training import folder, splits
 from training.errors import FeatureError, LabelError, ProfileMismatchError, StoreError
 from training.features import Rows, Sample, shorten
 from training.folder import encoder_checksums, extract, find_clips
+from training.manifest import MANIFEST, Manifest
 from training.server_features import Answer, FeatureServer
-from training.store import MANIFEST, Manifest, Store, Writer
+from training.store import Store, Writer
 from vemoclap_client.errors import NotAVideoError, ServerLostError, VemoclapError
 from vemoclap_client.media.container import check_file
 

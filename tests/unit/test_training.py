@@ -16,7 +16,7 @@ from export.fusion import attention
 from export.fusion.heads import ROWS
 from export.options import Checkpoint, Options
 from tests.unit import synthetic
-from training import batches, checkpoint, store, trained
+from training import batches, checkpoint, store, trained, trainer
 from training.__main__ import main
 from training.errors import FeatureError, ProfileMismatchError, TrainingError
 from training.recipe import FAST, PAPER, Recipe
