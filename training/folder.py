@@ -90,11 +90,8 @@ def find_clips(data: Path) -> list[LabelledClip]:
         )
     clips = []
     for folder in folders:
-        found = [
-            LabelledClip(path, folder.name.lower())
-            for path in sorted(folder.iterdir())
-            if _is_shown(path)
-        ]
+        paths = sorted(path for path in folder.iterdir() if _is_shown(path))
+        found = [LabelledClip(path, folder.name.lower()) for path in paths]
         if not found:
             raise LabelError(f"{folder} is empty: put clips there, or remove it")
         clips += found
@@ -186,8 +183,8 @@ class _Filling:
     def _open(self, profile: str, widths: dict[str, int] | None) -> Writer:
         if self.writer is None or self.writer.manifest.profile != profile:
             known = self.writer.manifest.widths if self.writer else {}
-            manifest = Manifest(self.name, profile, self.slots, widths or known)
-            self.writer = Writer(self.folder, manifest)
+            begun = Manifest(self.name, profile, self.slots, widths or known)
+            self.writer = Writer(self.folder, begun)
         return self.writer
 
 

@@ -178,11 +178,8 @@ class Training:
         return State(head, optimiser, scaler)
 
     def _is_over(self) -> bool:
-        state = self.state
-        return (
-            state.step >= self.recipe.steps
-            or state.step - state.improved_at >= self.recipe.patience
-        )
+        waited = self.state.step - self.state.improved_at
+        return self.state.step >= self.recipe.steps or waited >= self.recipe.patience
 
     def _step(self) -> Tensor:
         """Take one update, and return its loss."""

@@ -28,6 +28,7 @@ from training import (
 )
 from training.__main__ import main
 from training.errors import FeatureError, OtherDataError, ProfileMismatchError, StoreError
+from training.manifest import Manifest
 from vemoclap_client.contract import EMOTIONS, MODALITIES
 
 LABELS = np.array([0, 0, 0, 1, 1, 3])
@@ -324,8 +325,8 @@ def test_other_data_are_refused_unless_allowed_and_then_warned_of(
 
 
 def test_the_released_checkpoint_is_warned_of(tmp_path: Path) -> None:
-    manifest = manifest.Manifest("Ekman-6", "paper", {}, attention.WIDTHS)
-    writer = store.Writer(tmp_path / "store", manifest)
+    described = Manifest("Ekman-6", "paper", {}, attention.WIDTHS)
+    writer = store.Writer(tmp_path / "store", described)
     source = np.random.default_rng(0)
     labels = {}
     for number in range(6):
