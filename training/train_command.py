@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from export.placing import REPOSITORY
+from export.configuration import REPOSITORY
 from training import splits
 from training.errors import StoreError
 from training.manifest import MANIFEST

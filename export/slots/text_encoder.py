@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from export.spec import Arrays, Files, Network, Slot, Tensor, generator
+from export.spec import Arrays, Builder, Files, Network, Slot, Tensor, generator
 from vemoclap_client.contract import SENTIMENTS
 
 if TYPE_CHECKING:
@@ -95,7 +95,6 @@ def examples(batch: int, case: int) -> Arrays:
 SLOT = Slot(
     name="text_encoder",
     module=__name__,
-    artifacts=ARTIFACTS,
     network=Network(
         inputs=(
             Tensor("INPUT_IDS", "int64", ("length",)),
@@ -105,10 +104,11 @@ SLOT = Slot(
             Tensor("FEATURES", "float32", (FEATURES,)),
             Tensor("SENTIMENT", "float32", (len(SENTIMENTS),)),
         ),
-        load=load,
         examples=examples,
         cases=len(LENGTHS),
     ),
-    files={"tokenizer.json": "text_encoder_tokenizer"},
     data=(PROTOTYPES,),
+    pretrained=Builder(
+        network=load, artifacts=ARTIFACTS, files={"tokenizer.json": "text_encoder_tokenizer"}
+    ),
 )

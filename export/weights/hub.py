@@ -8,24 +8,21 @@ $HF_HUB_OFFLINE, and the progress bar.
 """
 
 import errno
-import fcntl
 import io
-import os
 import re
 import shutil
 import sys
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from export.errors import ChecksumError, FetchError
+from export.files import checksum, link_or_copy, locked, workspace
 from export.weights.cache import (
     Resolved,
     cached_path,
     check,
-    checksum,
     expected_checksum,
     is_verified,
     mark_verified,
@@ -92,8 +89,9 @@ def _alone(wanted: Artifact) -> Iterator[None]:
     """Let one process at a time fetch this file: a part that is left belongs to whoever is here."""
     path = cached_path(wanted)
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.with_name(f".{path.name}.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    lock = path.with_name(f".{path.name}.lock")
+    lock.touch()
+    with locked(lock):
         yield
 
 
@@ -133,13 +131,9 @@ def _told_by_hub_cache(wanted: Artifact, snapshot: Path) -> Resolved | None:
 
 def _link(source: Path, target: Path) -> None:
     """Put the file there without a copy where the disk allows."""
-    with tempfile.TemporaryDirectory(dir=target.parent, prefix=UNFINISHED) as folder:
-        temporary = Path(folder) / target.name
-        try:
-            os.link(source, temporary)
-        except OSError:  # another disk, or another user's file
-            shutil.copyfile(source, temporary)
-        temporary.replace(target)
+    with workspace(target.parent, UNFINISHED) as folder:
+        link_or_copy(source, folder / target.name)
+        (folder / target.name).replace(target)
 
 
 def _put_there_by_hand(wanted: Artifact) -> Path | None:

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from av.video.frame import VideoFrame
 
+from export.configuration import REPOSITORY
 from export.exporting import export_slot
 from export.fusion import attention
 from export.options import Checkpoint, Options
-from export.placing import REPOSITORY
 from tests.clips import Tone, solid_frame, write_clip
 from tests.launching import Launched, launched
 from training import checkpoint, trained
@@ -88,7 +88,7 @@ def test_the_trained_head_is_served_and_named(
     repository = tmp_path / "model_repository"
     shutil.copytree(REPOSITORY, repository, copy_function=_link)
     options = Options("embedded", weights=Checkpoint(out / trained.WEIGHTS))
-    slot = attention.choose(options, repository)
+    slot = attention.choose(options)
     assert slot is not None
     export_slot(slot, repository, options=options)
     result = tmp_path / "result.json"

@@ -16,16 +16,16 @@ import onnxruntime
 import pytest
 import torch
 
-from export import cli, exporting, leftovers, samples
+from export import cli, exporting, samples
 from export.cli import main
 from export.errors import StorageError
 from export.exporting import export_slot, unchanged
 from export.options import Format, Options
 from export.registry import PROFILES
-from export.spec import Files, Slot
+from export.spec import Builder, Files, Slot
 from export.weights import fetching
 from export.weights.manifest import Artifact
-from tests.unit.toy_slot import NETWORK, TOY
+from tests.unit.toy_slot import NETWORK, TOY, load
 
 START_S = 60
 """Torch may take long to start on a busy machine."""
@@ -59,7 +59,7 @@ def full(*_: object, **__: object) -> NoReturn:
     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
-def make_half(_: Files, folder: Path) -> None:
+def write_half(_: Files, folder: Path) -> None:
     (folder / "1" / "half.bin").write_bytes(b"the first ha")
     full()
 
@@ -81,7 +81,9 @@ def cannot_describe(monkeypatch: pytest.MonkeyPatch) -> Slot:
 
 FULL_DISKS: dict[str, Callable[[pytest.MonkeyPatch], Slot]] = {
     "the network": lambda _: replace(TOY, network=replace(NETWORK, finish=full)),
-    "a conversion": lambda _: replace(TOY, artifacts=("sample_bunny",), make=make_half),
+    "a conversion": lambda _: replace(
+        TOY, pretrained=Builder(network=load, write=write_half, artifacts=("sample_bunny",))
+    ),
     "a text": cannot_write_labels,
     "the stamp": cannot_describe,
 }
@@ -106,13 +108,13 @@ def test_a_disk_that_fills_up_leaves_the_earlier_model(
 def test_what_is_written_by_hand_is_copied_whole_or_not_at_all(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, earlier: Callable[[], dict[str, bytes]]
 ) -> None:
-    def cut(_: Path, target: Path) -> None:
-        Path(target).write_bytes(b"the first ha")
+    def cut(_: IO[bytes], target: IO[bytes]) -> None:
+        target.write(b"the first ha")
         full()
 
     (tmp_path / "out" / "audio_encoder" / "config.pbtxt").write_text("stale")
     before = earlier()
-    monkeypatch.setattr(shutil, "copyfile", cut)
+    monkeypatch.setattr(shutil, "copyfileobj", cut)
     with pytest.raises(StorageError):
         export_slot(TOY, tmp_path / "out", force=True)
     config = "audio_encoder/config.pbtxt"
@@ -154,7 +156,7 @@ def test_a_full_disk_is_one_line_and_an_exit_code(
 
 
 def test_a_killed_export_keeps_the_earlier_model_and_is_cleared_away_later(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, earlier: Callable[[], dict[str, bytes]]
+    tmp_path: Path, earlier: Callable[[], dict[str, bytes]]
 ) -> None:
     before, marker, repository = earlier(), tmp_path / "marker", tmp_path / "out"
     kill_at(marker, repository)
@@ -166,10 +168,8 @@ def test_a_killed_export_keeps_the_earlier_model_and_is_cleared_away_later(
     assert {name: now[name] for name in now if name not in inside} == before
     onnxruntime.InferenceSession(version / "model.onnx")
     assert unchanged(TOY, repository)
-    later = time.time() + leftovers.OLD_S + 1
-    monkeypatch.setattr(leftovers.time, "time", lambda: later)
-    export_slot(TOY, repository, force=True)
-    assert not list(version.glob(".export-*"))
+    assert main(["audio_encoder", "--out", str(repository)]) == 0
+    assert earlier() == before
 
 
 def kill_at(marker: Path, repository: Path) -> None:
@@ -198,7 +198,7 @@ def test_a_checkpoint_that_does_not_fit_names_the_keys(
     earlier: Callable[[], dict[str, bytes]],
 ) -> None:
     before, path = earlier(), tmp_path / "other.pt"
-    torch.save(spoilt(NETWORK.load({}).state_dict()), path)
+    torch.save(spoilt(load({}).state_dict()), path)
     command = ["audio_encoder", "--checkpoint", str(path), "--out", str(tmp_path / "out")]
     assert main(command) == 47
     told = capsys.readouterr().err
@@ -277,7 +277,11 @@ def test_an_artifact_that_cannot_be_had_leaves_the_earlier_model(
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
     monkeypatch.setattr(fetching, "artifact", lambda _: wanted)
     monkeypatch.setattr(exporting.stamp, "stamp_of", lambda *_: {})
-    monkeypatch.setitem(PROFILES, "embedded", {"audio_encoder": replace(TOY, artifacts=("toy",))})
+    monkeypatch.setitem(
+        PROFILES,
+        "embedded",
+        {"audio_encoder": replace(TOY, pretrained=Builder(network=load, artifacts=("toy",)))},
+    )
     close_session()
     assert main(["audio_encoder", "--force", "--out", str(tmp_path / "out")]) == 43
     close_session()

@@ -7,10 +7,10 @@ import pytest
 
 from export import cli, configuration, stamp
 from export.cli import main
+from export.configuration import CONFIG, REPOSITORY
 from export.errors import FetchError
 from export.exporting import Report
 from export.options import Format, Options, Precision, Pretrained, Random
-from export.placing import CONFIG, REPOSITORY
 from export.registry import PROFILES, artifacts_of, select
 from export.spec import Slot
 from export.weights import artifacts
@@ -103,7 +103,7 @@ def test_what_is_there_is_exported_again_as_it_was(
     kept = {"fusion"} if isinstance(given.weights, Pretrained) else set()
     brought = {"stamp": {"profile": given.profile, "weights": "checkpoint 12ab"}}
     for name, slot in slots.items():
-        document = {"stamp": stamp.stamp_of(slot, given, REPOSITORY / name / CONFIG)}
+        document = {"stamp": stamp.stamp_of(slot, given)}
         (tmp_path / name / "1").mkdir(parents=True)
         text = json.dumps(brought if name in kept else document)
         (tmp_path / name / stamp.STAMP).write_text(text)
@@ -131,9 +131,7 @@ def test_another_profile_comes_as_a_whole_or_not_at_all(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "fusion" / "1").mkdir(parents=True)
-    earlier = stamp.stamp_of(
-        PROFILES["embedded"]["fusion"], Options(), REPOSITORY / "fusion" / CONFIG
-    )
+    earlier = stamp.stamp_of(PROFILES["embedded"]["fusion"], Options())
     (tmp_path / "fusion" / stamp.STAMP).write_text(json.dumps({"stamp": earlier, "sizes": {}}))
     seen = []
 

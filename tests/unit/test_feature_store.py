@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from export import files
+from export.configuration import REPOSITORY
 from export.errors import StorageError
-from export.placing import REPOSITORY
 from tests.unit import synthetic
 from tests.unit.synthetic import WIDTHS
 from training import folder, splits

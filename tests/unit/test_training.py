@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from export.errors import CheckpointError
-from export.exporting import MODEL, export_slot, unchanged
+from export.exporting import export_slot, kept_checkpoint, unchanged
 from export.fusion import attention
 from export.fusion.heads import ROWS
 from export.options import Checkpoint, Options
@@ -19,6 +19,7 @@ from tests.unit import synthetic
 from training import batches, checkpoint, store, trained, trainer
 from training.__main__ import main
 from training.errors import FeatureError, ProfileMismatchError, TrainingError
+from training.manifest import check_fits
 from training.recipe import FAST, PAPER, Recipe
 from training.trainer import Training
 from vemoclap_client.contract import EMOTIONS, FEATURES, LENGTHS, MODALITIES, PROBABILITIES
@@ -260,10 +261,10 @@ def test_the_head_is_exported_into_its_own_profile_and_names_itself(
     head: Training, small_store: store.Store, tmp_path: Path
 ) -> None:
     options = Options("embedded", weights=Checkpoint(head.folder / trained.WEIGHTS))
-    slot = attention.choose(options, tmp_path)
+    slot = attention.choose(options)
     assert slot is not None
     export_slot(slot, tmp_path, options=options)
-    session = onnxruntime.InferenceSession(tmp_path / "fusion" / MODEL)
+    session = onnxruntime.InferenceSession(tmp_path / "fusion" / "1" / "model.onnx")
     sample = small_store.samples("test")[0]
     inputs: dict[str, Any] = {
         LENGTHS: np.array([[len(sample.features[m]) for m in MODALITIES]], np.int32)
@@ -285,10 +286,12 @@ def test_the_head_is_exported_into_its_own_profile_and_names_itself(
         f"synthetic (manifest {small_store.sha256[:12]}, {checkpoint.today()})"
     )
     # What lies there is kept where no checkpoint is named.
-    kept = attention.choose(Options("embedded"), tmp_path)
+    kept = kept_checkpoint(tmp_path / "fusion", "embedded")
     assert kept is not None
-    assert unchanged(kept, tmp_path, Options("embedded")) is not None
-    assert attention.choose(Options("paper"), tmp_path) is None
+    again = Options("embedded", weights=Checkpoint(kept))
+    same = attention.choose(again)
+    assert same is not None
+    assert unchanged(same, tmp_path, again) is not None
 
 
 def test_features_of_one_profile_are_refused_by_a_head_of_another(
@@ -296,21 +299,21 @@ def test_features_of_one_profile_are_refused_by_a_head_of_another(
 ) -> None:
     options = Options("paper", weights=Checkpoint(head.folder / trained.WEIGHTS))
     with pytest.raises(CheckpointError, match="--profile embedded"):
-        attention.choose(options, tmp_path)
+        attention.choose(options)
     with pytest.raises(ProfileMismatchError, match="profile paper"):
-        store.check_fits(small_store.manifest, "paper", attention.WIDTHS, "the authors' head")
+        check_fits(small_store.manifest, "paper", attention.WIDTHS, "the authors' head")
     with pytest.raises(FeatureError, match="image 6, not 512"):
-        store.check_fits(small_store.manifest, "embedded", attention.WIDTHS, "the head")
+        check_fits(small_store.manifest, "embedded", attention.WIDTHS, "the head")
 
 
 def test_a_head_without_its_description_is_refused(head: Training, tmp_path: Path) -> None:
     path = tmp_path / trained.WEIGHTS
     path.write_bytes((head.folder / trained.WEIGHTS).read_bytes())
     with pytest.raises(CheckpointError, match=r"head\.json"):
-        attention.choose(Options("embedded", weights=Checkpoint(path)), tmp_path)
+        attention.choose(Options("embedded", weights=Checkpoint(path)))
     (tmp_path / "head.json").write_text('{"kind": "attention"}')
     with pytest.raises(CheckpointError, match=r"head\.json"):
-        attention.choose(Options("embedded", weights=Checkpoint(path)), tmp_path)
+        attention.choose(Options("embedded", weights=Checkpoint(path)))
 
 
 def test_the_command_trains_on_a_store_and_goes_on(

@@ -16,7 +16,7 @@ from export.exporting import export_slot
 from export.networks.state import load_state, read_checkpoint
 from export.options import Format
 from export.slots import audio_encoder
-from export.spec import Arrays, Files, Network, Slot, Tensor
+from export.spec import Arrays, Builder, Files, Network, Slot, Tensor
 
 WINDOW = audio_encoder.WINDOW
 
@@ -50,12 +50,17 @@ def examples(batch: int, case: int) -> Arrays:
 NETWORK = Network(
     inputs=(Tensor("WINDOW", "float32", (WINDOW,)),),
     outputs=(Tensor("FEATURES", "float32", (4,)), Tensor("EVENTS", "float32", (1,))),
-    load=load,
     examples=examples,
-    restore=restore,
     formats=(Format.ONNX, Format.TORCHSCRIPT),
 )
-TOY = Slot("audio_encoder", __name__, network=NETWORK, texts={"labels.txt": "Peak\n"})
+TOY = Slot(
+    "audio_encoder",
+    __name__,
+    NETWORK,
+    pretrained=Builder(network=load),
+    checkpoint=Builder(network=restore),
+    texts={"labels.txt": "Peak\n"},
+)
 
 
 def export_until_killed(folder: Path, marker: Path) -> None:

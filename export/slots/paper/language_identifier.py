@@ -12,7 +12,7 @@ import numpy as np
 
 from export.errors import CheckpointError
 from export.options import Format, Precision
-from export.spec import Arrays, Files, Network, Slot, Tensor, generator
+from export.spec import Arrays, Builder, Files, Network, Slot, Tensor, generator, seeded
 
 if TYPE_CHECKING:
     from export.networks.language_classifier import LanguageClassifier
@@ -125,11 +125,8 @@ def network(vocabulary: int = VOCABULARY_SIZE) -> Network:
             Tensor("ATTENTION_MASK", "int64", ("length",)),
         ),
         outputs=(Tensor("PROBABILITIES", "float32", (len(LANGUAGES),)),),
-        load=load,
         examples=partial(examples, vocabulary=vocabulary),
         cases=len(LENGTHS),
-        random=partial(random, vocabulary),
-        restore=restore,
         formats=(Format.ONNX, Format.TORCHSCRIPT),
         precisions=(Precision.FP32, Precision.FP16, Precision.INT8),
     )
@@ -138,10 +135,10 @@ def network(vocabulary: int = VOCABULARY_SIZE) -> Network:
 SLOT = Slot(
     name="language_identifier",
     module=__name__,
-    artifacts=(WEIGHTS, CONFIGURATION, TOKENIZER),
     network=network(),
-    make=make,
-    make_random=make_random,
-    make_restored=make_restored,
-    beside=("config.json", TOKENIZER_FILE),
+    pretrained=Builder(network=load, write=make, artifacts=(WEIGHTS, CONFIGURATION, TOKENIZER)),
+    random=Builder(network=seeded(random), write=make_random),
+    checkpoint=Builder(
+        network=restore, write=make_restored, beside=("config.json", TOKENIZER_FILE)
+    ),
 )

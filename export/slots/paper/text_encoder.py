@@ -9,7 +9,7 @@ import numpy as np
 
 from export.errors import CheckpointError
 from export.options import Format, Precision
-from export.spec import Arrays, Files, Network, Slot, Tensor, generator
+from export.spec import Arrays, Builder, Files, Network, Slot, Tensor, generator, seeded
 from vemoclap_client.contract import SENTIMENTS
 
 if TYPE_CHECKING:
@@ -99,7 +99,6 @@ def examples(batch: int, case: int) -> Arrays:
 SLOT = Slot(
     name="text_encoder",
     module=__name__,
-    artifacts=(WEIGHTS, CONFIGURATION, VOCABULARY, MERGES),
     network=Network(
         inputs=(
             Tensor("INPUT_IDS", "int64", ("length",)),
@@ -109,16 +108,16 @@ SLOT = Slot(
             Tensor("FEATURES", "float32", (FEATURES,)),
             Tensor("SENTIMENT", "float32", (len(SENTIMENTS),)),
         ),
-        load=load,
         examples=examples,
         cases=len(LENGTHS),
-        random=random,
-        restore=restore,
         formats=(Format.ONNX, Format.TORCHSCRIPT),
         precisions=(Precision.FP32, Precision.FP16, Precision.INT8),
     ),
-    make=make,
-    make_random=make_random,
-    make_restored=make_restored,
-    beside=("config.json", "vocab.json", "merges.txt"),
+    pretrained=Builder(
+        network=load, write=make, artifacts=(WEIGHTS, CONFIGURATION, VOCABULARY, MERGES)
+    ),
+    random=Builder(network=seeded(random), write=make_random),
+    checkpoint=Builder(
+        network=restore, write=make_restored, beside=("config.json", "vocab.json", "merges.txt")
+    ),
 )
