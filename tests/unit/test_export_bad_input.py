@@ -155,11 +155,11 @@ def test_a_full_disk_is_one_line_and_an_exit_code(
     assert not any("Traceback" in line for line in told)
 
 
-def test_a_killed_export_keeps_the_earlier_model_and_is_cleared_away_later(
+def test_a_killed_export_keeps_the_earlier_model_and_leaves_nothing_to_the_next(
     tmp_path: Path, earlier: Callable[[], dict[str, bytes]]
 ) -> None:
     before, marker, repository = earlier(), tmp_path / "marker", tmp_path / "out"
-    kill_at(marker, repository)
+    end_at(marker, repository, signal.SIGKILL)
     version = repository / "audio_encoder" / "1"
     (left,) = version.glob(".export-*")
     inside = {f"audio_encoder/1/{left.name}/{name}" for name in contents(left)}
@@ -167,13 +167,20 @@ def test_a_killed_export_keeps_the_earlier_model_and_is_cleared_away_later(
     now = earlier()
     assert {name: now[name] for name in now if name not in inside} == before
     onnxruntime.InferenceSession(version / "model.onnx")
-    assert unchanged(TOY, repository)
     assert main(["audio_encoder", "--out", str(repository)]) == 0
     assert earlier() == before
 
 
-def kill_at(marker: Path, repository: Path) -> None:
-    """Start an export in a process of its own, and kill it when it has written the graph."""
+def test_an_export_that_is_told_to_end_leaves_nothing(
+    tmp_path: Path, earlier: Callable[[], dict[str, bytes]]
+) -> None:
+    before = earlier()
+    assert end_at(tmp_path / "marker", tmp_path / "out", signal.SIGTERM) == 128 + signal.SIGTERM
+    assert earlier() == before
+
+
+def end_at(marker: Path, repository: Path, by: signal.Signals) -> int:
+    """Start an export in a process of its own, and end it when it has written the graph."""
     root = Path(__file__).parents[2]
     with subprocess.Popen(
         [sys.executable, "-m", "tests.unit.toy_slot", str(repository), str(marker)],
@@ -185,7 +192,8 @@ def kill_at(marker: Path, repository: Path) -> None:
             assert process.poll() is None
             assert time.monotonic() < deadline
             time.sleep(0.02)
-        process.send_signal(signal.SIGKILL)
+        process.send_signal(by)
+        return process.wait(START_S)
 
 
 def spoilt(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:

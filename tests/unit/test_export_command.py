@@ -103,10 +103,9 @@ def test_what_is_there_is_exported_again_as_it_was(
     kept = {"fusion"} if isinstance(given.weights, Pretrained) else set()
     brought = {"stamp": {"profile": given.profile, "weights": "checkpoint 12ab"}}
     for name, slot in slots.items():
-        document = {"stamp": stamp.stamp_of(slot, given)}
+        document = brought if name in kept else {"stamp": stamp.stamp_of(slot, given)}
         (tmp_path / name / "1").mkdir(parents=True)
-        text = json.dumps(brought if name in kept else document)
-        (tmp_path / name / stamp.STAMP).write_text(text)
+        (tmp_path / name / stamp.STAMP).write_text(json.dumps(document))
     asked: dict[str, tuple[Slot, Options]] = {}
 
     def export(slot: Slot, _: Path, options: Options, **__: object) -> Report:

@@ -12,9 +12,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from export.exporting import export_slot
+from export.cli import main
 from export.networks.state import load_state, read_checkpoint
 from export.options import Format
+from export.registry import PROFILES
 from export.slots import audio_encoder
 from export.spec import Arrays, Builder, Files, Network, Slot, Tensor
 
@@ -63,14 +64,14 @@ TOY = Slot(
 )
 
 
-def export_until_killed(folder: Path, marker: Path) -> None:
+def export_until_killed(folder: Path, marker: Path) -> int:
     def wait(*_: object) -> None:
         marker.touch()
         time.sleep(60)
 
-    slot = replace(TOY, network=replace(NETWORK, finish=wait))
-    export_slot(slot, folder, force=True)
+    PROFILES["embedded"] = {TOY.name: replace(TOY, network=replace(NETWORK, finish=wait))}
+    return main([TOY.name, "--force", "--out", str(folder)])
 
 
 if __name__ == "__main__":
-    export_until_killed(Path(sys.argv[1]), Path(sys.argv[2]))
+    sys.exit(export_until_killed(Path(sys.argv[1]), Path(sys.argv[2])))
