@@ -28,7 +28,7 @@ export DATA := $(value DATA)
 BIN := .venv/bin
 SERVER_PYTHON := .venv-server/bin/python
 PIP_INSTALL := -m pip install --disable-pip-version-check --no-input
-# What Python needs to see: `export` and `server` are run from the checkout, not installed.
+# `export`, `server` and `training` are run from the checkout, not installed.
 export PYTHONPATH := $(CURDIR)
 # Two processes of one thread each, on the two cores that there are at least; a file's tests in one.
 IN_PARALLEL := --numprocesses 2 --dist loadgroup

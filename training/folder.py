@@ -198,9 +198,7 @@ def encoder_checksums(repository: Path) -> dict[str, str]:
     """
     checksums: dict[str, str] = {}
     for slot in ENCODERS:
-        path = repository / slot / stamp.STAMP
-        if path.is_file():
-            made_of = json.loads(path.read_text(encoding="utf-8"))["stamp"]
+        if made_of := stamp.read(repository / slot):
             decisive = {
                 key: made_of.get(key) for key in ("module", "weights", "precision", "artifacts")
             }
@@ -216,8 +214,7 @@ def encoder_checksums(repository: Path) -> dict[str, str]:
 
 def _check_profile(repository: Path, served: str) -> None:
     """The checksums are those of the encoders that answer, not of another repository's."""
-    text = (repository / ENCODERS[0] / stamp.STAMP).read_text(encoding="utf-8")
-    exported = json.loads(text)["stamp"].get("profile", served)
+    exported = stamp.read(repository / ENCODERS[0]).get("profile", served)
     if exported != served:
         raise ProfileMismatchError(
             f"the server serves profile {served}, but {repository} holds profile {exported}: name "

@@ -28,6 +28,8 @@ from training.splits import TRAIN, VALIDATION
 from training.store import Store
 
 CHECKPOINT = "training.pt"
+CHECKPOINT_FORMAT = 2
+"""Of what State.to_dict returns."""
 LOGS = "logs"
 SAVE_EVERY = 500
 """Steps after which a checkpoint is written, besides at every evaluation."""
@@ -108,6 +110,7 @@ class Training:
         self.validation = batches.stack(store.samples(VALIDATION)).to(self.device)
         self.state = self._begin()
         self.identity = {
+            "format": CHECKPOINT_FORMAT,
             "manifest": store.sha256,
             "recipe": asdict(recipe),
             "seed": seed,
