@@ -99,7 +99,7 @@ class Builder(Generic[Source]):
             converted model.
         artifacts: names in the manifest of what `network` and `write` are given.
         files: path in the slot's folder -> name of the artifact that is put there as it is.
-        beside: names of files that are read beside the user's checkpoint, where they are.
+        companion_files: names of files that are read beside the user's checkpoint, where they are.
     """
 
     network: Callable[[Source], torch.nn.Module] | None = None
@@ -107,7 +107,7 @@ class Builder(Generic[Source]):
     write: Callable[[Source, Path], None] | None = None
     artifacts: tuple[str, ...] = ()
     files: Mapping[str, str] = field(default_factory=dict)
-    beside: tuple[str, ...] = ()
+    companion_files: tuple[str, ...] = ()
 
     @property
     def fetched(self) -> list[str]:

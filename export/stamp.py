@@ -43,7 +43,7 @@ def stamp_of(slot: Slot, options: Options) -> Stamp:
     return {
         "profile": options.profile,
         "weights": options.weights.describe(),
-        "beside": _beside(builder, options),
+        "companion_files": _companion_files(builder, options),
         "format": options.format if slot.network else None,
         "precision": options.precision if slot.network else None,
         "module": slot.module,
@@ -54,11 +54,11 @@ def stamp_of(slot: Slot, options: Options) -> Stamp:
     }
 
 
-def _beside(builder: Builder[Any], options: Options) -> dict[str, str]:
+def _companion_files(builder: Builder[Any], options: Options) -> dict[str, str]:
     """The checksums of the files beside the user's checkpoint that are there."""
     if not isinstance(options.weights, Checkpoint):
         return {}
-    paths = [options.weights.path.with_name(name) for name in builder.beside]
+    paths = [options.weights.path.with_name(name) for name in builder.companion_files]
     return {path.name: checksum(path) for path in paths if path.is_file()}
 
 

@@ -339,7 +339,7 @@ def test_what_lies_beside_a_checkpoint_decides_too(tmp_path: Path) -> None:
     path = tmp_path / "toy.pt"
     torch.save(load({}).state_dict(), path)
     slot, options = (
-        replace(TOY, checkpoint=Builder(network=restore, beside=("config.json",))),
+        replace(TOY, checkpoint=Builder(network=restore, companion_files=("config.json",))),
         Options(weights=Checkpoint(path)),
     )
     export_slot(slot, tmp_path / "out", options=options)

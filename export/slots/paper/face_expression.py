@@ -64,5 +64,5 @@ SLOT = Slot(
     ),
     pretrained=Builder(network=load, artifacts=(WEIGHTS, CONFIGURATION)),
     random=Builder(network=seeded(random)),
-    checkpoint=Builder(network=restore, beside=("config.json",)),
+    checkpoint=Builder(network=restore, companion_files=("config.json",)),
 )

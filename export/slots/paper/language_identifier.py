@@ -54,7 +54,7 @@ def restore(path: Path) -> LanguageClassifier:
     """
     from export.networks import language_classifier
 
-    return language_classifier.load(path, _beside(path, "config.json"))
+    return language_classifier.load(path, _companion(path, "config.json"))
 
 
 def random(vocabulary: int = VOCABULARY_SIZE) -> LanguageClassifier:
@@ -75,7 +75,9 @@ def make_restored(checkpoint: Path, folder: Path) -> None:
     Raises:
         CheckpointError: they are not there.
     """
-    _write_from(_beside(checkpoint, TOKENIZER_FILE), _beside(checkpoint, "config.json"), folder)
+    _write_from(
+        _companion(checkpoint, TOKENIZER_FILE), _companion(checkpoint, "config.json"), folder
+    )
 
 
 def make_random(seed: int, folder: Path) -> None:
@@ -97,7 +99,7 @@ def _write_labels(labels: Iterable[str], folder: Path) -> None:
     (folder / LABELS_FILE).write_text("".join(f"{label}\n" for label in labels), encoding="utf-8")
 
 
-def _beside(checkpoint: Path, name: str) -> Path:
+def _companion(checkpoint: Path, name: str) -> Path:
     path = checkpoint.with_name(name)
     if not path.is_file():
         raise CheckpointError(
@@ -139,6 +141,6 @@ SLOT = Slot(
     pretrained=Builder(network=load, write=make, artifacts=(WEIGHTS, CONFIGURATION, TOKENIZER)),
     random=Builder(network=seeded(random), write=make_random),
     checkpoint=Builder(
-        network=restore, write=make_restored, beside=("config.json", TOKENIZER_FILE)
+        network=restore, write=make_restored, companion_files=("config.json", TOKENIZER_FILE)
     ),
 )

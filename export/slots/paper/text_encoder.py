@@ -77,13 +77,13 @@ def make_restored(checkpoint: Path, folder: Path) -> None:
     """
     from export.networks import sentiment_encoder
 
-    beside = checkpoint.with_name("vocab.json"), checkpoint.with_name("merges.txt")
-    if missing := [str(path) for path in beside if not path.is_file()]:
+    companions = checkpoint.with_name("vocab.json"), checkpoint.with_name("merges.txt")
+    if missing := [str(path) for path in companions if not path.is_file()]:
         raise CheckpointError(
             f"{checkpoint} comes without its tokenizer: {', '.join(missing)} not found. Put the "
             "files of the checkpoint's own repository beside it."
         )
-    sentiment_encoder.read_tokenizer(*beside).save(str(folder / TOKENIZER))
+    sentiment_encoder.read_tokenizer(*companions).save(str(folder / TOKENIZER))
 
 
 def examples(batch: int, case: int) -> Arrays:
@@ -118,6 +118,8 @@ SLOT = Slot(
     ),
     random=Builder(network=seeded(random), write=make_random),
     checkpoint=Builder(
-        network=restore, write=make_restored, beside=("config.json", "vocab.json", "merges.txt")
+        network=restore,
+        write=make_restored,
+        companion_files=("config.json", "vocab.json", "merges.txt"),
     ),
 )
