@@ -80,16 +80,21 @@ def group_means(files: Files, sentences: Path, groups: Sequence[str]) -> torch.T
     return torch.stack([part.mean(0) for part in torch.split(features, lengths)])
 
 
-def examples(batch: int, case: int) -> Arrays:
-    """Return random tokens, padded from a random length on: int64 [batch, 32 or 77]."""
+def examples(batch: int, case: int, first: int = 1000, end: int = 30_000) -> Arrays:
+    """Return random tokens, padded with 0 from a random length on: int64 [batch, 32 or 77].
+
+    Args:
+        batch: number of texts.
+        case: which of `LENGTHS`.
+        first: lowest token that is drawn.
+        end: one more than the highest.
+    """
     random = generator(batch, case)
     length = LENGTHS[case]
     used = random.integers(3, length + 1, (batch, 1))
     mask = (np.arange(length) < used).astype(np.int64)
-    return {
-        "INPUT_IDS": random.integers(1000, 30000, (batch, length)) * mask,
-        "ATTENTION_MASK": mask,
-    }
+    tokens = random.integers(first, end, (batch, length))
+    return {"INPUT_IDS": tokens * mask, "ATTENTION_MASK": mask}
 
 
 SLOT = Slot(

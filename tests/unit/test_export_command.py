@@ -5,9 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from export import cli, configuration, stamp
+from export import cli, stamp
 from export.cli import main
-from export.configuration import CONFIG, REPOSITORY
 from export.errors import FetchError
 from export.exporting import Report
 from export.options import Format, Options, Precision, Pretrained, Random
@@ -164,13 +163,6 @@ def test_where_nothing_is_the_embedded_profile_is_exported(
     )
     assert main(["--as-before", "--out", str(tmp_path)]) == 0
     assert asked == [(name, Options()) for name in PROFILES["embedded"]]
-
-
-@pytest.mark.parametrize(("profile", "name"), NETWORKS)
-def test_declarations_fit_the_configurations(profile: str, name: str) -> None:
-    network = PROFILES[profile][name].network
-    assert network is not None
-    configuration.check(name, network, configuration.read(REPOSITORY / name / CONFIG))
 
 
 @pytest.mark.parametrize(("profile", "name"), NETWORKS)

@@ -17,74 +17,19 @@ from export.configuration import REPOSITORY
 from export.errors import CheckpointError, ParityError, SpecMismatchError
 from export.exporting import export_slot, unchanged
 from export.fusion import attention
-from export.networks.state import load_state, read_checkpoint, read_settings
+from export.networks.state import read_checkpoint, read_settings
 from export.options import Checkpoint, Format, Options, Precision, Random, Weights
 from export.parity import largest_difference
 from export.placing import remove_others
 from export.slots import audio_encoder
-from export.spec import Arrays, Builder, Files, Network, Slot, Tensor, seeded
+from export.spec import Builder, Slot, Tensor
 from export.variants import VARIANTS_OF
 from server.repository import check_weights, read_configs, variants
+from tests.unit.toy_slot import NETWORK, TOY, load, restore
 
 MODEL = f"1/{Format.ONNX.filename}"
 WINDOW = audio_encoder.WINDOW
 VARIANT_FILES = {f"configs/{variant}.pbtxt" for variant in VARIANTS_OF}
-
-
-class Toy(torch.nn.Module):
-    """Peaks of the quarters, through a layer with random weights."""
-
-    FLOAT32_PARTS = ("scale",)
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.scale = torch.nn.LayerNorm(4)
-        self.layer = torch.nn.Linear(4, 4)
-        self.gain = torch.nn.Parameter(torch.ones(4))
-
-    def forward(self, window: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        peaks = self.scale(window.reshape(-1, 4, WINDOW // 4).amax(2) + 1.0)
-        # A tensor made here must lie where the input does.
-        shift = torch.ones(window.shape[0], 1, device=window.device)
-        mixed = self.layer(peaks.to(self.gain.dtype) * self.gain).float() + shift
-        return mixed, mixed.mean(1, keepdim=True)
-
-
-def build() -> torch.nn.Module:
-    return Toy().eval()
-
-
-def load(_: Files) -> torch.nn.Module:
-    with torch.random.fork_rng():
-        torch.manual_seed(7)
-        return build()
-
-
-def restore(path: Path) -> torch.nn.Module:
-    return load_state(build(), read_checkpoint(path), path)
-
-
-def examples(batch: int, case: int) -> Arrays:
-    random = np.random.default_rng([batch, case])
-    return {"WINDOW": random.normal(size=(batch, WINDOW)).astype(np.float32)}
-
-
-NETWORK = Network(
-    inputs=(Tensor("WINDOW", "float32", (WINDOW,)),),
-    outputs=(Tensor("FEATURES", "float32", (4,)), Tensor("EVENTS", "float32", (1,))),
-    examples=examples,
-    formats=tuple(Format),
-    precisions=tuple(Precision),
-)
-TOY = Slot(
-    "audio_encoder",
-    __name__,
-    NETWORK,
-    pretrained=Builder(network=load),
-    random=Builder(network=seeded(build)),
-    checkpoint=Builder(network=restore),
-    texts={"labels.txt": "Peak\n"},
-)
 
 
 def spoil(model: onnx.ModelProto, _: Weights) -> None:

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from export.errors import CheckpointError
 from export.options import Format, Precision
-from export.spec import Arrays, Builder, Files, Network, Slot, Tensor, generator, seeded
+from export.slots.text_encoder import LENGTHS, examples
+from export.spec import Builder, Files, Network, Slot, Tensor, seeded
 from vemoclap_client.contract import SENTIMENTS
 
 if TYPE_CHECKING:
     from export.networks.sentiment_encoder import SentimentEncoder
 
 FEATURES = 768
-LENGTHS = (32, 77)
-"""Tokens of the example inputs, by case. The longest the network was made for is 512."""
-
 VOCABULARY_SIZE = 50265
 TOKENIZER = "tokenizer.json"
 WEIGHTS, CONFIGURATION = "sentiment_weights", "sentiment_config"
@@ -86,16 +83,6 @@ def make_restored(checkpoint: Path, folder: Path) -> None:
     sentiment_encoder.read_tokenizer(*companions).save(str(folder / TOKENIZER))
 
 
-def examples(batch: int, case: int) -> Arrays:
-    """Return random tokens, padded with 0 from a random length on: int64 [batch, 32 or 77]."""
-    random_source = generator(batch, case)
-    length = LENGTHS[case]
-    used = random_source.integers(3, length + 1, (batch, 1))
-    mask = (np.arange(length) < used).astype(np.int64)
-    tokens = random_source.integers(4, VOCABULARY_SIZE, (batch, length))
-    return {"INPUT_IDS": tokens * mask, "ATTENTION_MASK": mask}
-
-
 SLOT = Slot(
     name="text_encoder",
     module=__name__,
@@ -108,7 +95,7 @@ SLOT = Slot(
             Tensor("FEATURES", "float32", (FEATURES,)),
             Tensor("SENTIMENT", "float32", (len(SENTIMENTS),)),
         ),
-        examples=examples,
+        examples=partial(examples, first=4, end=VOCABULARY_SIZE),
         cases=len(LENGTHS),
         formats=(Format.ONNX, Format.TORCHSCRIPT),
         precisions=(Precision.FP32, Precision.FP16, Precision.INT8),
