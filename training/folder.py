@@ -17,7 +17,7 @@ from training import features, manifest, splits
 from training.errors import FeatureError, LabelError, ProfileMismatchError
 from training.features import Sample
 from training.manifest import MANIFEST, Manifest
-from training.server_features import Answer, FeatureServer
+from training.server_features import ClipFeatures, FeatureServer
 from training.store import Store, Writer
 from vemoclap_client.contract import EMOTIONS
 from vemoclap_client.errors import InferenceError, RequestRejectedError, VideoError
@@ -161,7 +161,7 @@ class _Filling:
         self.found.labels[clip.id] = clip.label
         return True
 
-    def add(self, clip: LabelledClip, answer: Answer) -> None:
+    def add(self, clip: LabelledClip, answer: ClipFeatures) -> None:
         """Write a clip's features."""
         _check_profile(self.repository, answer.profile)
         widths = features.widths_of(answer.features)
@@ -223,12 +223,12 @@ def _check_profile(repository: Path, served: str) -> None:
 
 
 def _in_flight(
-    clips: list[LabelledClip], work: Callable[[LabelledClip], Answer], count: int
-) -> Iterator[tuple[LabelledClip, Future[Answer]]]:
+    clips: list[LabelledClip], work: Callable[[LabelledClip], ClipFeatures], count: int
+) -> Iterator[tuple[LabelledClip, Future[ClipFeatures]]]:
     """Yield each clip with its future, done, in the order in which they finish."""
     waiting = iter(clips)
     with ThreadPoolExecutor(count) as pool:
-        running: dict[Future[Answer], LabelledClip] = {}
+        running: dict[Future[ClipFeatures], LabelledClip] = {}
         try:
             while True:
                 for clip in waiting:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from threading import local
@@ -10,26 +9,17 @@ from typing import Any
 
 import numpy as np
 import tritonclient.grpc as triton
-from numpy.typing import NDArray
-from tritonclient.utils import InferenceServerException, np_to_triton_dtype
 
 from training.features import Rows
 from vemoclap_client import decode
-from vemoclap_client._status import server_error
-from vemoclap_client.contract import (
-    ANALYSIS,
-    AUDIO,
-    ENSEMBLE,
-    FEATURES,
-    FRAMES,
-    LENGTHS,
-    MODALITIES,
-)
+from vemoclap_client.analysis import Analysis, parse_json
+from vemoclap_client.contract import ANALYSIS, FEATURES, LENGTHS, MODALITIES
 from vemoclap_client.media.container import check_file
+from vemoclap_client.requests import Response, build_request, send
 
 
 @dataclass(frozen=True)
-class Answer:
+class ClipFeatures:
     """A clip's features, not padded, and the profile of the encoders."""
 
     profile: str
@@ -50,7 +40,7 @@ class FeatureServer:
         self.timeout_s = timeout_s
         self._connections = local()
 
-    def extract(self, video: Path) -> Answer:
+    def extract(self, video: Path) -> ClipFeatures:
         """Decode a clip here and have the server encode it.
 
         Raises:
@@ -58,18 +48,9 @@ class FeatureServer:
             ServerError: the server could not answer.
         """
         check_file(video)
-        clip = decode(video)
-        outputs = (ANALYSIS, LENGTHS, *FEATURES.values())
-        try:
-            answer = self._connection().infer(
-                ENSEMBLE,
-                [_input(FRAMES, clip.frames), _input(AUDIO, clip.audio)],
-                outputs=[triton.InferRequestedOutput(name) for name in outputs],
-                client_timeout=self.timeout_s,
-            )
-        except InferenceServerException as error:
-            raise server_error(error, self.url, self.timeout_s, connected=False) from error
-        return _read(answer)
+        request = build_request(decode(video), (ANALYSIS, LENGTHS, *FEATURES.values()))
+        response = send(self._connection(), request, self.url, self.timeout_s, connected=False)
+        return _parse(response)
 
     def _connection(self) -> Any:
         if not hasattr(self._connections, "client"):
@@ -77,16 +58,11 @@ class FeatureServer:
         return self._connections.client
 
 
-def _input(name: str, array: NDArray[Any]) -> Any:
-    tensor = triton.InferInput(name, [1, *array.shape], np_to_triton_dtype(array.dtype))
-    tensor.set_data_from_numpy(array[None])
-    return tensor
-
-
-def _read(answer: Any) -> Answer:
-    lengths = dict(zip(MODALITIES, answer.as_numpy(LENGTHS)[0], strict=True))
+def _parse(response: Response) -> ClipFeatures:
+    lengths = dict(zip(MODALITIES, response.as_numpy(LENGTHS)[0], strict=True))
     rows = {
-        modality: np.array(answer.as_numpy(FEATURES[modality])[0, : lengths[modality]])
+        modality: np.array(response.as_numpy(FEATURES[modality])[0, : lengths[modality]])
         for modality in MODALITIES
     }
-    return Answer(json.loads(answer.as_numpy(ANALYSIS)[0, 0])["profile"], rows)
+    analysis = parse_json(response.as_numpy(ANALYSIS)[0, 0], Analysis, ANALYSIS)
+    return ClipFeatures(analysis.profile, rows)

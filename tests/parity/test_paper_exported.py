@@ -9,8 +9,11 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
+import numpy as np
+import onnx
 import pytest
 import torch
+from onnx import TensorProto, numpy_helper
 
 from export import parity
 from export.building import write_network
@@ -85,6 +88,20 @@ def write(name: str, chosen: Format, precision: Precision, folder: Path) -> Path
     return path
 
 
+def largest_int8(path: Path) -> int:
+    """The largest magnitude among the graph's int8 weights.
+
+    Without VNNI, two products of such a weight and an unsigned 8-bit activation are added in a
+    signed 16-bit number.
+    """
+    weights = [
+        numpy_helper.to_array(tensor).astype(np.int16)
+        for tensor in onnx.load(path).graph.initializer
+        if tensor.data_type == TensorProto.INT8
+    ]
+    return max(int(np.abs(weight).max()) for weight in weights)
+
+
 @pytest.mark.parametrize(("name", "chosen", "precision"), CHOICES)
 def test_the_exported_network_answers_as_the_eager_one(
     name: str,
@@ -96,6 +113,8 @@ def test_the_exported_network_answers_as_the_eager_one(
     of = subject(name)
     path = write(name, chosen, precision, tmp_path)
     figures = parity.compare(name, of.network, of.cases, path, precision)
+    if (chosen, precision) == (Format.ONNX, Precision.INT8):
+        assert 2 * 255 * largest_int8(path) <= np.iinfo(np.int16).max
     path.unlink()
     record_property("parity", (name, str(chosen), str(precision), figures))
     assert set(figures) == set(of.cases[0].expected)

@@ -12,7 +12,7 @@ from tests import schemas
 from tests.clips import Tone, write_clip
 from tests.launching import Launched
 from vemoclap_client import AsyncEmotionClient, EmotionClient, EmotionResult, contract, decode
-from vemoclap_client.cli.render import format_result
+from vemoclap_client.cli.render import render_result
 
 
 @pytest.fixture(scope="module")
@@ -99,7 +99,7 @@ def test_a_clip_that_shows_and_says_nothing_is_even_and_says_so(
     assert set(result.absent) == {"face", "speech", "text"}
     assert max(result.probabilities.values()) == pytest.approx(1 / 6, abs=1e-3)
     assert result.emotion is None
-    assert "Nothing was found" in format_result(result)
+    assert "Nothing was found" in render_result(result)
 
 
 def test_the_same_clip_gets_the_same_answer_alone_and_among_others(

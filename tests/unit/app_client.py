@@ -21,9 +21,9 @@ from ui.settings import Settings
 from vemoclap_client import EmotionClient
 from vemoclap_client.contract import EXPRESSIONS, FRAME_COUNT
 from vemoclap_client.errors import ServerLostError
-from vemoclap_client.media.video import DecodedClip
+from vemoclap_client.media.video import Decoded, DecodedClip
 from vemoclap_client.result import EmotionResult
-from vemoclap_client.stream import Decoded, Event, Evidence
+from vemoclap_client.stream import Event, Evidence
 from vemoclap_client.timeline import OnWindow, Timeline
 
 DURATION_S = 40.0

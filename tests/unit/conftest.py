@@ -10,6 +10,13 @@ if TYPE_CHECKING:
     from ui.application import Application
 
 
+@pytest.fixture(autouse=True)
+def no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the user has set for links does not count."""
+    for name in ("VEMOCLAP_FETCH_PRIVATE", "VEMOCLAP_FETCH_COOKIES"):
+        monkeypatch.delenv(name, raising=False)
+
+
 @pytest.fixture
 def app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> "Iterator[Application]":
     """The app in a folder of its own, see app_fixture.py. Only tests that use it load Streamlit."""
@@ -17,3 +24,10 @@ def app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> "Iterator[Applicatio
 
     with fake_application(tmp_path, monkeypatch) as application:
         yield application
+
+
+@pytest.fixture(autouse=True)
+def no_fetch_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Links are downloaded as by default, whatever this computer's settings are."""
+    for name in ("VEMOCLAP_FETCH_PRIVATE", "VEMOCLAP_FETCH_COOKIES"):
+        monkeypatch.delenv(name, raising=False)

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from tests.clips import KEEP_CLOCK, Tone, concatenate, damage, join_streams, write_clip, write_sound
 from vemoclap_client import errors
 from vemoclap_client.contract import SAMPLE_RATE_HZ
-from vemoclap_client.media import audio
-from vemoclap_client.media.audio import decode_audio, mono
+from vemoclap_client.media import _audio as audio
+from vemoclap_client.media._audio import decode_audio, mono
 from vemoclap_client.media.video import decode
 
 

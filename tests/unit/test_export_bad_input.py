@@ -6,7 +6,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -25,10 +24,8 @@ from export.registry import PROFILES
 from export.spec import Builder, Files, Slot
 from export.weights import fetching
 from export.weights.manifest import Artifact
+from tests.launching import wait_until
 from tests.unit.toy_slot import NETWORK, TOY, load
-
-START_S = 60
-"""Torch may take long to start on a busy machine."""
 
 
 @pytest.fixture(scope="module")
@@ -187,13 +184,10 @@ def end_at(marker: Path, repository: Path, by: signal.Signals) -> int:
         cwd=root,
         env=os.environ | {"PYTHONPATH": f"{root}:{root / 'client'}"},
     ) as process:
-        deadline = time.monotonic() + START_S
-        while not marker.exists():
-            assert process.poll() is None
-            assert time.monotonic() < deadline
-            time.sleep(0.02)
+        wait_until(lambda: process.poll() is not None or marker.exists())
+        assert process.poll() is None
         process.send_signal(by)
-        return process.wait(START_S)
+        return process.wait()
 
 
 def spoilt(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:

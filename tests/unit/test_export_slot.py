@@ -317,7 +317,7 @@ def test_what_is_written_by_hand_is_brought_up_to_date_without_an_export(tmp_pat
     assert config.stat().st_mtime_ns == written_at  # a Triton that polls would load it again
 
 
-def test_of_two_exports_at_once_one_waits_to_put_its_files_in_place(tmp_path: Path) -> None:
+def test_of_two_exports_at_once_one_waits_to_put_its_files_in_move_to(tmp_path: Path) -> None:
     export_slot(TOY, tmp_path)
     folder = tmp_path / "audio_encoder"
     with ThreadPoolExecutor() as pool:

@@ -17,7 +17,7 @@ from training.errors import FeatureError, LabelError, ProfileMismatchError, Stor
 from training.features import Rows, Sample, shorten
 from training.folder import encoder_checksums, extract, find_clips
 from training.manifest import MANIFEST, Manifest
-from training.server_features import Answer, FeatureServer
+from training.server_features import ClipFeatures, FeatureServer
 from training.store import Store, Writer
 from vemoclap_client.errors import NotAVideoError, ServerLostError, VemoclapError
 from vemoclap_client.media.container import check_file
@@ -34,7 +34,7 @@ class Encoder(FeatureServer):
         self.asked: list[str] = []
         self.lost_after = 1000
 
-    def extract(self, video: Path) -> Answer:
+    def extract(self, video: Path) -> ClipFeatures:
         if len(self.asked) >= self.lost_after:
             raise ServerLostError("the connection broke")
         self.asked.append(video.name)
@@ -46,7 +46,7 @@ class Encoder(FeatureServer):
             modality: np.full((1, width), float(content), np.float32)
             for modality, width in WIDTHS.items()
         }
-        return Answer(self.profile, rows)
+        return ClipFeatures(self.profile, rows)
 
 
 @pytest.fixture

@@ -1,21 +1,14 @@
 """`vemoclap fetch`, and links in the other commands before any server is asked."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.link_server import Site, films, serve
+from tests.link_server import Site
 from vemoclap_client import errors
 from vemoclap_client.cli.main import main
 
 NOBODY = "127.0.0.1:1"
-
-
-@pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    with serve(films(tmp_path_factory.mktemp("site"))) as running:
-        yield running
 
 
 def test_a_folder_gets_files_named_after_their_titles(

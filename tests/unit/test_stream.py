@@ -27,7 +27,8 @@ from server.slots.stream import (
     read_graph,
 )
 from vemoclap_client import contract
-from vemoclap_client.stream import MODALITY_OF_STEP, interruptible
+from vemoclap_client._stream_call import run_cancellable
+from vemoclap_client.stream import MODALITY_OF_STEP
 
 REPOSITORY = Path(__file__).parents[2] / "model_repository"
 WANTED = (contract.PROBABILITIES, contract.ANALYSIS)
@@ -196,11 +197,11 @@ def test_the_client_knows_the_steps_that_the_server_has() -> None:
 
 
 def test_what_waits_can_be_cancelled_and_its_errors_come_through() -> None:
-    assert interruptible(lambda: 3, None) == 3
+    assert run_cancellable(lambda: 3, None) == 3
     with pytest.raises(ZeroDivisionError):
-        interruptible(lambda: 1 // 0, None)
+        run_cancellable(lambda: 1 // 0, None)
     never, cancel = Event(), Event()
     cancel.set()
     with pytest.raises(CancelledError):
-        interruptible(never.wait, cancel)
+        run_cancellable(never.wait, cancel)
     never.set()

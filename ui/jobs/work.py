@@ -23,11 +23,11 @@ from vemoclap_client import EmotionClient
 from vemoclap_client.contract import MODALITIES
 from vemoclap_client.errors import VideoNotFoundError
 from vemoclap_client.fetch import FetchLimits, FetchProgress, fetch
-from vemoclap_client.media.video import DecodedClip
+from vemoclap_client.media.video import Decoded, DecodedClip
 from vemoclap_client.media.windows import DecodedWindow
 from vemoclap_client.result import EmotionResult
-from vemoclap_client.stream import Decoded, Evidence
-from vemoclap_client.timeline import Timeline, Window, to_answered
+from vemoclap_client.stream import Evidence
+from vemoclap_client.timeline import Timeline, Window, make_window
 
 LOG = logging.getLogger(__name__)
 REPORT_EVERY_S = 0.5
@@ -83,9 +83,7 @@ class JobWork:
         if result.duration_s <= window_s:
             # One window is the whole clip, which has been classified.
             whole = DecodedWindow(0, 1, 0.0, clip.duration_s, clip.duration_s, clip)
-            self._tell_windows(
-                structs.replace(growing, windows=(to_answered(whole, result).window,)), 1
-            )
+            self._tell_windows(structs.replace(growing, windows=(make_window(whole, result),)), 1)
         else:
             self._to_follow = clip_path, growing
 

@@ -15,10 +15,10 @@ import tritonclient.grpc as triton
 from tritonclient.utils import InferenceServerException
 
 from ui.service.slots import SLOTS, Slot
-from vemoclap_client._status import server_error
 from vemoclap_client.client import BaseClient
 from vemoclap_client.contract import ENSEMBLE
 from vemoclap_client.errors import ServerError
+from vemoclap_client.requests import server_error
 
 TIMEOUT_S = 2.0
 """For each question to the server: a page must not wait for one that hangs."""

@@ -3,26 +3,18 @@
 A model whose process was killed still counts as ready; only a request tells.
 """
 
-import json
 import time
 from contextlib import closing
 from dataclasses import dataclass
 
 import numpy as np
 import tritonclient.grpc as triton
-from tritonclient.utils import InferenceServerException
 
-from vemoclap_client._status import server_error
-from vemoclap_client.analysis import Head
+from vemoclap_client.analysis import Analysis, Head, parse_json
 from vemoclap_client.client import BaseClient
-from vemoclap_client.contract import (
-    ANALYSIS,
-    AUDIO,
-    ENSEMBLE,
-    FRAME_COUNT,
-    FRAME_SHORTER_SIDE_MIN_PX,
-    FRAMES,
-)
+from vemoclap_client.contract import ANALYSIS, FRAME_COUNT, FRAME_SHORTER_SIDE_MIN_PX
+from vemoclap_client.media.video import DecodedClip
+from vemoclap_client.requests import build_request, send
 
 TIMEOUT_S = 60.0
 
@@ -51,32 +43,27 @@ def try_out(url: str, timeout_s: float = TIMEOUT_S) -> Trial:
 
     Raises:
         ServerError: it could not; its kind says why.
+        DocumentError: it is of another release.
     """
     url = BaseClient(url).url
     started = time.perf_counter()
-    try:
-        with closing(triton.InferenceServerClient(url)) as client:
-            answer = client.infer(
-                ENSEMBLE,
-                _black_clip(),
-                outputs=[triton.InferRequestedOutput(ANALYSIS)],
-                client_timeout=timeout_s,
-            )
-    except InferenceServerException as error:
-        raise server_error(error, url, timeout_s, connected=False) from error
+    with closing(triton.InferenceServerClient(url)) as client:
+        request = build_request(_black_clip(), [ANALYSIS])
+        response = send(client, request, url, timeout_s, connected=False)
     took_ms = (time.perf_counter() - started) * 1000
-    analysis = json.loads(answer.as_numpy(ANALYSIS)[0, 0])
-    return Trial(analysis["profile"], Head(**analysis["head"]), took_ms)
+    analysis = parse_json(response.as_numpy(ANALYSIS)[0, 0], Analysis, ANALYSIS)
+    return Trial(analysis.profile, analysis.head, took_ms)
 
 
-def _black_clip() -> list[triton.InferInput]:
+def _black_clip() -> DecodedClip:
     side_px = FRAME_SHORTER_SIDE_MIN_PX
-    frames = np.zeros((1, FRAME_COUNT, side_px, side_px, 3), np.uint8)
-    silence = np.zeros((1, 0), np.float32)
-    inputs = [
-        triton.InferInput(FRAMES, list(frames.shape), "UINT8"),
-        triton.InferInput(AUDIO, list(silence.shape), "FP32"),
-    ]
-    for tensor, values in zip(inputs, (frames, silence), strict=True):
-        tensor.set_data_from_numpy(values)
-    return inputs
+    return DecodedClip(
+        frames=np.zeros((FRAME_COUNT, side_px, side_px, 3), np.uint8),
+        frame_times_s=(0.0,) * FRAME_COUNT,
+        audio=np.zeros(0, np.float32),
+        audio_absent_reason=None,
+        duration_s=0.0,
+        width=side_px,
+        height=side_px,
+        warnings=(),
+    )

@@ -10,13 +10,13 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from vemoclap_client.cli import fetch as fetch_command
-from vemoclap_client.cli.fetch import opened
-from vemoclap_client.cli.files import check_writable, format_json, write_text
-from vemoclap_client.cli.render import format_end, format_result, format_window
+from vemoclap_client.cli.fetch import open_source
+from vemoclap_client.cli.render import render_result, render_summary, render_window
 from vemoclap_client.client import DEFAULT_TIMEOUT_S, EmotionClient, default_url
 from vemoclap_client.errors import FetchError, VemoclapError, VideoError
 from vemoclap_client.fetch import is_link
-from vemoclap_client.fetch.names import numbered
+from vemoclap_client.files import check_writable, numbered, write_text
+from vemoclap_client.formats.document import format_json
 from vemoclap_client.formats.subtitles import format_srt, format_vtt
 from vemoclap_client.formats.table import format_csv
 from vemoclap_client.media.windows import check_lengths
@@ -36,10 +36,11 @@ TIMELINE_FORMATS: dict[str, Callable[[Timeline], str]] = {
     "srt": format_srt,
     "vtt": format_vtt,
 }
-"""Option -> what it writes."""
+"""Option -> the text of its file."""
 
 EXIT_CODES = """\
-exit codes: 0 all went well; 2 wrong usage; 3 a result cannot be written;
+exit codes: 0 all went well; 2 wrong usage; 3 a result cannot be written,
+4 a document of another release;
 1x a video: 11 not found, 12 empty, 13 not a video, 14 sound only, 15 not decodable;
 2x the server: 21 not there, 22 not ready, 23 lost during the request, 24 overloaded,
 25 too slow, 26 refused the request, 27 a model failed;
@@ -83,7 +84,7 @@ def _classify(options: argparse.Namespace) -> int:
     with EmotionClient(options.url, timeout_s=options.timeout_s) as client:
         for video in targets:
             try:
-                with opened(video, options, client.check_ready) as source:
+                with open_source(video, options, client.check_ready) as source:
                     result = replace(
                         client.classify(source.path, attention=options.attention), video=source.name
                     )
@@ -91,7 +92,7 @@ def _classify(options: argparse.Namespace) -> int:
                 print(f"vemoclap: {error}", file=sys.stderr)
                 exit_code = error.exit_code
                 continue
-            print(format_result(result), end="\n\n", flush=True)
+            print(render_result(result), end="\n\n", flush=True)
             if options.json_dir and is_link(video):
                 targets[video].append(_free_target(options.json_dir, source.stem, targets))
             for file in targets[video]:
@@ -133,15 +134,15 @@ def _timeline(options: argparse.Namespace) -> int:
     check_writable(files.values())
     started = time.perf_counter()
     with EmotionClient(options.url, timeout_s=options.timeout_s) as client:
-        with opened(options.video, options, client.check_ready) as source:
+        with open_source(options.video, options, client.check_ready) as source:
             timeline = client.timeline(
                 source.path,
                 options.window_s,
                 options.hop_s,
-                on_window=lambda window, _: print(format_window(window), flush=True),
+                on_window=lambda window, _: print(render_window(window), flush=True),
             )
         timeline = replace(timeline, video=source.name)
-    print(f"{format_end(timeline)}\n  took {time.perf_counter() - started:.1f} s")
+    print(f"{render_summary(timeline)}\n  took {time.perf_counter() - started:.1f} s")
     for name, file in files.items():
         write_text(TIMELINE_FORMATS[name](timeline), file)
     return 0

@@ -17,7 +17,7 @@ MOMENTS_SHOWN = 3
 """Of each modality's attention."""
 
 
-def format_result(result: EmotionResult) -> str:
+def render_result(result: EmotionResult) -> str:
     """The result on several lines: emotions as bars, then what each modality found."""
     return "\n".join(_lines(result))
 
@@ -69,7 +69,7 @@ def _when(moment: Moment) -> str:
     return f"{_clock(moment.start_s)} - {_clock(moment.end_s)}"
 
 
-def format_window(window: Window) -> str:
+def render_window(window: Window) -> str:
     """A window of a timeline on one line: when, its most probable emotion, how it feels."""
     times = f"{_clock(window.start_s)} - {_clock(window.end_s)}"
     if window.emotion is None:
@@ -79,8 +79,8 @@ def format_window(window: Window) -> str:
     return f"  {times:22}{named}  {_feeling(window)}"
 
 
-def format_end(timeline: Timeline) -> str:
-    """What there is to say of a timeline once all its windows are known."""
+def render_summary(timeline: Timeline) -> str:
+    """A timeline's length, head and warnings, below its windows."""
     last = timeline.windows[-1]
     count = len(timeline.windows)
     plural = "s" if count > 1 else ""

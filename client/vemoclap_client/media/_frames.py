@@ -12,7 +12,6 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from pathlib import Path
 from typing import NamedTuple
 
 import av
@@ -22,13 +21,14 @@ from av.stream import Stream
 from av.video.frame import PictureType, VideoFrame
 from av.video.stream import VideoStream
 
+from vemoclap_client.media._packet_scan import Keyframe
+from vemoclap_client.media._packets import VideoIndex
 from vemoclap_client.media.container import (
+    VideoFile,
     choose_video_stream,
-    open_container,
     read_packets,
     use_threads,
 )
-from vemoclap_client.media.packets import Keyframe, VideoIndex
 
 SEEK_BACK_S = (1, 10)
 """How much earlier to aim, in seconds, where a container overshoots a keyframe."""
@@ -61,7 +61,7 @@ def find_frames(
     stream: VideoStream,
     index: VideoIndex,
     targets: Sequence[Fraction],
-    path: Path,
+    file: VideoFile,
     statistics: DecodingStatistics,
 ) -> Iterator[TimedFrame]:
     """The frame nearest to each target; of two equally near ones the earlier.
@@ -69,7 +69,7 @@ def find_frames(
     Args:
         container: that of the stream; it is sought in, so its position does not matter.
         targets: ticks, ascending.
-        path: the same file, to be opened again if it must be decoded from its start.
+        file: the same file, for another container if it must be decoded from its start.
         statistics: is added to.
 
     Yields:
@@ -85,8 +85,8 @@ def find_frames(
             pass
     if found < len(targets):
         statistics.full_decode = True
-        with open_container(path) as whole:
-            reader = _Reader(whole, choose_video_stream(whole, path), index, statistics)
+        with file.open_container() as whole:
+            reader = _Reader(whole, choose_video_stream(whole, file.path), index, statistics)
             reader.start()
             yield from _walk(reader, targets[found:])
 

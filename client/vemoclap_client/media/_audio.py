@@ -20,9 +20,9 @@ from numpy.typing import NDArray
 
 from vemoclap_client.contract import AUDIO_MAX_S, SAMPLE_RATE_HZ
 from vemoclap_client.media.container import (
+    VideoFile,
     choose_audio_stream,
     has_decoder,
-    open_container,
     read_packets,
 )
 
@@ -77,10 +77,16 @@ def decode_audio(path: str | Path, start_s: Fraction | None = None) -> Sound:
             by silence. None: the sound's own beginning.
 
     Raises:
-        VideoError: the file cannot be opened, see container.open_container.
+        VideoError: the file cannot be opened, see VideoFile.
     """
+    with VideoFile(Path(path)) as file:
+        return decode_sound(file, start_s)
+
+
+def decode_sound(file: VideoFile, start_s: Fraction | None) -> Sound:
+    """As decode_audio, of an open file."""
     try:
-        with open_sound(Path(path)) as decoder:
+        with open_sound(file) as decoder:
             samples = _collect(decoder.mono_pieces(start_s))
     except UnusableSoundError as error:
         return no_sound(str(error))
@@ -88,14 +94,14 @@ def decode_audio(path: str | Path, start_s: Fraction | None = None) -> Sound:
 
 
 @contextmanager
-def open_sound(path: Path) -> Iterator[SoundDecoder]:
+def open_sound(file: VideoFile) -> Iterator[SoundDecoder]:
     """Open the sound track of a file; nothing is decoded yet.
 
     Raises:
         UnusableSoundError: there is none, or no decoder for it.
-        VideoError: the file cannot be opened, see container.open_container.
+        VideoError: it is in no container that can be read.
     """
-    with open_container(path) as container:
+    with file.open_container() as container:
         stream = choose_audio_stream(container)
         if stream is None:
             raise UnusableSoundError("the file has no sound track")
