@@ -57,10 +57,6 @@ def samples() -> Path:
 
 @pytest.fixture(scope="session")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-<<<<<<< HEAD
     """Clips, pages and playlists that links lead to."""
-=======
-    """A web server with clips, pages and lists of clips."""
->>>>>>> refs/heads/client
     with serve(films(tmp_path_factory.mktemp("site"))) as running:
         yield running

@@ -10,16 +10,6 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-<<<<<<< HEAD
-=======
-
-from tests.clips import Tone, write_clip, write_sound
-from vemoclap_client import errors
-from vemoclap_client.fetch import FetchLimits, fetch
-
-HERE = FetchLimits(allow_private=True)
-"""Links to this server are allowed."""
->>>>>>> refs/heads/client
 
 from tests.clips import Tone, write_clip, write_sound
 from vemoclap_client import errors
