@@ -5,13 +5,13 @@ import threading
 from collections.abc import Callable, Generator
 from concurrent.futures import CancelledError, ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import tritonclient.grpc as triton
+from msgspec.structs import replace
 
 from tests.launching import Launched, wait_until
 from vemoclap_client import (
@@ -55,7 +55,8 @@ def untimed(result: EmotionResult) -> EmotionResult:
 
 def findings(result: EmotionResult) -> EmotionResult:
     """The result without the head's numbers, in which there is noise."""
-    return replace(untimed(result), probabilities={}, contributions={}, attention=None)
+    even = dict.fromkeys(contract.EMOTIONS, 0.0)
+    return replace(untimed(result), probabilities=even, contributions={}, attention=None)
 
 
 def blank(height: int = 64, frames: int = contract.FRAME_COUNT) -> DecodedClip:
