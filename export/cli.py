@@ -91,7 +91,10 @@ def _export(arguments: Sequence[str]) -> None:
         raise UnknownNameError("--checkpoint fills one slot: name it (--head brings the head)")
     choices = [_choice(given, options, slot) for slot in slots]
     if given.as_before:
-        choices = [choice for choice in choices if _can_be_exported_again(*choice, given.out)]
+        for slot, chosen in list(choices):
+            if not _can_be_exported_again(slot, chosen, given.out):
+                choices.remove((slot, chosen))
+                placing.refresh_configurations(slot.name, given.out)
     for slot, chosen in choices:
         build_of(slot, chosen)  # refuses what cannot be had before the first download
     placing.remove_leftovers(given.out)

@@ -138,9 +138,9 @@ def deliver(wanted: Artifact, sources: Iterable[Source]) -> Path:
         except (FetchError, ChecksumError) as problem:
             problems.append(problem)
     wrong = any(isinstance(problem, ChecksumError) for problem in problems)
-    told = "\n".join(f"- {problem}" for problem in problems)
+    listed = "\n".join(f"- {problem}" for problem in problems)
     raise (ChecksumError if wrong else FetchError)(
-        f"cannot get artifact {wanted.name!r}:\n{told}\n"
+        f"cannot get artifact {wanted.name!r}:\n{listed}\n"
         f"Check the network and run again, or put a file with sha256 {wanted.sha256} "
         f"at {cached_path(wanted)} yourself."
     )

@@ -9,7 +9,7 @@ from export import cli, stamp
 from export.cli import main
 from export.errors import FetchError
 from export.exporting import Report
-from export.options import Format, Options, Precision, Pretrained, Random
+from export.options import Checkpoint, Format, Options, Precision, Pretrained, Random
 from export.registry import PROFILES, artifacts_of, select
 from export.spec import Slot
 from export.weights import artifacts
@@ -123,6 +123,26 @@ def test_the_paper_profile_asks_for_its_head_before_it_fetches_anything(
     assert main(["--profile", "paper", "--out", str(tmp_path)]) == 47
     assert "--head FILE" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
+
+
+def test_force_does_not_ask_for_a_head_that_was_brought_earlier(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = tmp_path / "fusion" / "1" / "checkpoint.pt"
+    kept.parent.mkdir(parents=True)
+    kept.touch()
+    brought = {"profile": "paper", "weights": "checkpoint 12ab"}
+    (tmp_path / "fusion" / stamp.STAMP).write_text(json.dumps({"stamp": brought}))
+    asked = []
+
+    def export(slot: Slot, _: Path, options: Options, **__: object) -> Report:
+        asked.append(options.weights)
+        return Report(slot.name, None, None, {}, 1.0)
+
+    monkeypatch.setattr(cli, "export_slot", export)
+    command = ["fusion", "--profile", "paper", "--out", str(tmp_path)]
+    assert main([*command, "--force"]) == main(command) == 0
+    assert asked == [Checkpoint(kept), Checkpoint(kept)]
 
 
 def test_another_profile_comes_as_a_whole_or_not_at_all(
