@@ -65,7 +65,7 @@ def test_the_voice_network_answers_as_the_original(case: str) -> None:
         "noise": audio_encoder.examples(1, audio_encoder.NOISE)["WINDOW"][0],
         "tone": audio_encoder.examples(1, audio_encoder.TONE)["WINDOW"][0],
     }[case]
-    network = audio_encoder.load(fetch_all(audio_encoder.SLOT.artifacts)).voice
+    network = audio_encoder.load(fetch_all(audio_encoder.ARTIFACTS)).voice
     with torch.inference_mode():
         found = [values.numpy() for values in network(torch.from_numpy(window)[None])]
     expected = original(window)
@@ -76,7 +76,7 @@ def test_the_voice_network_answers_as_the_original(case: str) -> None:
 
 def test_speech_is_heard_and_silence_is_not() -> None:
     windows = np.stack([speech()[: audio_encoder.WINDOW], np.zeros(audio_encoder.WINDOW)])
-    network = audio_encoder.load(fetch_all(audio_encoder.SLOT.artifacts))
+    network = audio_encoder.load(fetch_all(audio_encoder.ARTIFACTS))
     with torch.inference_mode():
         _, events = network(torch.from_numpy(windows.astype(np.float32)))
     assert events[0] > 0.5
