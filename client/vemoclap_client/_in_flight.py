@@ -14,7 +14,7 @@ from vemoclap_client.media.windows import DecodedWindow
 from vemoclap_client.timeline import ClassifiedWindow
 
 IN_FLIGHT_MAX = 4
-"""Windows that the server works on at a time, unless told otherwise."""
+"""Windows that the server works on at a time, by default."""
 
 
 def classify_in_order(

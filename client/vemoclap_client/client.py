@@ -246,11 +246,11 @@ class EmotionClient(BaseClient):
         sent = decoded.without_arrays()
 
         def finish(
-            response: triton.InferResult | None, error: InferenceServerException | None
-        ) -> None:
+            result: triton.InferResult | None, error: InferenceServerException | None
+        ) -> None:  # Triton's client passes these by name.
             if future.set_running_or_notify_cancel():
                 try:
-                    future.set_result(self._parse_window(sent, response, error))
+                    future.set_result(self._parse_window(sent, result, error))
                 except Exception as failure:
                     future.set_exception(failure)
 

@@ -64,8 +64,3 @@ def test_a_missing_server_is_said_before_a_download(command: str, site: Site) ->
     arguments = [command, f"{site.address}/clip.mp4", "--allow-private", "--url", NOBODY]
     assert main(arguments) == errors.ServerUnavailableError.exit_code
     assert len(site.asked) == before
-
-
-def test_every_error_has_its_exit_code() -> None:
-    kinds = [errors.FetchError, *errors.FetchError.__subclasses__()]
-    assert [kind.exit_code for kind in kinds] == list(range(30, 40))

@@ -293,12 +293,19 @@ def test_a_cancelled_window_is_cancelled_on_the_server_and_its_error_is_not_lost
         cancelled, failed, garbled = (client._submit(make_decoded(i, 3)) for i in range(3))
         cancelled.cancel()
         error = InferenceServerException("closed", "StatusCode.CANCELLED")
-        connection.sent[0](None, error)
-        connection.sent[1](None, error)
-        connection.sent[2](None, InferenceServerException("broken", "StatusCode.INTERNAL"))
+        connection.sent[0](result=None, error=error)
+        connection.sent[1](result=None, error=error)
+        broken = InferenceServerException("broken", "StatusCode.INTERNAL")
+        connection.sent[2](result=None, error=broken)
     assert connection.cancelled == 1
     assert isinstance(failed.exception(), ServerLostError)
     assert isinstance(garbled.exception(), ServerError)
+
+
+def test_a_window_that_cannot_be_sent_fails() -> None:
+    with EmotionClient(NOBODY) as client:
+        failure = client._submit(make_decoded(0, 1)).exception(timeout=30)
+    assert isinstance(failure, ServerLostError)
 
 
 def test_frames_and_sound_are_dropped_once_they_are_sent() -> None:

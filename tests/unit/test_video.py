@@ -491,13 +491,13 @@ def test_decode_gives_frames_and_sound(tmp_path: Path) -> None:
     assert (clip.width, clip.height) == (96, 64)
     assert clip.audio.dtype == np.float32
     assert clip.audio.size == pytest.approx(32_000, abs=1024)
-    assert clip.has_audio
+    assert clip.audio_absent_reason is None
     assert clip.warnings == ()
 
 
 def test_decode_without_sound(tmp_path: Path) -> None:
     clip = decode(write_clip(tmp_path / "clip.mp4"))
-    assert not clip.has_audio
+    assert clip.audio_absent_reason is not None
     assert clip.audio.shape == (0,)
     assert clip.audio_absent_reason == "the file has no sound track"
 

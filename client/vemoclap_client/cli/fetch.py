@@ -103,18 +103,8 @@ def _limits(options: argparse.Namespace) -> FetchLimits:
     )
 
 
-def add_command(
-    commands: "argparse._SubParsersAction[argparse.ArgumentParser]", exit_codes: str
-) -> None:
-    """Adds `fetch` to the commands."""
-    command = commands.add_parser(
-        "fetch",
-        help="download the video that a link leads to",
-        description="Downloads one video from a link to a file, or to a page of a site such as "
-        "YouTube. Nothing is overwritten.",
-        epilog=exit_codes,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+def add_arguments(command: argparse.ArgumentParser) -> None:
+    """Adds what `fetch` takes."""
     command.set_defaults(run=run)
     command.add_argument("link", metavar="URL", help="http or https")
     command.add_argument(
@@ -128,7 +118,7 @@ def add_command(
 
 
 def add_options(command: argparse.ArgumentParser) -> None:
-    """Adds what is common to all commands that take links."""
+    """Adds the options of all commands that take links."""
     defaults = FetchLimits()
     links = command.add_argument_group("links")
     links.add_argument(

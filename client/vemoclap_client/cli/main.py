@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from io import TextIOWrapper
 from pathlib import Path
+from typing import Any
 
 from msgspec.structs import replace
 
@@ -160,20 +161,36 @@ def _parser() -> argparse.ArgumentParser:
         prog="vemoclap", description="Which emotion a video conveys, and why."
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    _add_classify(commands)
-    _add_timeline(commands)
-    fetch_command.add_command(commands, EXIT_CODES)
-    return parser
-
-
-def _add_classify(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    layout: dict[str, Any] = {
+        "epilog": EXIT_CODES,
+        "formatter_class": argparse.RawDescriptionHelpFormatter,
+    }
     classify = commands.add_parser(
         "classify",
         help="classify videos",
         description="Decodes videos here and has a running server name their emotions.",
-        epilog=EXIT_CODES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        **layout,
     )
+    _add_classify(classify)
+    timeline = commands.add_parser(
+        "timeline",
+        help="classify a video over time",
+        description="Has a running server name the emotions of overlapping windows of a video.",
+        **layout,
+    )
+    _add_timeline(timeline)
+    fetch = commands.add_parser(
+        "fetch",
+        help="download the video that a link leads to",
+        description="Downloads one video from a link to a file, or to a page of a site such as "
+        "YouTube. Nothing is overwritten.",
+        **layout,
+    )
+    fetch_command.add_arguments(fetch)
+    return parser
+
+
+def _add_classify(classify: argparse.ArgumentParser) -> None:
     classify.set_defaults(run=_classify)
     classify.add_argument("videos", nargs="+", metavar="VIDEO", help="a video file or a link")
     classify.add_argument("--json", type=Path, metavar="FILE", help="also write the result there")
@@ -181,20 +198,13 @@ def _add_classify(commands: "argparse._SubParsersAction[argparse.ArgumentParser]
         "--json-dir", type=Path, metavar="DIR", help="also write DIR/<video>.json for each video"
     )
     classify.add_argument(
-        "--attention", action="store_true", help="also say where in the video the head looked"
+        "--attention", action="store_true", help="also show which moments the head attended to"
     )
     _add_server(classify)
     fetch_command.add_options(classify)
 
 
-def _add_timeline(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    timeline = commands.add_parser(
-        "timeline",
-        help="classify a video over time",
-        description="Has a running server name the emotions of overlapping windows of a video.",
-        epilog=EXIT_CODES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+def _add_timeline(timeline: argparse.ArgumentParser) -> None:
     timeline.set_defaults(run=_timeline)
     timeline.add_argument("video", metavar="VIDEO", help="a video file or a link")
     timeline.add_argument(

@@ -1,4 +1,4 @@
-"""From a video file to what the server is asked about: 16 frames and the sound.
+"""From a video file to the tensors that are sent: 16 frames and the sound.
 
 `decode` does both. `open_video` gives the frames at any times, one after the other in bounded
 memory, for what needs more than 16.
@@ -74,11 +74,6 @@ class DecodedClip:
     height: int
     warnings: tuple[str, ...]
     """What could not be used, in words for the user."""
-
-    @property
-    def has_audio(self) -> bool:
-        """Whether there is sound, be it silence."""
-        return self.audio_absent_reason is None
 
     def without_arrays(self) -> "DecodedClip":
         """All but frames and sound, which take much memory and are not needed once sent."""
