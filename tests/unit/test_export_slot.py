@@ -24,6 +24,7 @@ from export.placing import remove_others
 from export.slots import audio_encoder
 from export.spec import Builder, Slot, Tensor
 from export.variants import VARIANTS_OF
+from server.backends.onnx_metadata import read_metadata
 from server.repository import check_weights, read_configs, variants
 from tests.unit.toy_slot import NETWORK, TOY, load, restore
 
@@ -162,6 +163,9 @@ def test_every_format_and_precision_is_written_and_checked(
     assert set(report.figures) == {"FEATURES", "EVENTS"}
     stamped = json.loads((tmp_path / "audio_encoder" / "1" / "export.json").read_text())
     assert set(stamped["sizes"]) == {f"1/{chosen.filename}", "labels.txt"}
+    if chosen is Format.ONNX:
+        metadata = read_metadata(tmp_path / "audio_encoder" / MODEL)
+        assert ("disabled_optimizers" in metadata) == (precision is Precision.FP16)
     exact = precision is Precision.FP32
     assert (max(report.figures.values()) < 1e-5) == exact
     assert unchanged(TOY, tmp_path, options) is not None
