@@ -3,13 +3,18 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import time
+import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import tritonclient.grpc as triton
+from tritonclient.utils import np_to_triton_dtype
 
 PROJECT = Path(__file__).resolve().parent.parent
 SERVER_PYTHON = Path(
@@ -41,10 +46,37 @@ class Launched:
     def triton_pid(self) -> int:
         return int(self.ready["pid"])
 
+    def infer(self, model: str, arrays: Mapping[str, Any], **options: Any) -> triton.InferResult:
+        """A model's response to these arrays, by name of its inputs."""
+        with triton.InferenceServerClient(self.url) as connection:
+            return connection.infer(model, input_tensors(arrays), **options)
+
+    def statistics(self, model: str) -> dict[str, Any]:
+        """Triton's own counts for a model: inference_count (rows), execution_count (batches)."""
+        with urllib.request.urlopen(f"{self.http}/v2/models/{model}/stats") as response:
+            found: dict[str, Any] = json.load(response)["model_stats"][0]
+        return found
+
     def stop(self) -> int:
         """Stops it as Ctrl-C would; returns the launcher's exit code."""
         self.launcher.send_signal(signal.SIGINT)
         return self.launcher.wait(TIMEOUT_S)
+
+
+def input_tensors(arrays: Mapping[str, Any]) -> list[triton.InferInput]:
+    """Arrays as Triton's client sends them, by name of the input."""
+    tensors = []
+    for name, array in arrays.items():
+        tensor = triton.InferInput(name, list(array.shape), np_to_triton_dtype(array.dtype))
+        tensors.append(tensor.set_data_from_numpy(array))
+    return tensors
+
+
+def free_port() -> int:
+    """A port of this machine on which nothing listens."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
 
 
 def spawn(*arguments: str | Path) -> subprocess.Popen[str]:

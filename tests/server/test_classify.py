@@ -147,13 +147,7 @@ def test_the_analysis_is_what_its_published_schema_says(answer: triton.InferResu
 def test_the_label_file_names_the_emotions(server: Launched, answer: triton.InferResult) -> None:
     best = contract.EMOTIONS[int(np.argmax(answer.as_numpy(contract.PROBABILITIES)[0]))]
     output = triton.InferRequestedOutput(contract.PROBABILITIES, class_count=1)
-    features = []
-    for name in (*contract.FEATURES.values(), contract.LENGTHS):
-        array = answer.as_numpy(name)
-        kind = "INT32" if name == contract.LENGTHS else "FP32"
-        tensor = triton.InferInput(name, list(array.shape), kind)
-        tensor.set_data_from_numpy(array)
-        features.append(tensor)
-    with triton.InferenceServerClient(server.url) as connection:
-        top = connection.infer("fusion", features, outputs=[output]).as_numpy(output.name())
+    names = (*contract.FEATURES.values(), contract.LENGTHS)
+    features = {name: answer.as_numpy(name) for name in names}
+    top = server.infer("fusion", features, outputs=[output]).as_numpy(output.name())
     assert top[0, 0].decode().split(":")[-1] == best

@@ -14,9 +14,9 @@ import pytest
 import tritonclient.grpc as triton
 import tritonclient.grpc.aio as triton_aio
 from numpy.typing import NDArray
-from tritonclient.utils import InferenceServerException, np_to_triton_dtype
+from tritonclient.utils import InferenceServerException
 
-from tests.launching import PROJECT, Launched, launched
+from tests.launching import PROJECT, Launched, input_tensors, launched
 from vemoclap_client import contract
 from vemoclap_client.errors import ServerOverloadedError
 from vemoclap_client.requests import server_error
@@ -25,18 +25,9 @@ TIMEOUT_S = 60
 SILENCE = np.zeros((1, 0), np.float32)
 
 
-def inputs(frames: NDArray[Any], audio: NDArray[Any]) -> list[triton.InferInput]:
-    tensors = []
-    for name, array in ((contract.FRAMES, frames), (contract.AUDIO, audio)):
-        tensor = triton.InferInput(name, list(array.shape), np_to_triton_dtype(array.dtype))
-        tensor.set_data_from_numpy(array)
-        tensors.append(tensor)
-    return tensors
-
-
 def ask(server: Launched, frames: NDArray[Any], audio: NDArray[Any]) -> triton.InferResult:
-    with triton.InferenceServerClient(server.url) as connection:
-        return connection.infer(contract.ENSEMBLE, inputs(frames, audio), client_timeout=TIMEOUT_S)
+    clip = {contract.FRAMES: frames, contract.AUDIO: audio}
+    return server.infer(contract.ENSEMBLE, clip, client_timeout=TIMEOUT_S)
 
 
 def analysis(answer: triton.InferResult, clip: int = 0) -> dict[str, Any]:
@@ -115,7 +106,7 @@ def impatient(tmp_path: Path) -> Iterator[Launched]:
 def test_more_requests_than_it_can_answer_are_refused_and_it_lives_on(impatient: Launched) -> None:
     async def ask_many() -> list[Any]:
         async with triton_aio.InferenceServerClient(impatient.url) as connection:
-            clip = inputs(frames_of(16, 16), SILENCE)
+            clip = input_tensors({contract.FRAMES: frames_of(16, 16), contract.AUDIO: SILENCE})
             requests = (connection.infer(contract.ENSEMBLE, clip) for _ in range(150))
             return await asyncio.gather(*requests, return_exceptions=True)
 

@@ -23,6 +23,7 @@ from tests.launching import (
     PROJECT,
     SERVER_PYTHON,
     Launched,
+    free_port,
     launched,
     run,
     spawn,
@@ -166,15 +167,11 @@ def test_a_server_that_dies_again_and_again_is_given_up(light: Path, tmp_path: P
 
 def lengths(server: Launched) -> list[int]:
     """What slot length_collector answers."""
-    tensors = []
-    for number, modality in enumerate(("AUDIO", "FACE", "SPEECH", "TEXT"), start=1):
-        tensor = triton.InferInput(f"{modality}_LENGTH", [1, 1], "INT32")
-        tensor.set_data_from_numpy(np.array([[number]], np.int32))
-        tensors.append(tensor)
-    with triton.InferenceServerClient(server.url) as connection:
-        answer: list[int] = (
-            connection.infer("length_collector", tensors).as_numpy("LENGTHS")[0].tolist()
-        )
+    arrays = {
+        f"{modality}_LENGTH": np.array([[number]], np.int32)
+        for number, modality in enumerate(("AUDIO", "FACE", "SPEECH", "TEXT"), start=1)
+    }
+    answer: list[int] = server.infer("length_collector", arrays).as_numpy("LENGTHS")[0].tolist()
     return answer
 
 
@@ -310,9 +307,7 @@ def with_variant(light: Path, text: str) -> None:
 def test_a_variant_is_what_triton_loads(light: Path) -> None:
     with_variant(light, 'parameters { key: "flavour" value: { string_value: "other" } }')
     url = "http://127.0.0.1:$PORT/v2/models/length_collector/config"
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = str(free.getsockname()[1])
+    port = str(free_port())
     asks = f"import urllib.request as r; print(r.urlopen('{url}').read())".replace("$PORT", port)
     told = [
         run(
@@ -386,38 +381,17 @@ def test_a_tritonserver_on_path_is_preferred(light: Path, tmp_path: Path) -> Non
     program.parent.mkdir()
     program.write_text('#!/bin/sh\necho "E $@"\nexit 3\n')
     program.chmod(0o755)
-    finished = subprocess.run(
-        [str(SERVER_PYTHON), "-m", "server", "--model-repository", str(light), *FREE_PORTS],
-        cwd=PROJECT,
-        env={**os.environ, "PATH": f"{program.parent}:/usr/bin:/bin"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    path = {"PATH": f"{program.parent}:/usr/bin:/bin"}
+    finished = run("--model-repository", light, *FREE_PORTS, environment=path)
     assert finished.returncode == errors.ModelLoadError.exit_code
     assert f"--model-repository={light}" in finished.stderr
     assert "--backend-directory" not in finished.stderr
 
 
-def test_a_client_without_a_server_is_told_how_to_start_one(tmp_path: Path) -> None:
-    video = tmp_path / "any.mp4"
-    video.write_text("The server is asked before this is decoded.")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    with (
-        EmotionClient(f"127.0.0.1:{port}") as client,
-        pytest.raises(ServerUnavailableError, match="make serve"),
-    ):
-        client.classify(video)
-
-
 def test_a_client_can_tell_a_loading_server_from_none(light: Path, tmp_path: Path) -> None:
     model = light / "length_collector" / "1" / "model.py"
     model.write_text(f"import time\ntime.sleep(5)\n{model.read_text()}")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     launcher = spawn("--model-repository", light, *FREE_PORTS, "--grpc-port", str(port))
 
     def answer() -> type[Exception] | None:
@@ -449,16 +423,9 @@ def test_a_server_killed_during_a_request_is_reported(samples: Path, tmp_path: P
 
         thread = threading.Thread(target=classify)
         thread.start()
-        wait_until(lambda: is_busy(server))
+        # The first step of the ensemble has run.
+        wait_until(lambda: bool(server.statistics("frame_preprocessor")["inference_count"]))
         os.kill(server.triton_pid, signal.SIGKILL)
         thread.join(60)
         assert [type(error) for error in raised] == [ServerLostError]
         assert "make serve" in str(raised[0])
-
-
-def is_busy(server: Launched) -> bool:
-    """Whether a request is being worked on: the first step of the ensemble has run."""
-    url = f"{server.http}/v2/models/frame_preprocessor/stats"
-    with urllib.request.urlopen(url) as response:
-        statistics = json.load(response)["model_stats"][0]
-    return bool(statistics["inference_count"])

@@ -1,22 +1,20 @@
 """The Python-based backend `onnxruntime` does what a stock Triton's does."""
 
 import json
-import threading
 import urllib.request
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnx
 import pytest
-import tritonclient.grpc as triton
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
-from tritonclient.utils import InferenceServerException, np_to_triton_dtype
+from tritonclient.utils import InferenceServerException
 
-from server import errors
-from tests.launching import FREE_PORTS, Launched, launched, run
+from tests.launching import Launched, launched
 
 TYPES = {
     "FP32": (TensorProto.FLOAT, np.float32),
@@ -137,18 +135,8 @@ def write_optional(repository: Path) -> None:
 
 def infer(server: Launched, model: str, array: NDArray[Any]) -> NDArray[Any]:
     """Sends one array and returns the answer."""
-    tensor = triton.InferInput("IN", list(array.shape), np_to_triton_dtype(array.dtype))
-    tensor.set_data_from_numpy(array)
-    with triton.InferenceServerClient(server.url) as connection:
-        answer: NDArray[Any] = connection.infer(model, [tensor]).as_numpy("OUT")
+    answer: NDArray[Any] = server.infer(model, {"IN": array}).as_numpy("OUT")
     return answer
-
-
-def statistics(server: Launched, model: str) -> dict[str, Any]:
-    """Triton's own counts for a model."""
-    with urllib.request.urlopen(f"{server.http}/v2/models/{model}/stats") as response:
-        found: dict[str, Any] = json.load(response)["model_stats"][0]
-    return found
 
 
 @pytest.mark.parametrize("kind", TYPES)
@@ -172,7 +160,7 @@ def test_requests_share_a_batch_and_each_gets_its_own_rows(backend: Launched) ->
     answers = together(backend, "batching", sent)
     for array, answer in zip(sent, answers, strict=True):
         np.testing.assert_array_equal(answer, -array)
-    counted = statistics(backend, "batching")
+    counted = backend.statistics("batching")
     assert int(counted["inference_count"]) == 4
     assert int(counted["execution_count"]) < 4
 
@@ -184,7 +172,7 @@ def test_a_request_that_fails_does_not_fail_its_neighbours(backend: Launched) ->
     assert "99" in str(answers[1])
     assert [answers[index] for index in (0, 2, 3)] == [10, 30, 20]
     # They were in one batch: else this would show nothing.
-    assert int(statistics(backend, "lookup")["execution_count"]) < 4
+    assert int(backend.statistics("lookup")["execution_count"]) < 4
 
 
 def test_the_named_file_is_served_and_warmed_up(backend: Launched) -> None:
@@ -198,36 +186,20 @@ def test_the_named_file_is_served_and_warmed_up(backend: Launched) -> None:
 
 
 def test_an_optional_input_may_be_left_out(backend: Launched) -> None:
-    tensor = triton.InferInput("IN", [1, 2], "FP32")
-    tensor.set_data_from_numpy(np.float32([[3, 4]]))
-    with triton.InferenceServerClient(backend.url) as connection:
-        answer = connection.infer("optional", [tensor]).as_numpy("OUT")
+    answer = infer(backend, "optional", np.array([[3, 4]], np.float32))
     np.testing.assert_array_equal(answer, [[3, 4]])
-
-
-def test_a_gpu_that_is_not_there_is_said_at_loading(tmp_path: Path) -> None:
-    write_model(tmp_path / "models", "on_gpu", device="KIND_GPU")
-    finished = run("--model-repository", tmp_path / "models", *FREE_PORTS)
-    assert finished.returncode == errors.ModelLoadError.exit_code
-    assert "on_gpu: " in finished.stderr
-    assert "GPU" in finished.stderr.split("on_gpu: ")[1]
 
 
 def together(
     server: Launched, model: str, arrays: list[NDArray[Any]]
 ) -> list[NDArray[Any] | InferenceServerException]:
     """Sends all arrays at the same time; answers and errors in their order."""
-    answers: dict[int, NDArray[Any] | InferenceServerException] = {}
 
-    def send(index: int) -> None:
+    def send(array: NDArray[Any]) -> NDArray[Any] | InferenceServerException:
         try:
-            answers[index] = infer(server, model, arrays[index])
+            return infer(server, model, array)
         except InferenceServerException as error:
-            answers[index] = error
+            return error
 
-    threads = [threading.Thread(target=send, args=(index,)) for index in range(len(arrays))]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    return [answers[index] for index in range(len(arrays))]
+    with ThreadPoolExecutor(len(arrays)) as pool:
+        return list(pool.map(send, arrays))

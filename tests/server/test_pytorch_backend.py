@@ -1,18 +1,17 @@
 """The Python-based backend `pytorch` does what a stock Triton's does."""
 
-import json
-import urllib.request
 import warnings
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from threading import Thread
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 import tritonclient.grpc as triton
 from numpy.typing import NDArray
-from tritonclient.utils import InferenceServerException, np_to_triton_dtype
+from tritonclient.utils import InferenceServerException
 
 from server import errors
 from tests.launching import FREE_PORTS, SERVER_PYTHON, Launched, launched, run
@@ -81,13 +80,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Launched]:
 def subtract(
     server: Launched, left: NDArray[np.float32], right: NDArray[np.int64], model: str = "plain"
 ) -> triton.InferResult:
-    tensors = []
-    for name, array in (("LEFT", left), ("RIGHT", right)):
-        tensor = triton.InferInput(name, array.shape, np_to_triton_dtype(array.dtype))
-        tensor.set_data_from_numpy(array)
-        tensors.append(tensor)
-    with triton.InferenceServerClient(server.url) as connection:
-        return connection.infer(model, tensors)
+    return server.infer(model, {"LEFT": left, "RIGHT": right})
 
 
 @pytest.mark.parametrize("model", ["plain", "tuned"])
@@ -100,27 +93,20 @@ def test_tensors_are_taken_in_the_configurations_order(server: Launched, model: 
 
 
 def test_requests_share_a_batch_and_get_their_own_answers(server: Launched) -> None:
-    answers: dict[int, NDArray[np.float32]] = {}
-
-    def ask(number: int) -> None:
+    def ask(number: int) -> Any:
         left = np.full((1, 3), number, np.float32)
-        answers[number] = subtract(server, left, np.ones((1, 3), np.int64)).as_numpy("DIFFERENCE")
+        answer = subtract(server, left, np.ones((1, 3), np.int64))
+        return answer.as_numpy("DIFFERENCE").tolist()
 
     before = executions(server)
-    threads = [Thread(target=ask, args=(number,)) for number in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert {number: array.tolist() for number, array in answers.items()} == {
-        number: [[number - 1.0] * 3] for number in range(4)
-    }
+    with ThreadPoolExecutor(4) as pool:
+        answers = list(pool.map(ask, range(4)))
+    assert answers == [[[number - 1.0] * 3] for number in range(4)]
     assert executions(server) - before < 4
 
 
 def executions(server: Launched) -> int:
-    with urllib.request.urlopen(f"{server.http}/v2/models/plain/stats") as response:
-        return int(json.load(response)["model_stats"][0]["execution_count"])
+    return int(server.statistics("plain")["execution_count"])
 
 
 def test_a_request_that_fails_says_why_and_harms_no_other(server: Launched) -> None:
@@ -136,22 +122,3 @@ def test_a_gpu_that_is_not_there_is_refused_with_a_reason(tmp_path: Path) -> Non
     assert finished.returncode == errors.ModelLoadError.exit_code
     assert "on_gpu: " in finished.stderr
     assert "GPU" in finished.stderr.split("on_gpu: ")[1]
-
-
-def test_a_file_that_is_no_torchscript_is_named(tmp_path: Path) -> None:
-    write_model(tmp_path / "models", "broken")
-    (tmp_path / "models" / "broken" / "1" / "model.pt").write_bytes(b"no archive")
-    finished = run("--model-repository", tmp_path / "models", *FREE_PORTS)
-    assert finished.returncode == errors.ModelLoadError.exit_code
-    assert "broken: " in finished.stderr
-
-
-def test_missing_torchscript_is_named(tmp_path: Path) -> None:
-    write_model(tmp_path / "models", "empty")
-    (tmp_path / "models" / "empty" / "1" / "model.pt").rename(
-        tmp_path / "models" / "empty" / "1" / "model.onnx"
-    )
-    finished = run("--model-repository", tmp_path / "models", *FREE_PORTS)
-    assert finished.returncode == errors.WeightsMissingError.exit_code
-    assert "no weights yet for empty" in finished.stderr
-    assert "model.onnx: serve it with a variant that is not here" in finished.stderr

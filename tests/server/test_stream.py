@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import tritonclient.grpc as triton
 from msgspec.structs import replace
 
 from tests.launching import Launched, wait_until
@@ -83,9 +82,7 @@ def decodes(monkeypatch: pytest.MonkeyPatch) -> Callable[[DecodedClip], None]:
 
 def executions(server: Launched, model: str) -> int:
     """How many requests the model has answered."""
-    with triton.InferenceServerClient(server.url) as connection:
-        statistics = connection.get_inference_statistics(model, as_json=True)
-    return int(statistics["model_stats"][0].get("inference_count", 0))
+    return int(server.statistics(model)["inference_count"])
 
 
 def test_evidence_comes_as_it_is_found_and_then_what_classify_answers(

@@ -159,6 +159,6 @@ def test_a_request_that_fails_is_an_error_of_this_package(
 ) -> None:
     with (
         InferenceServerClient("127.0.0.1:1") as client,
-        pytest.raises(expected, match=r"127\.0\.0\.1:1"),
+        pytest.raises(expected, match=r"127\.0\.0\.1:1.*make serve"),
     ):
         send(client, build_request(CLIP), "127.0.0.1:1", 5.0, connected=connected)

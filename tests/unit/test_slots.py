@@ -44,24 +44,9 @@ def evidence(outputs: Tensors) -> dict[str, Any]:
 # --- frames ---
 
 
-def test_preprocessing_keeps_a_plain_colour_and_the_centre() -> None:
-    frame = np.full((360, 640, 3), 51, np.uint8)
-    frame[:, :100] = 255  # left of the centre crop: 224 of 398 columns stay
-    pixels = frames.preprocess(frame)
-    assert pixels.shape == (3, 224, 224)
-    assert pixels.dtype == np.float32
-    np.testing.assert_allclose(pixels, 0.2, atol=1e-5)
-
-
-@pytest.mark.parametrize("size", [(360, 640), (640, 360), (360, 360), (224, 1280), (41, 1280)])
-def test_preprocessing_takes_every_shape(size: tuple[int, int]) -> None:
-    ramp = np.linspace(0, 255, size[0] * size[1] * 3).reshape(*size, 3).astype(np.uint8)
-    pixels = frames.preprocess(ramp)
-    assert pixels.shape == (3, 224, 224)
-    assert 0.4 < pixels.mean() < 0.6
-
-
-@pytest.mark.parametrize("size", [(360, 640), (640, 360), (1280, 300), (30, 1280), (231, 400)])
+@pytest.mark.parametrize(
+    "size", [(360, 640), (640, 360), (360, 360), (224, 1280), (41, 1280), (231, 400)]
+)
 def test_preprocessing_is_resize_then_crop(size: tuple[int, int]) -> None:
     """What lies outside the crop is never computed, and does not change what lies inside."""
     noise = np.random.default_rng(0).integers(0, 256, (*size, 3), np.uint8)

@@ -342,13 +342,6 @@ def test_a_server_that_is_silent_is_not_waited_for(
                 EmotionClient(url).check_ready()
 
 
-@pytest.mark.parametrize("emotion", contract.EMOTIONS)
-def test_a_certain_emotion_has_its_own_valence_and_arousal(emotion: str) -> None:
-    window = make_window(0, 2, probabilities(emotion, 1.0))
-    assert window.valence == contract.VALENCE[emotion][0]
-    assert window.arousal == contract.AROUSAL[emotion][0]
-
-
 def test_valence_and_arousal_are_expected_values() -> None:
     half = make_window(0, 2, {**dict.fromkeys(contract.EMOTIONS, 0.0), "joy": 0.5, "fear": 0.5})
     assert half.valence == pytest.approx((0.76 - 0.64) / 2)
