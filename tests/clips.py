@@ -10,7 +10,7 @@ scaled frame, also after lossy coding, and fails if the frame is not upright.
 """
 
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from fractions import Fraction
@@ -22,6 +22,7 @@ from av.audio.frame import AudioFrame
 from av.audio.resampler import AudioResampler
 from av.audio.stream import AudioStream
 from av.container import OutputContainer
+from av.packet import Packet
 from av.stream import Disposition
 from av.video.frame import PictureType, VideoFrame
 from av.video.reformatter import ColorRange, Colorspace
@@ -254,13 +255,6 @@ def cut(source: Path, target: Path, keep: float) -> Path:
     return target
 
 
-def cut_beginning(source: Path, target: Path, keep: float) -> Path:
-    """Copy the last part of a file, as a recording that began in the midst of a broadcast."""
-    data = source.read_bytes()
-    target.write_bytes(data[-round(len(data) * keep) :])
-    return target
-
-
 def concatenate(target: Path, *sources: Path) -> Path:
     """Append the bytes of files to each other, as `cat` does: their clocks then jump."""
     target.write_bytes(b"".join(source.read_bytes() for source in sources))
@@ -269,15 +263,11 @@ def concatenate(target: Path, *sources: Path) -> Path:
 
 def hold_last_frame(source: Path, target: Path, seconds: int) -> Path:
     """Copy a clip's pictures and let the last one claim a duration."""
-    with av.open(str(source)) as container, av.open(str(target), "w") as output:
-        stream = container.streams.video[0]
-        copied = output.add_stream_from_template(stream)
-        packets = [packet for packet in container.demux(stream) if packet.size]
+
+    def hold(packets: list[Packet]) -> None:
         packets[-1].duration = round(seconds / packets[-1].time_base)
-        for packet in packets:
-            packet.stream = copied
-            output.mux(packet)
-    return target
+
+    return _copy_pictures(source, target, hold)
 
 
 def join_streams(target: Path, *sources: Path, default: int) -> Path:
@@ -297,13 +287,22 @@ def join_streams(target: Path, *sources: Path, default: int) -> Path:
 
 def claim_keyframes(source: Path, target: Path, every: int) -> Path:
     """Copy a clip's pictures and mark every so many packets as keyframes, which most are not."""
+
+    def claim(packets: list[Packet]) -> None:
+        for packet in packets[::every]:
+            packet.is_keyframe = True
+
+    return _copy_pictures(source, target, claim)
+
+
+def _copy_pictures(source: Path, target: Path, change: Callable[[list[Packet]], None]) -> Path:
     with av.open(str(source)) as container, av.open(str(target), "w") as output:
         stream = container.streams.video[0]
         copied = output.add_stream_from_template(stream)
-        packets = (packet for packet in container.demux(stream) if packet.size)
-        for number, packet in enumerate(packets):
+        packets = [packet for packet in container.demux(stream) if packet.size]
+        change(packets)
+        for packet in packets:
             packet.stream = copied
-            packet.is_keyframe = packet.is_keyframe or number % every == 0
             output.mux(packet)
     return target
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -73,32 +73,36 @@ def texts_of(inputs: Mapping[str, NDArray[Any]]) -> list[str]:
     ]
 
 
-def read(
-    texts: Sequence[str],
-    folder: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    filled: Sequence[str] = ("language_identifier", "translator"),
-    slots: Slots | None = None,
-) -> tuple[int, dict[str, Any], Slots]:
-    """Let a screen reader find these texts; return LENGTH, EVIDENCE, and what was asked."""
-    for slot in ("text_encoder", *filled):
-        (folder / slot / "1").mkdir(parents=True)
-        (folder / slot / "1" / "export.json").touch()
-        TOKENIZER.save(str(folder / slot / "tokenizer.json"))
-        (folder / slot / "labels.txt").write_text("\n".join(LABELS))
-    boxes = np.tile(np.float32([[0, 0], [9, 0], [9, 9], [0, 9]]), (len(texts), 1, 1))
-    found = RapidOCROutput(boxes=boxes, txts=tuple(texts), scores=(0.99,) * len(texts))
-    monkeypatch.setattr(screen, "load_ocr", lambda _: lambda *_args, **_kwargs: found)
-    slots = slots or Slots()
-    reader = screen.ScreenReader(folder / "screen_reader" / "1")
-    outputs = asyncio.run(reader.run({"FRAMES": np.zeros((16, 90, 160, 3), np.uint8)}, slots))
-    return int(outputs["LENGTH"][0]), json.loads(outputs["EVIDENCE"][0]), slots
+Read = Callable[..., tuple[int, dict[str, Any], Slots]]
 
 
-def test_only_what_is_foreign_is_translated_and_shown_as_it_was(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    length, evidence, slots = read(["Exit", "Bonjour", "Merci"], tmp_path, monkeypatch)
+@pytest.fixture
+def read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Read:
+    """Lets a screen reader find texts; returns LENGTH, EVIDENCE, and what was asked."""
+
+    def read_texts(
+        texts: Sequence[str],
+        filled: Sequence[str] = ("language_identifier", "translator"),
+        slots: Slots | None = None,
+    ) -> tuple[int, dict[str, Any], Slots]:
+        for slot in ("text_encoder", *filled):
+            (tmp_path / slot / "1").mkdir(parents=True)
+            (tmp_path / slot / "1" / "export.json").touch()
+            TOKENIZER.save(str(tmp_path / slot / "tokenizer.json"))
+            (tmp_path / slot / "labels.txt").write_text("\n".join(LABELS))
+        boxes = np.tile(np.float32([[0, 0], [9, 0], [9, 9], [0, 9]]), (len(texts), 1, 1))
+        found = RapidOCROutput(boxes=boxes, txts=tuple(texts), scores=(0.99,) * len(texts))
+        monkeypatch.setattr(screen, "load_ocr", lambda _: lambda *_args, **_kwargs: found)
+        slots = slots or Slots()
+        reader = screen.ScreenReader(tmp_path / "screen_reader" / "1")
+        outputs = asyncio.run(reader.run({"FRAMES": np.zeros((16, 90, 160, 3), np.uint8)}, slots))
+        return int(outputs["LENGTH"][0]), json.loads(outputs["EVIDENCE"][0]), slots
+
+    return read_texts
+
+
+def test_only_what_is_foreign_is_translated_and_shown_as_it_was(read: Read) -> None:
+    length, evidence, slots = read(["Exit", "Bonjour", "Merci"])
     assert length == 1
     assert evidence["absent"] is None
     found = evidence["screen_text"]
@@ -109,29 +113,23 @@ def test_only_what_is_foreign_is_translated_and_shown_as_it_was(
     assert slots.asked_of("text_encoder")[-1] == ["exit. good day. thank you"]
 
 
-def test_what_is_equal_in_english_is_kept_once(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_is_equal_in_english_is_kept_once(read: Read) -> None:
     texts = ["你好", "BONJOUR", "good day", "bonjour"]
-    _, evidence, slots = read(texts, tmp_path, monkeypatch)
+    _, evidence, slots = read(texts)
     assert evidence["screen_text"]["text"] == "good day"
     assert slots.asked_of("translator") == [[("你好", "zh"), ("bonjour", "fr")]]
 
 
-def test_what_is_uncertain_counts_as_english(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    length, evidence, slots = read(["bonjour"], tmp_path, monkeypatch, slots=Slots(0.89))
+def test_what_is_uncertain_counts_as_english(read: Read) -> None:
+    length, evidence, slots = read(["bonjour"], slots=Slots(0.89))
     assert length == 1
     assert evidence["screen_text"]["language"] == "unknown"
     assert evidence["screen_text"]["text"] == "bonjour"
     assert slots.asked_of("translator") == []
 
 
-def test_a_translator_that_fails_makes_the_text_absent(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    length, evidence, slots = read(["Hallo"], tmp_path, monkeypatch)
+def test_a_translator_that_fails_makes_the_text_absent(read: Read) -> None:
+    length, evidence, slots = read(["Hallo"])
     assert length == 0
     assert evidence["absent"] == (
         "the on-screen text is in language 'de', which could not be translated: "
@@ -143,52 +141,46 @@ def test_a_translator_that_fails_makes_the_text_absent(
 
 
 def test_what_takes_too_long_to_translate_is_absent(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    read: Read, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(language, "TRANSLATION_LIMIT_S", -1.0)
-    length, evidence, slots = read(["Hallo"], tmp_path, monkeypatch)
+    length, evidence, slots = read(["Hallo"])
     assert length == 0
     assert "could not be translated: after" in evidence["absent"]
     assert "0 of its 1 lines were done" in evidence["absent"]
     assert slots.asked_of("translator") == []
 
 
-def test_a_translation_without_words_makes_the_text_absent(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    length, evidence, _ = read(["hein"], tmp_path, monkeypatch)
+def test_a_translation_without_words_makes_the_text_absent(read: Read) -> None:
+    length, evidence, _ = read(["hein"])
     assert length == 0
     assert evidence["absent"].endswith("'fr', which the translator has no words for")
     assert evidence["screen_text"]["text"] == "hein"
 
 
 def test_without_a_translator_the_text_is_identified_as_a_whole(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    read: Read, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(LANGUAGES, "bonjour. exit", "fr")
     texts, filled = ["Bonjour", "Exit"], ["language_identifier"]
-    length, evidence, slots = read(texts, tmp_path, monkeypatch, filled)
+    length, evidence, slots = read(texts, filled)
     assert length == 0
     assert evidence["absent"].endswith("'fr', which this profile cannot translate")
     assert slots.asked_of("language_identifier") == [["bonjour. exit"]]
 
 
-def test_without_an_identifier_the_small_one_is_asked(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    _, evidence, slots = read([GERMAN], tmp_path, monkeypatch, ["translator"])
+def test_without_an_identifier_the_small_one_is_asked(read: Read) -> None:
+    _, evidence, slots = read([GERMAN], ["translator"])
     assert slots.asked_of("language_identifier") == []
     assert slots.asked_of("translator") == [[(GERMAN, "de")]]
     assert evidence["screen_text"]["language"] == "de"
 
 
-def test_many_texts_are_asked_about_in_parts(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_many_texts_are_asked_about_in_parts(read: Read, monkeypatch: pytest.MonkeyPatch) -> None:
     texts = [f"mot {number}" for number in range(screen.TEXTS_AT_MOST + 3)]
     for text in texts:
         monkeypatch.setitem(LANGUAGES, text, "fr")
-    _, evidence, slots = read(texts, tmp_path, monkeypatch)
+    _, evidence, slots = read(texts)
     for slot, limit in (
         ("language_identifier", language.IDENTIFIED_AT_ONCE),
         ("translator", language.TRANSLATED_AT_ONCE),

@@ -44,9 +44,7 @@ def evidence(outputs: Tensors) -> dict[str, Any]:
 # --- frames ---
 
 
-@pytest.mark.parametrize(
-    "size", [(360, 640), (640, 360), (360, 360), (224, 1280), (41, 1280), (231, 400)]
-)
+@pytest.mark.parametrize("size", [(360, 640), (640, 360), (360, 360), (224, 1280), (30, 1280)])
 def test_preprocessing_is_resize_then_crop(size: tuple[int, int]) -> None:
     """What lies outside the crop is never computed, and does not change what lies inside."""
     noise = np.random.default_rng(0).integers(0, 256, (*size, 3), np.uint8)
