@@ -33,7 +33,7 @@ from export.parity import BATCHES, largest_difference
 from export.placing import refresh_configurations
 from export.registry import PROFILES
 from export.spec import FP16_TOLERANCE, FP32_TOLERANCE, Arrays, Network
-from tests.launching import launched
+from tests.launching import input_tensors, launched
 
 NO_GPU = 50
 PARITY_MISS = 51
@@ -146,18 +146,11 @@ def differences(
         for batch in BATCHES:
             inputs = network.examples(batch, case)
             expected = run_eager(network, encoder.eager, inputs, device, torch.float32)
-            answer = connection.infer(encoder.slot, [as_input(*item) for item in inputs.items()])
+            answer = connection.infer(encoder.slot, input_tensors(inputs))
             for tensor, reference in zip(network.outputs, expected, strict=True):
                 difference = largest_difference(answer.as_numpy(tensor.name), reference)
                 found[tensor.name] = max(difference, found.get(tensor.name, 0.0))
     return found
-
-
-def as_input(name: str, array: NDArray[Any]) -> triton.InferInput:
-    """A tensor that travels in the request."""
-    tensor = triton.InferInput(name, array.shape, np_to_triton_dtype(array.dtype))
-    tensor.set_data_from_numpy(array)
-    return tensor
 
 
 def run_eager(

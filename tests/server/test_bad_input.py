@@ -1,6 +1,5 @@
 """Unusual and broken files against the real server: a clear answer, or a clear error."""
 
-from fractions import Fraction
 from pathlib import Path
 
 import pytest
@@ -22,36 +21,16 @@ def classified(client: EmotionClient, video: Path) -> EmotionResult:
 
 
 SOUND = Tone(seconds=5)
-UNUSUAL = {
-    "tiny": {"size": (2, 2), "pixel_format": "yuv444p"},
-    "narrow": {"size": (64, 2000), "seconds": 1},
-    "4K": {"size": (3840, 2160), "seconds": 0.2},
-    "10 bit": {"pixel_format": "yuv420p10le", "codec": "libx265"},
-    "grey": {"pixel_format": "gray", "codec": "ffv1"},
-    "variable rate": {"times_ms": [0, 40, 80, 900, 910, 3000]},
-    "rotated": {"rotation": 90},
-    "wide pixels": {"pixel_aspect": Fraction(2, 1)},
-}
 
 
-@pytest.mark.parametrize("name", UNUSUAL)
-def test_unusual_pictures_are_classified(name: str, client: EmotionClient, tmp_path: Path) -> None:
-    suffix = ".mkv" if name == "grey" else ".mp4"
-    result = classified(client, write_clip(tmp_path / f"clip{suffix}", **UNUSUAL[name]))  # type: ignore[arg-type]
+@pytest.mark.parametrize("size", [(2, 2), (64, 2000), (3840, 2160)])
+def test_unusual_sizes_are_classified(
+    size: tuple[int, int], client: EmotionClient, tmp_path: Path
+) -> None:
+    video = write_clip(tmp_path / "clip.mp4", size=size, seconds=0.2, pixel_format="yuv444p")
+    result = classified(client, video)
     assert set(result.absent) >= {"audio", "speech", "face"}
     assert result.warnings == ()
-
-
-def test_a_single_frame(client: EmotionClient, tmp_path: Path) -> None:
-    result = classified(client, write_clip(tmp_path / "one.mp4", times_ms=[0]))
-    assert result.frame_times_s == (0.0,) * 16
-
-
-def test_a_tenth_of_a_second(client: EmotionClient, tmp_path: Path) -> None:
-    video = write_clip(tmp_path / "short.mp4", seconds=0.1, sound=Tone(seconds=0.1))
-    result = classified(client, video)
-    assert result.duration_s == pytest.approx(0.1, abs=0.05)
-    assert "not longer than 3 s" in result.absent["audio"]
 
 
 def test_no_sound_track(client: EmotionClient, tmp_path: Path) -> None:

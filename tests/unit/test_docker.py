@@ -6,9 +6,6 @@ import re
 import shlex
 import subprocess
 import sys
-import threading
-from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from importlib.metadata import distribution
 from pathlib import Path
 from typing import Any
@@ -32,6 +29,7 @@ from tests.docker_files import (
     stages,
     values,
 )
+from tests.link_server import serve
 
 HADOLINT = Path(sys.executable).with_name("hadolint")
 PORTS = sorted(Address().ports.values())
@@ -194,34 +192,11 @@ def test_health_is_the_readiness_of_the_ensemble(composition: dict[str, Any]) ->
     assert int(service["healthcheck"]["timeout"].removesuffix("s")) > health_check().TIMEOUT_S
 
 
-class Endpoint(BaseHTTPRequestHandler):
-    status = 200
-
-    def do_GET(self) -> None:
-        self.send_response(self.status)
-        self.end_headers()
-
-    def log_message(self, *_: object) -> None:
-        pass
-
-
-@pytest.fixture
-def endpoint() -> Iterator[str]:
-    with HTTPServer(("127.0.0.1", 0), Endpoint) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_port}/"
-        server.shutdown()
-        thread.join()
-
-
-@pytest.mark.parametrize(("status", "code"), [(200, 0), (400, 1), (503, 1)])
-def test_the_health_check_tells_ready_from_not_ready(
-    status: int, code: int, endpoint: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_health_check_tells_ready_from_not_ready(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
-    monkeypatch.setattr(Endpoint, "status", status)
-    assert health_check().main(endpoint) == code
+    with serve({"ready": ("text/plain", b"")}) as site:
+        assert health_check().main(f"{site.address}/ready") == 0
+        assert health_check().main(f"{site.address}/missing") == 1
 
 
 def test_the_health_check_says_when_nothing_listens(capsys: pytest.CaptureFixture[str]) -> None:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 
 from tests.clips import read_number
@@ -107,8 +108,7 @@ def test_a_stalled_server_runs_into_the_limit(site: Site, tmp_path: Path) -> Non
 
 def children() -> list[str]:
     """The command lines of this process's children."""
-    found = Path(f"/proc/{os.getpid()}/task/{os.getpid()}/children").read_text().split()
-    return [Path(f"/proc/{pid}/cmdline").read_text() for pid in found]
+    return [" ".join(child.cmdline()) for child in psutil.Process().children()]
 
 
 def test_what_the_caller_raises_ends_it(site: Site, tmp_path: Path) -> None:
@@ -140,23 +140,15 @@ def test_what_a_killed_process_leaves_goes_with_the_next(site: Site, tmp_path: P
     parent = subprocess.Popen([sys.executable, "-c", FETCHING, url, tmp_path], stdout=-1)
     wait_until(lambda: any(tmp_path.glob("*/*")))
     [folder] = tmp_path.iterdir()
-    worker = Path(f"/proc/{parent.pid}/task/{parent.pid}/children").read_text().split()[0]
+    [worker] = psutil.Process(parent.pid).children()
     with fetch(f"{site.address}/clip.mp4", HERE, folder=tmp_path):
         assert folder.exists()  # It is in use.
     parent.send_signal(signal.SIGKILL)
     parent.communicate()
-    wait_until(lambda: not is_running(worker))
+    wait_until(lambda: not worker.is_running() or worker.status() == psutil.STATUS_ZOMBIE)
     os.utime(folder, (0, 0))
     with fetch(f"{site.address}/clip.mp4", HERE, folder=tmp_path):
         assert not folder.exists()
-
-
-def is_running(pid: str) -> bool:
-    """Whether the process is there and more than a zombie."""
-    try:
-        return ") Z" not in Path(f"/proc/{pid}/stat").read_text()
-    except OSError:
-        return False
 
 
 def test_cookies_are_sent_and_their_file_stays_as_it_is(site: Site, tmp_path: Path) -> None:

@@ -1,7 +1,6 @@
 """Timelines as SRT, WebVTT and CSV: exact text, and what other programs read in it."""
 
 import csv
-import io
 from pathlib import Path
 
 import av
@@ -114,10 +113,6 @@ def test_csv_reads_back(tmp_path: Path) -> None:
         assert {name: float(row[name]) for name in EMOTIONS} == window.probabilities
         assert float(row["valence"]) == window.valence
         assert float(row["arousal"]) == window.arousal
-
-
-def test_csv_has_no_empty_line() -> None:
-    assert all(csv.reader(io.StringIO(format_csv(timeline(JOY)), newline="")))
 
 
 def test_a_file_is_written_whole_or_not_at_all(tmp_path: Path) -> None:

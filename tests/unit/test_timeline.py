@@ -15,7 +15,6 @@ import numpy as np
 import pytest
 from tritonclient.utils import InferenceServerException
 
-from tests import schemas
 from tests.launching import wait_until
 from tests.timelines import EVEN, make_timeline, make_window, probabilities
 from vemoclap_client import AsyncEmotionClient, EmotionClient, contract
@@ -242,14 +241,6 @@ def test_a_cancelled_task_never_closes_the_clip_under_the_decoder() -> None:
     asyncio.run(cancelled_while_decoding())
     wait_for_closing(source)
     assert source.decoded == 1
-
-
-def test_the_timeline_is_what_its_published_schema_says() -> None:
-    shares = (probabilities("joy", 0.9), EVEN)
-    timeline = make_timeline([make_window(i, i + 2, share) for i, share in enumerate(shares)], 1)
-    schemas.check(timeline.to_dict(), "timeline")
-    first, second = timeline.to_dict()["windows"]
-    assert (first["emotion"], second["emotion"]) == ("joy", None)
 
 
 def test_a_timeline_has_the_clip_s_length_and_the_last_window_s_warnings() -> None:

@@ -22,6 +22,7 @@ def test_a_timeline_comes_back_as_it_was() -> None:
     parsed = Timeline.from_dict(json.loads(json.dumps(document)))
     assert parsed == TIMELINE
     assert parsed.to_dict() == document
+    assert [window["emotion"] for window in document["windows"]] == ["fear", None]
 
 
 def test_conclusions_are_computed_anew() -> None:

@@ -7,14 +7,14 @@ from contextlib import closing, contextmanager
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 from av.video.frame import VideoFrame
 from numpy.typing import NDArray
 
-from tests.clips import OPEN_GOP, Tone, cut, write_clip, write_sound
+from tests.clips import Tone, cut, write_clip, write_sound
+from tests.unit.test_video import NOT_SEEKABLE, SEEKABLE
 from vemoclap_client.errors import NoVideoStreamError, VideoNotFoundError
 from vemoclap_client.media import windows
 from vemoclap_client.media._audio import decode_audio
@@ -31,17 +31,10 @@ from vemoclap_client.media.windows import (
 
 NAN = float("nan")
 
-KINDS: dict[str, dict[str, Any]] = {
-    "closed.mp4": {"b_frames": 3},
-    "open264.ts": {"options": OPEN_GOP["libx264"], "b_frames": 3},
-    "open265.mkv": {"codec": "libx265", "options": OPEN_GOP["libx265"]},
-    "vp9.webm": {"codec": "libvpx-vp9"},
-    "mpeg4.avi": {"codec": "mpeg4"},
-    "late.mkv": {"b_frames": 2, "start_s": 1.5},
-    "intra_refresh.mp4": {"options": {"preset": "fast", "x264-params": "intra-refresh=1"}},
-    "raw.h264": {"b_frames": 2},
-    "variable_rate.mp4": {"b_frames": 2, "times_ms": [int(33 * i**1.2) for i in range(60)]},
-}
+KINDS = ("closed.mp4", "open264.ts", "open265.mkv", "vp9.webm", "mpeg4.avi", "late.mkv")
+KINDS += ("intra_refresh.mp4", "raw.h264", "variable_rate.mp4")
+
+CLIPS = {**SEEKABLE, **NOT_SEEKABLE}
 
 DECEPTIVE = ("intra_refresh.mp4",)
 """Those with keyframes that are none."""
@@ -116,7 +109,7 @@ WATCHED: list[OpenVideo] = []
 def test_frames_are_those_of_decoding_each_window_and_decoded_once(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path = write_clip(tmp_path / name, **{"seconds": 5, **KINDS[name]})
+    path = write_clip(tmp_path / name, **{"seconds": 5, **CLIPS[name]})
     monkeypatch.setattr(windows, "open_pictures", watched_pictures)
     found = list(decode_windows(path, 2, 0.7))
     video = WATCHED.pop()
@@ -129,7 +122,7 @@ def test_frames_are_those_of_decoding_each_window_and_decoded_once(
         assert (decoded.clip.width, decoded.clip.height) == (alone.width, alone.height)
         assert decoded.clip.warnings == ()
     # 2 s windows every 0.7 s look at nearly every frame of the 125 at 25 Hz.
-    frames = 60 if "times_ms" in KINDS[name] else 125
+    frames = 60 if "times_ms" in CLIPS[name] else 125
     # Where a keyframe proves false on the way, decoding starts over, once.
     passes = 2 if name in DECEPTIVE else 1
     assert video.statistics.frames_decoded <= passes * frames + 3
