@@ -73,8 +73,8 @@ class Handler(BaseHTTPRequestHandler):
         special: dict[str, Callable[[], None]] = {
             "/redirect": lambda: self._redirect(parse_qs(parts.query)["to"][0]),
             "/loop": lambda: self._redirect(f"{self.path}x"),
-            "/endless.mp4": self._endless,
-            "/endless.html": self._endless_page,
+            "/endless.mp4": lambda: self._endless("video/mp4", b""),
+            "/endless.html": lambda: self._endless("text/html", b"<html><body>"),
             "/huge.mp4": lambda: self._begin("video/mp4", {"Content-Length": str(10**12)}),
             "/stalled.mp4": self._stall,
         }
@@ -102,15 +102,10 @@ class Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Length", "0")
         self.end_headers()
 
-    def _endless(self) -> None:
-        self._begin("video/mp4", {})
+    def _endless(self, kind: str, beginning: bytes) -> None:
+        self._begin(kind, {})
+        self.wfile.write(beginning)
         while True:  # Until the client goes away.
-            self.wfile.write(BLOCK)
-
-    def _endless_page(self) -> None:
-        self._begin("text/html", {})
-        self.wfile.write(b"<html><body>")
-        while True:
             self.wfile.write(BLOCK)
 
     def _stall(self) -> None:

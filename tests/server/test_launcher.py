@@ -239,26 +239,21 @@ def test_a_taken_port_is_named(light: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "ports", [["--grpc-port", "99999"], ["--grpc-port", "8003", "--http-port", "8003"]]
-)
-def test_ports_that_cannot_be_are_refused(ports: list[str], light: Path) -> None:
-    finished = run("--model-repository", light, *FREE_PORTS, *ports)
-    assert finished.returncode == errors.PortInUseError.exit_code
-    assert ports[1] in finished.stderr
-
-
-@pytest.mark.parametrize(
-    ("arguments", "named"),
+    ("arguments", "error", "named"),
     [
-        (["--ready-file", "/no/such/folder/ready.json"], "/no/such/folder"),
-        (["--", "/no/such/command"], "/no/such/command"),
+        (["--grpc-port", "99999"], errors.PortInUseError, "99999"),
+        (["--grpc-port", "8003", "--http-port", "8003"], errors.PortInUseError, "8003"),
+        (["--variant", "hopper"], errors.UsageError, "variant 'hopper'; there are: other"),
+        (["--ready-file", "/no/such/folder/ready.json"], errors.UsageError, "/no/such/folder"),
+        (["--", "/no/such/command"], errors.UsageError, "/no/such/command"),
     ],
 )
 def test_what_cannot_work_is_said_before_the_start(
-    arguments: list[str], named: str, light: Path
+    arguments: list[str], error: type[errors.ServerStartError], named: str, light: Path
 ) -> None:
+    with_variant(light, "")
     finished = run("--model-repository", light, *FREE_PORTS, *arguments)
-    assert finished.returncode == errors.UsageError.exit_code
+    assert finished.returncode == error.exit_code
     assert named in finished.stderr
     assert "ready" not in finished.stdout
 
@@ -317,13 +312,6 @@ def test_a_variant_is_what_triton_loads(light: Path) -> None:
         for variant in ([], ["--variant", "other"])
     ]
     assert ["flavour" in text for text in told] == [False, True]
-
-
-def test_a_variant_that_no_slot_has_is_refused(light: Path) -> None:
-    with_variant(light, "")
-    finished = run("--model-repository", light, *FREE_PORTS, "--variant", "hopper")
-    assert finished.returncode == errors.UsageError.exit_code
-    assert "variant 'hopper'; there are: other" in finished.stderr
 
 
 def test_an_optional_slot_is_left_out_until_it_is_filled(light: Path) -> None:

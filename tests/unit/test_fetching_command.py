@@ -45,16 +45,19 @@ def test_limits_are_options(site: Site, tmp_path: Path, capsys: pytest.CaptureFi
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("limit", ["0", "-1", "nan", "inf", "much"])
-def test_a_limit_that_is_none_is_wrong_usage(limit: str) -> None:
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["-x"],
+        *(
+            ["http://example.org/", "--max-mb", limit]
+            for limit in ("0", "-1", "nan", "inf", "much")
+        ),
+    ],
+)
+def test_an_option_is_no_link_and_a_limit_is_a_number(arguments: list[str]) -> None:
     with pytest.raises(SystemExit) as caught:
-        main(["fetch", "http://example.org/", "--max-mb", limit])
-    assert caught.value.code == 2
-
-
-def test_an_option_is_no_link() -> None:
-    with pytest.raises(SystemExit) as caught:
-        main(["fetch", "-x"])
+        main(["fetch", *arguments])
     assert caught.value.code == 2
 
 
