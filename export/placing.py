@@ -11,10 +11,12 @@ from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
-from export import files, stamp
+from export import stamp
 from export.configuration import CONFIG, REPOSITORY
 from export.errors import StorageError
 from export.options import Options, Random
+from vemoclap_client import files
+from vemoclap_client.errors import OutputError
 
 UNFINISHED = ".export-"
 """Start of the name of the folder that an export works in."""
@@ -27,8 +29,9 @@ def storage(slot: str, folder: Path) -> Iterator[None]:
     """Make a failure to write a StorageError."""
     try:
         yield
-    except OSError as error:
-        reason = "the disk is full" if error.errno == errno.ENOSPC else str(error)
+    except (OSError, OutputError) as error:
+        is_full = isinstance(error, OSError) and error.errno == errno.ENOSPC
+        reason = "the disk is full" if is_full else str(error)
         raise StorageError(
             f"{slot}: cannot write into {folder}: {reason}. What was there before is unchanged. "
             "Free some space, or choose another folder with --out, and run again."
@@ -114,7 +117,7 @@ def remove_others(slots: Collection[str], repository: Path = REPOSITORY) -> list
 def remove_leftovers(repository: Path) -> None:
     """Remove what killed exports have left anywhere in the repository."""
     for parent in (repository, *repository.glob("*/1")):
-        files.remove_leftovers(parent, UNFINISHED)
+        files.remove_leftovers(parent, f"{UNFINISHED}*")
 
 
 def complete(slots: Collection[str], repository: Path) -> None:
