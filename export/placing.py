@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import errno
 import filecmp
-import shutil
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
-from typing import BinaryIO
 
 from export import stamp
 from export.configuration import CONFIG, REPOSITORY
@@ -30,8 +27,9 @@ def storage(slot: str, folder: Path) -> Iterator[None]:
     try:
         yield
     except (OSError, OutputError) as error:
-        is_full = isinstance(error, OSError) and error.errno == errno.ENOSPC
-        reason = "the disk is full" if is_full else str(error)
+        cause = error.__cause__ or error
+        is_full = isinstance(cause, OSError) and cause.errno == errno.ENOSPC
+        reason = "the disk is full" if is_full else str(cause)
         raise StorageError(
             f"{slot}: cannot write into {folder}: {reason}. What was there before is unchanged. "
             "Free some space, or choose another folder with --out, and run again."
@@ -170,12 +168,7 @@ def _copy_handwritten(slot: str, folder: Path) -> None:
     source, exported = REPOSITORY / slot, stamp.paths(folder)
     for path in WRITTEN_BY_HAND:
         if path not in exported and _differs(source / path, folder / path):
-            files.write(folder / path, partial(_copy, source / path))
-
-
-def _copy(source: Path, target: BinaryIO) -> None:
-    with source.open("rb") as file:
-        shutil.copyfileobj(file, target)
+            files.write_text(folder / path, (source / path).read_text(encoding="utf-8"))
 
 
 def _differs(source: Path, copy: Path) -> bool:
