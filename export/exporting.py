@@ -11,11 +11,11 @@ from typing import Any
 from export import building, stamp
 from export.building import Build, build_of, supported
 from export.configuration import REPOSITORY
-from export.files import link_or_copy, workspace
 from export.options import Checkpoint, Format, Options, Precision
 from export.placing import UNFINISHED, move, refresh_configurations, relative_files, storage
 from export.spec import Slot
 from export.weights import fetch_all
+from vemoclap_client.files import link_or_copy, workspace
 
 KEPT = "checkpoint"
 """Name, before its suffix, of the user's checkpoint in the version's folder of a slot whose weights

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
-from export import files
+from vemoclap_client import files
 
 
 class Format(StrEnum):

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import errno
 import filecmp
-import shutil
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
-from typing import BinaryIO
 
-from export import files, stamp
+from export import stamp
 from export.configuration import CONFIG, REPOSITORY
 from export.errors import StorageError
 from export.options import Options, Random
+from vemoclap_client import files
+from vemoclap_client.errors import OutputError
 
 UNFINISHED = ".export-"
 """Start of the name of the folder that an export works in."""
@@ -27,8 +26,10 @@ def storage(slot: str, folder: Path) -> Iterator[None]:
     """Make a failure to write a StorageError."""
     try:
         yield
-    except OSError as error:
-        reason = "the disk is full" if error.errno == errno.ENOSPC else str(error)
+    except (OSError, OutputError) as error:
+        cause = error.__cause__ or error
+        is_full = isinstance(cause, OSError) and cause.errno == errno.ENOSPC
+        reason = "the disk is full" if is_full else str(cause)
         raise StorageError(
             f"{slot}: cannot write into {folder}: {reason}. What was there before is unchanged. "
             "Free some space, or choose another folder with --out, and run again."
@@ -114,7 +115,7 @@ def remove_others(slots: Collection[str], repository: Path = REPOSITORY) -> list
 def remove_leftovers(repository: Path) -> None:
     """Remove what killed exports have left anywhere in the repository."""
     for parent in (repository, *repository.glob("*/1")):
-        files.remove_leftovers(parent, UNFINISHED)
+        files.remove_leftovers(parent, f"{UNFINISHED}*")
 
 
 def complete(slots: Collection[str], repository: Path) -> None:
@@ -167,12 +168,7 @@ def _copy_handwritten(slot: str, folder: Path) -> None:
     source, exported = REPOSITORY / slot, stamp.paths(folder)
     for path in WRITTEN_BY_HAND:
         if path not in exported and _differs(source / path, folder / path):
-            files.write(folder / path, partial(_copy, source / path))
-
-
-def _copy(source: Path, target: BinaryIO) -> None:
-    with source.open("rb") as file:
-        shutil.copyfileobj(file, target)
+            files.write_text(folder / path, (source / path).read_text(encoding="utf-8"))
 
 
 def _differs(source: Path, copy: Path) -> bool:

@@ -9,14 +9,16 @@ from typing import Any
 
 from export.building import build_of
 from export.configuration import CONFIG, REPOSITORY
-from export.files import checksum
 from export.options import Checkpoint, Format, Options, Precision, Pretrained, Random
 from export.spec import Builder, Slot
 from export.weights.cache import identity
 from export.weights.manifest import artifact
 from server.slots.slot import STAMP as STAMP
+from vemoclap_client.files import checksum
 
 ROOTS = {"export": REPOSITORY.parent, "vemoclap_client": REPOSITORY.parent / "client"}
+NOT_CONTENT = ("export.weights", "vemoclap_client.files")
+"""How files are fetched and written, which changes nothing about what is in them."""
 LIBRARIES = (
     "ctranslate2",
     "numpy",
@@ -77,8 +79,8 @@ def sources(modules: list[str], data: Iterable[Path] = ()) -> dict[str, str]:
     """Return the checksum of each file that an export's content depends on.
 
     Args:
-        modules: dotted names; what they import of this project when they run counts too. Not how
-            files are fetched and written, which changes nothing about what is in them.
+        modules: dotted names; what they import of this project when they run counts too, but for
+            NOT_CONTENT.
         data: further files.
 
     Returns:
@@ -89,7 +91,11 @@ def sources(modules: list[str], data: Iterable[Path] = ()) -> dict[str, str]:
     while waiting:
         name = waiting.pop()
         path = _path(name)
-        if path is None or name in found or name.startswith(("export.weights", "export.files")):
+        if (
+            path is None
+            or name in found
+            or name.startswith(("export.weights", "vemoclap_client.files"))
+        ):
             continue
         found[name] = path
         waiting += _imports(path)

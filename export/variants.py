@@ -13,8 +13,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from export.files import write_text
 from server.repository import CONFIG, VARIANTS, read_config
+from vemoclap_client.files import write_text
 
 if TYPE_CHECKING:
     from tritonclient.grpc.model_config_pb2 import ModelConfig
@@ -111,7 +111,7 @@ def write(folder: Path) -> list[Path]:
     """Write a slot's variants where they are not yet so; return their paths.
 
     Raises:
-        StorageError: the folder cannot be written.
+        OutputError: the folder cannot be written.
     """
     derived = derive(folder)
     for path, text in derived.items():

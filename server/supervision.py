@@ -12,7 +12,6 @@ from pathlib import Path
 from subprocess import Popen, TimeoutExpired
 
 from server.errors import ServerDiedError
-from server.files import write_atomically
 from server.process import (
     RunningServer,
     ServerOptions,
@@ -20,6 +19,7 @@ from server.process import (
     running_server,
     wait_for_end,
 )
+from vemoclap_client.files import write_text
 
 MOST_DEATHS = 4
 DEATHS_WITHIN_S = 300.0
@@ -115,7 +115,7 @@ def _announced(server: RunningServer, ready_file: Path | None) -> Iterator[None]
         "startup_s": server.startup_s,
         **{f"{name}_port": port for name, port in server.address.ports.items()},
     }
-    write_atomically(ready_file, json.dumps(document))
+    write_text(ready_file, json.dumps(document))
     try:
         yield
     finally:

@@ -9,10 +9,10 @@ from typing import Any
 
 import torch
 
-from export import files
 from export.errors import CheckpointError
 from export.networks.state import read_checkpoint
 from training.errors import TrainingError
+from vemoclap_client import files
 
 
 def write(path: Path, identity: Mapping[str, Any], content: Mapping[str, Any]) -> None:
@@ -24,7 +24,7 @@ def write(path: Path, identity: Mapping[str, Any], content: Mapping[str, Any]) -
         content: tensors and plain values.
 
     Raises:
-        StorageError: the disk is full.
+        OutputError: the disk is full.
     """
     document = {"identity": dict(identity), **content}
     files.write(path, lambda file: torch.save(document, file))

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from export import files
 from training.metrics import Floats
+from vemoclap_client import files
 from vemoclap_client.contract import EMOTIONS
 
 CELL_PX = 96
@@ -26,7 +26,7 @@ def write(path: Path, shares: Floats) -> None:
         shares: float64 [6, 6], of each row; a row of NaN, an emotion without clips, is grey.
 
     Raises:
-        StorageError: the disk is full.
+        OutputError: the disk is full.
     """
     side = CELL_PX * len(EMOTIONS)
     image = Image.new("RGB", (LEFT_PX + side + RIGHT_PX, TOP_PX + side + BOTTOM_PX), WHITE)

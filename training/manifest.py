@@ -8,8 +8,8 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-from export import files
 from training.errors import FeatureError, ProfileMismatchError, StoreError
+from vemoclap_client import files
 from vemoclap_client.contract import EMOTIONS, MODALITIES
 
 SCHEMA_VERSION = "1.0"
@@ -74,7 +74,7 @@ def write(folder: Path, manifest: Manifest) -> None:
     """Write a store's manifest.json.
 
     Raises:
-        StorageError: the disk is full.
+        OutputError: the disk is full.
     """
     files.write_text(folder / MANIFEST, json.dumps(asdict(manifest), indent=1) + "\n")
 

@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from export import files
 from training import bootstrap, metrics
 from training.evaluation import Evaluation, Subject
 from training.store import Store
+from vemoclap_client import files
 from vemoclap_client.contract import EMOTIONS
 
 SCHEMA_VERSION = "1.0"
@@ -72,7 +72,7 @@ def write(folder: Path, document: dict[str, Any]) -> Path:
     """Write evaluation.json, and return its path.
 
     Raises:
-        StorageError: the disk is full.
+        OutputError: the disk is full.
     """
     files.write_text(folder / FILE, json.dumps(document, indent=1, allow_nan=False) + "\n")
     return folder / FILE

@@ -17,12 +17,12 @@ from typing import Any
 
 import numpy as np
 
-from export import files
 from training import features, splits
 from training import manifest as manifest_file
 from training.errors import LabelError, StoreError
 from training.features import Sample
 from training.manifest import MANIFEST, Manifest
+from vemoclap_client import files
 from vemoclap_client.contract import MODALITIES
 
 SPLITS = "splits.json"
@@ -113,7 +113,7 @@ class Writer:
 
         Raises:
             FeatureError: its features are no numbers, or of another width.
-            StorageError: the disk is full.
+            OutputError: the disk is full.
         """
         features.check(sample.id, sample.features, self.manifest.widths)
         arrays: dict[str, Any] = {name: sample.features[name] for name in MODALITIES}

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import torch
 
-from export import files
 from export.fusion import description
 from export.fusion.description import Description
+from vemoclap_client import files
 
 WEIGHTS = "head.pt"
 
@@ -23,7 +23,7 @@ def write(folder: Path, weights: Mapping[str, torch.Tensor], described: Descript
         described: the rest.
 
     Raises:
-        StorageError: the disk is full.
+        OutputError: the disk is full.
     """
     on_processor = {name: value.cpu() for name, value in weights.items()}
     # Last comes what makes the two a head: without its description head.pt is of no profile.

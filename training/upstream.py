@@ -16,7 +16,6 @@ from typing import Any
 
 import numpy as np
 
-from export import files
 from export.fusion import attention
 from export.fusion.attention_head import UPSTREAM_NAMES
 from export.fusion.heads import ROWS
@@ -26,6 +25,7 @@ from training.features import Rows, Sample
 from training.manifest import Manifest
 from training.restricted_pickle import read
 from training.store import Store, Writer
+from vemoclap_client import files
 from vemoclap_client.contract import EMOTIONS
 
 SPLIT_NAMES = {

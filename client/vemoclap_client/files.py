@@ -1,11 +1,19 @@
-"""File names made of titles, and files written whole or not at all, never over others' files."""
+"""Safe file names, files written whole or not at all, locks, and what killed processes leave."""
 
+import fcntl
+import hashlib
 import os
+import secrets
+import shutil
+import stat
+import tempfile
+import time
 import unicodedata
-from collections.abc import Iterable, Iterator
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from itertools import chain, count
 from pathlib import Path
+from typing import BinaryIO
 
 from vemoclap_client.errors import OutputError
 
@@ -19,6 +27,12 @@ DEVICES = {"con", "prn", "aux", "nul"} | {
     f"{port}{n}" for port in ("com", "lpt") for n in range(10)
 }
 """Names that Windows keeps for itself."""
+
+UNFINISHED = ".partial"
+"""Suffix of a file or folder that is being written."""
+
+NEWEST_LEFTOVER_S = 60.0
+"""An empty folder younger than this may not be locked yet."""
 
 
 def safe_name(title: str) -> str:
@@ -89,19 +103,122 @@ def check_writable(files: Iterable[Path]) -> None:
             )
 
 
-def write_text(text: str, file: Path) -> None:
-    """Writes a file as UTF-8, with the text's own line ends, and renames it into place.
+def write(path: Path, fill: Callable[[BinaryIO], object], synced: bool = True) -> None:
+    """Writes a file beside its place, and renames it into place when it is complete.
+
+    Args:
+        path: where it goes; its folder is made.
+        fill: writes the content.
+        synced: whether to wait for the disk, so that the file survives a power cut too.
 
     Raises:
-        OutputError: it cannot be written.
+        OutputError: the disk is full, or the folder read-only. An earlier file is unchanged.
     """
-    partial = file.with_name(f".{file.name}.{os.getpid()}.partial")
+    partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}{UNFINISHED}")
     try:
-        # A name's undecodable bytes come out as \udcXX, which is how JSON writes them too.
-        partial.write_text(text, encoding="utf-8", errors="backslashreplace", newline="")
-        partial.replace(file)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with partial.open("xb") as file:
+            fill(file)
+            if synced:
+                file.flush()
+                os.fsync(file.fileno())
+        partial.replace(path)
     except OSError as error:
-        raise OutputError(f"cannot write {file}: {error}") from error
+        raise OutputError(
+            f"cannot write {path}: {error}. What was there before is unchanged; make room, or "
+            "choose another folder, and run again."
+        ) from error
     finally:
         with suppress(OSError):  # It was renamed, or never came to be.
             partial.unlink()
+
+
+def write_text(path: Path, text: str) -> None:
+    """Writes a file as UTF-8, with the text's own line ends; see `write`."""
+    # A name's undecodable bytes come out as \udcXX, which is how JSON writes them too.
+    write(path, lambda file: file.write(text.encode(errors="backslashreplace")))
+
+
+def checksum(path: Path) -> str:
+    """The sha256 of a file, as 64 hexadecimal digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def link_or_copy(source: Path, target: Path) -> None:
+    """Puts a file into a new place, without a copy where the disk allows."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        os.link(source, target)
+    except OSError:  # Another disk, or another user's file.
+        shutil.copyfile(source, target)
+
+
+def remove(path: Path) -> None:
+    """Removes a file, or a folder with all in it; does nothing where there is none."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
+
+
+@contextmanager
+def locked(path: Path, wait: bool = True) -> Iterator[None]:
+    """Locks a file or folder against others that lock it, until the process ends at the latest.
+
+    Raises:
+        BlockingIOError: it is locked, and this is not to wait.
+    """
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    finally:
+        os.close(handle)
+
+
+@contextmanager
+def workspace(parent: Path, prefix: str) -> Iterator[Path]:
+    """A new folder in `parent`, locked while in use and removed afterwards.
+
+    Removes first what killed processes have left there under the same prefix.
+
+    Raises:
+        OSError: no folder can be made there.
+    """
+    remove_leftovers(parent, f"{prefix}*")
+    folder = Path(tempfile.mkdtemp(dir=parent, prefix=prefix)).absolute()
+    with locked(folder):
+        try:
+            yield folder
+        finally:
+            remove(folder)
+
+
+def remove_leftovers(
+    parent: Path, pattern: str, remove_one: Callable[[Path], object] = remove
+) -> None:
+    """Removes the files and folders that this user's killed processes have left.
+
+    Args:
+        parent: where they lie; it may be a folder that others write to, like /tmp.
+        pattern: of their names.
+        remove_one: removes one of them, which this process has locked.
+    """
+    for path in parent.glob(pattern):
+        with suppress(OSError):  # Its process lives, or has just removed it.
+            if _is_own(path):
+                with locked(path, wait=False):
+                    if not _may_be_new(path):
+                        remove_one(path)
+
+
+def _is_own(path: Path) -> bool:
+    found = path.lstat()
+    return found.st_uid == os.getuid() and not stat.S_ISLNK(found.st_mode)
+
+
+def _may_be_new(path: Path) -> bool:
+    """Whether it is a folder that its process may have made but not locked yet."""
+    age_s = time.time() - path.stat().st_mtime
+    return path.is_dir() and age_s < NEWEST_LEFTOVER_S and not any(path.iterdir())

@@ -7,10 +7,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from export import files, stamp
+from export import stamp
 from export.spec import Files
 from export.weights import artifacts, fetch_all
 from export.weights.cache import cache_folder, using_cache
+from vemoclap_client import files
 from vemoclap_client.errors import OutputError
 
 

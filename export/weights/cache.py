@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from export.errors import ChecksumError, WeightsError
-from export.files import checksum
 from export.weights.manifest import Artifact
+from vemoclap_client.files import checksum
 
 GIT_DIGITS = 40
 

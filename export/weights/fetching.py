@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import IO
 
 from export.errors import ChecksumError, FetchError, WeightsError
-from export.files import workspace
 from export.weights import hub, registries
 from export.weights.cache import (
     cached_path,
@@ -20,6 +19,7 @@ from export.weights.cache import (
 )
 from export.weights.delivery import UNFINISHED, copy, reading, settle
 from export.weights.manifest import Artifact, artifact
+from vemoclap_client.files import workspace
 
 CONNECT_TIMEOUT_S = 30
 

@@ -18,7 +18,6 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from export.errors import ChecksumError, FetchError
-from export.files import checksum, link_or_copy, locked, workspace
 from export.weights.cache import (
     Resolved,
     cached_path,
@@ -33,6 +32,7 @@ from export.weights.cache import (
 from export.weights.delivery import UNFINISHED, settle
 from export.weights.hub_errors import asking
 from export.weights.manifest import Artifact
+from vemoclap_client.files import checksum, link_or_copy, locked, workspace
 
 CHECKSUM = re.compile("[0-9a-f]{40}|[0-9a-f]{64}")
 """Git's name of a small file's content, or a large file's sha256: how the hub names its blobs."""

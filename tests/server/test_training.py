@@ -1,7 +1,6 @@
 """From a folder of labelled clips to a trained head that answers, through the real server."""
 
 import json
-import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,6 +19,7 @@ from training.__main__ import main
 from training.store import Store
 from vemoclap_client.cli.main import main as vemoclap
 from vemoclap_client.contract import EMOTIONS
+from vemoclap_client.files import link_or_copy
 
 COLOURS = {"anger": (80, 90, 240), "joy": (200, 30, 150)}
 """Luma and two chromas, of 8 bits."""
@@ -75,18 +75,13 @@ def test_the_features_are_the_servers(out: Path, data: Path) -> None:
     assert sample.features["audio"].shape == (0, 256), "it has no sound"
 
 
-def _link(source: str, target: str) -> None:
-    try:
-        os.link(source, target)
-    except OSError:  # another disk
-        shutil.copyfile(source, target)
-
-
 def test_the_trained_head_is_served_and_named(
     out: Path, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     repository = tmp_path / "model_repository"
-    shutil.copytree(REPOSITORY, repository, copy_function=_link)
+    shutil.copytree(
+        REPOSITORY, repository, copy_function=lambda *ends: link_or_copy(*map(Path, ends))
+    )
     options = Options("embedded", weights=Checkpoint(out / trained.WEIGHTS))
     slot = attention.choose(options)
     assert slot is not None

@@ -102,22 +102,6 @@ def test_a_disk_that_fills_up_leaves_the_earlier_model(
     assert unchanged(TOY, tmp_path / "out")
 
 
-def test_what_is_written_by_hand_is_copied_whole_or_not_at_all(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, earlier: Callable[[], dict[str, bytes]]
-) -> None:
-    def cut(_: IO[bytes], target: IO[bytes]) -> None:
-        target.write(b"the first ha")
-        full()
-
-    (tmp_path / "out" / "audio_encoder" / "config.pbtxt").write_text("stale")
-    before = earlier()
-    monkeypatch.setattr(shutil, "copyfileobj", cut)
-    with pytest.raises(StorageError):
-        export_slot(TOY, tmp_path / "out", force=True)
-    config = "audio_encoder/config.pbtxt"
-    assert earlier()[config] == before[config]
-
-
 def test_a_first_export_onto_a_full_disk_leaves_no_model(tmp_path: Path) -> None:
     with pytest.raises(StorageError):
         export_slot(replace(TOY, network=replace(NETWORK, finish=full)), tmp_path)

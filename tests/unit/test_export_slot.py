@@ -12,7 +12,7 @@ import onnx
 import pytest
 import torch
 
-from export import exporting, files, parity, stamp
+from export import exporting, parity, stamp
 from export.configuration import REPOSITORY
 from export.errors import CheckpointError, ParityError, SpecMismatchError
 from export.exporting import export_slot, unchanged
@@ -27,6 +27,7 @@ from export.variants import VARIANTS_OF
 from server.backends.onnx_metadata import read_metadata
 from server.repository import check_weights, read_configs, variants
 from tests.unit.toy_slot import NETWORK, TOY, load, restore
+from vemoclap_client import files
 
 MODEL = f"1/{Format.ONNX.filename}"
 WINDOW = audio_encoder.WINDOW
@@ -357,19 +358,6 @@ def test_a_difference_is_relative_and_nan_counts_as_infinite() -> None:
     assert largest_difference(reference * np.float32("nan"), reference) == float("inf")
 
 
-def test_what_a_killed_export_left_is_removed_and_what_another_works_in_is_not(
-    tmp_path: Path,
-) -> None:
-    version = tmp_path / "audio_encoder" / "1"
-    for name in (".export-killed", "whisper"):
-        (version / name).mkdir(parents=True)
-        (version / name / "model.onnx").touch()
-    with files.workspace(version, ".export-") as at_work:
-        export_slot(TOY, tmp_path)
-        folders = {path.name for path in version.iterdir() if path.is_dir()}
-        assert folders == {at_work.name, "whisper"}
-
-
 def test_a_stamp_names_the_files_that_it_depends_on_and_no_others(tmp_path: Path) -> None:
     """A module that only a type checker imports changes nothing about an export."""
     named = stamp.stamp_of(attention.SLOT, Options("paper", weights=Random()))["sources"]
@@ -377,7 +365,7 @@ def test_a_stamp_names_the_files_that_it_depends_on_and_no_others(tmp_path: Path
     assert {"export.fusion.attention_head", "export.graph", "config.pbtxt"} <= named.keys()
     ours = {name for name in named if name.startswith("vemoclap_client")}
     assert ours == {"vemoclap_client.contract", "vemoclap_client.errors"}
-    assert not {"export.cli", "export.exporting", "export.placing", "export.files"} & named.keys()
+    assert not {"export.cli", "export.exporting", "export.placing"} & named.keys()
 
 
 def test_a_head_that_was_brought_is_exported_again_without_asking_for_it(tmp_path: Path) -> None:

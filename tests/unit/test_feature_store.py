@@ -7,9 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from export import files
 from export.configuration import REPOSITORY
-from export.errors import StorageError
 from tests.unit import synthetic
 from tests.unit.synthetic import WIDTHS
 from training import folder, splits
@@ -289,16 +287,3 @@ def test_long_sequences_are_thinned_evenly() -> None:
     expected = np.round(np.linspace(0, 39, 16))
     assert shorten(rows, 16)[:, 0].tolist() == expected.tolist()
     assert shorten(rows[:5], 16)[:, 0].tolist() == [0, 1, 2, 3, 4]
-
-
-def test_a_file_is_there_completely_or_as_it_was(tmp_path: Path) -> None:
-    path = tmp_path / "file"
-    files.write_text(path, "before")
-
-    def fail(file: object) -> None:
-        raise OSError(28, "No space left on device")
-
-    with pytest.raises(StorageError, match="No space left"):
-        files.write(path, fail)
-    assert path.read_text() == "before"
-    assert list(tmp_path.iterdir()) == [path]

@@ -1,6 +1,5 @@
 """What yt-dlp says, and what it becomes."""
 
-import re
 from importlib.resources import files
 from pathlib import Path
 
@@ -8,7 +7,6 @@ import pytest
 
 from vemoclap_client import errors
 from vemoclap_client.fetch._messages import clean, to_error, without_user
-from vemoclap_client.files import move_into, move_to, safe_name
 
 URL = "https://example.org/v"
 NO_RUNTIME = (
@@ -165,47 +163,3 @@ def test_words_are_cleaned() -> None:
 def test_user_names_are_cut_from_links() -> None:
     assert without_user("https://a:b@c.org:8443/d?e=f@g#h") == "https://c.org:8443/d?e=f@g#h"
     assert without_user("https://c.org/d") == "https://c.org/d"
-
-
-@pytest.mark.parametrize(
-    ("title", "name"),
-    [
-        ("A film: part 1/2", "A film_ part 1_2"),
-        ("../../etc/passwd", "_.._etc_passwd"),
-        ("..", "video"),
-        ("", "video"),
-        ("///", "video"),
-        ("-rf", "rf"),
-        (".hidden", "hidden"),
-        ("a\x00b\nc\u202ed", "a b c d"),
-        ("\u732b" * 200, "\u732b" * 50),
-        ("CON", "CON_"),
-        ("con.mp4", "con.mp4_"),
-        ("\udcff film", "? film".replace("?", "_")),
-        ("  Gr\u00fc\u00dfe \U0001f600 ", "Gr\u00fc\u00dfe \U0001f600"),
-    ],
-)
-def test_titles_become_safe_names(title: str, name: str) -> None:
-    assert safe_name(title) == name
-    assert re.fullmatch(r"[^/\\\x00-\x1f]+", name)
-
-
-def test_nothing_is_overwritten(tmp_path: Path) -> None:
-    for number in ("first", "second", "third"):
-        source = tmp_path / "source.mp4"
-        source.write_text(number)
-        move_into(source, tmp_path, "A film")
-    names = ["A film.mp4", "A film (2).mp4", "A film (3).mp4"]
-    assert [(tmp_path / name).read_text() for name in names] == ["first", "second", "third"]
-    source.write_text("fourth")
-    with pytest.raises(errors.OutputError, match="exists"):
-        move_to(source, tmp_path / names[0])
-    assert (tmp_path / names[0]).read_text() == "first"
-
-
-def test_a_folder_that_cannot_be_written_to_is_said(tmp_path: Path) -> None:
-    (tmp_path / "source.mp4").touch()
-    (tmp_path / "file").touch()
-    with pytest.raises(errors.OutputError):
-        move_to(tmp_path / "source.mp4", tmp_path / "file" / "x.mp4")
-    assert (tmp_path / "source.mp4").exists()

@@ -7,7 +7,7 @@ import pytest
 
 from server import errors
 from server.__main__ import main
-from server.files import remove_leftovers, reserved_name, write_atomically
+from server.files import remove_leftovers, reserved_name
 from vemoclap_client.errors import VemoclapError
 
 
@@ -52,11 +52,6 @@ def test_temporary_folders_of_others_stay(name: str, tmp_path: Path) -> None:
     with reserved_name([tmp_path]):
         pass
     assert folder.exists()
-
-
-def test_a_file_is_written_whole(tmp_path: Path) -> None:
-    write_atomically(tmp_path / "ready.json", "{}")
-    assert [path.name for path in tmp_path.iterdir()] == ["ready.json"]
 
 
 def kinds_of(base: type[VemoclapError]) -> list[type[VemoclapError]]:

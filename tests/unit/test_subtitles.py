@@ -9,8 +9,7 @@ from av.subtitles.stream import SubtitleStream
 
 from tests.timelines import EVEN, make_timeline, make_window, probabilities
 from vemoclap_client.contract import EMOTIONS
-from vemoclap_client.errors import OutputError
-from vemoclap_client.files import check_writable, write_text
+from vemoclap_client.files import write_text
 from vemoclap_client.formats.subtitles import Cue, format_srt, format_vtt, make_cues
 from vemoclap_client.formats.table import format_csv
 from vemoclap_client.timeline import Timeline
@@ -82,7 +81,7 @@ def test_hours_and_milliseconds() -> None:
 def test_ffmpeg_reads_the_same_cues(kind: str, tmp_path: Path) -> None:
     shown = timeline(JOY, FEAR, EVEN, JOY)
     file = tmp_path / f"cues.{kind}"
-    write_text({"srt": format_srt, "vtt": format_vtt}[kind](shown), file)
+    write_text(file, {"srt": format_srt, "vtt": format_vtt}[kind](shown))
     with av.open(str(file)) as container:
         stream = container.streams[0]
         assert isinstance(stream, SubtitleStream)
@@ -102,7 +101,7 @@ def test_ffmpeg_reads_the_same_cues(kind: str, tmp_path: Path) -> None:
 def test_csv_reads_back(tmp_path: Path) -> None:
     shown = timeline(JOY, EVEN)
     file = tmp_path / "table.csv"
-    write_text(format_csv(shown), file)
+    write_text(file, format_csv(shown))
     assert file.read_bytes().count(b"\r\n") == file.read_bytes().count(b"\n") == 3
     with file.open(newline="") as lines:
         rows = list(csv.DictReader(lines))
@@ -113,28 +112,3 @@ def test_csv_reads_back(tmp_path: Path) -> None:
         assert {name: float(row[name]) for name in EMOTIONS} == window.probabilities
         assert float(row["valence"]) == window.valence
         assert float(row["arousal"]) == window.arousal
-
-
-def test_a_file_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
-    file = tmp_path / "cues.srt"
-    write_text("old", file)
-    with pytest.raises(OutputError, match=r"cues\.srt"):
-        write_text("new", file / "below a file")
-    assert file.read_text() == "old"
-    (tmp_path / "folder").mkdir()
-    with pytest.raises(OutputError, match="folder"):
-        write_text("new", tmp_path / "folder")
-    write_text("new", file)
-    assert file.read_text() == "new"
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["cues.srt", "folder"]
-
-
-def test_a_name_too_long_is_said(tmp_path: Path) -> None:
-    with pytest.raises(OutputError, match="cannot write"):
-        write_text("new", tmp_path / ("x" * 250))
-    assert not list(tmp_path.iterdir())
-
-
-def test_two_results_never_share_a_file(tmp_path: Path) -> None:
-    with pytest.raises(OutputError, match="two results"):
-        check_writable([tmp_path / "a", tmp_path / "b", tmp_path / "a"])

@@ -223,24 +223,6 @@ def test_a_damaged_checkpoint_is_said(small_store: store.Store, tmp_path: Path) 
         Training(small_store, tmp_path, TINY, device="cpu")
 
 
-def test_a_full_disk_leaves_the_earlier_checkpoint(
-    small_store: store.Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    path = tmp_path / "training.pt"
-    checkpoint.write(path, {}, {"state": 1, "started": ""})
-
-    def fail(*_: object) -> None:
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(torch, "save", fail)
-    with pytest.raises(Exception, match="No space left"):
-        checkpoint.write(path, {}, {"state": 2, "started": ""})
-    content = checkpoint.read(path, {})
-    assert content is not None
-    assert content["state"] == 1
-    assert [file.name for file in tmp_path.iterdir()] == ["training.pt"]
-
-
 def test_cuda_where_there_is_none_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(TrainingError, match="--device cpu"):

@@ -15,7 +15,6 @@ import pytest
 
 from export.cli import main
 from export.errors import ChecksumError, FetchError, WeightsError
-from export.files import workspace
 from export.weights import fetch, fetching, registries
 from export.weights.cache import cached_path, is_verified
 from export.weights.fetching import Source, deliver, second_source
@@ -272,14 +271,3 @@ def test_a_right_file_is_not_fetched_again(delivered: list[str]) -> None:
     fetch("thing")
     fetch("thing", verify=True)
     assert delivered == ["thing"]
-
-
-def test_what_a_killed_fetch_left_is_removed_and_what_another_fetches_is_not() -> None:
-    folder = cached_path(ARTIFACT).parent
-    (folder / ".fetching-killed").mkdir(parents=True)
-    (folder / ".fetching-killed" / "data.bin").touch()
-    with workspace(folder, ".fetching-") as at_work:
-        (at_work / "data.bin").touch()
-        deliver(ARTIFACT, [source_of(CONTENT)])
-        assert sorted(folder.glob(".fetching-*")) == [at_work]
-    assert sorted(files_in_cache()) == ["data.bin", "data.bin.verified"]

@@ -8,11 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from ui.files import UNFINISHED, remove, write_atomically
 from ui.jobs.job import ClipNotAllowedError, Job, Source, SourceKind
 from ui.jobs.store import JobStore
 from ui.settings import Settings
 from vemoclap_client.contract import FRAME_COUNT
+from vemoclap_client.files import UNFINISHED, remove, write
 from vemoclap_client.media.video import open_video
 
 CLIP = "clip"
@@ -135,7 +135,6 @@ def sample_thumbnail(store: JobStore, clip: Path) -> Path:
     key = f"{clip.resolve()} {state.st_size} {state.st_mtime_ns}"
     path = store.thumbnails / f"{hashlib.sha256(key.encode()).hexdigest()}.jpg"
     if not path.is_file():
-        path.parent.mkdir(exist_ok=True)
         _write_small(Image.fromarray(_middle_frame(clip)), path)
     return path
 
@@ -152,4 +151,4 @@ def _middle_frame(clip: Path) -> NDArray[np.uint8]:
 
 def _write_small(image: Image.Image, path: Path) -> None:
     image.thumbnail((THUMBNAIL_SIDE_PX, THUMBNAIL_SIDE_PX))
-    write_atomically(path, lambda file: image.save(file, "JPEG", quality=JPEG_QUALITY))
+    write(path, lambda file: image.save(file, "JPEG", quality=JPEG_QUALITY), synced=False)

@@ -13,10 +13,11 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
-from ui.files import old_entries, remove
+from ui.files import old_entries
 from ui.jobs.advice import failure
 from ui.jobs.documents import encode, is_unreadable, read
 from ui.jobs.job import Job, KnownEvidence, ListedJob, Source, Stage, State
+from vemoclap_client.files import remove
 
 ID_BYTES = 12
 BUSY_TIMEOUT_S = 30.0

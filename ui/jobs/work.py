@@ -9,7 +9,6 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
-from ui.files import remove
 from ui.jobs import media
 from ui.jobs.advice import is_expected, without_paths
 from ui.jobs.cancelling import Cancellation
@@ -21,6 +20,7 @@ from vemoclap_client import EmotionClient
 from vemoclap_client.contract import MODALITIES
 from vemoclap_client.errors import VideoNotFoundError
 from vemoclap_client.fetch import FetchLimits, FetchProgress, fetch
+from vemoclap_client.files import remove
 from vemoclap_client.media.video import Decoded, DecodedClip
 from vemoclap_client.media.windows import DecodedWindow
 from vemoclap_client.result import EmotionResult

@@ -24,10 +24,10 @@ from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ui.application import Application
-from ui.files import UNFINISHED
 from ui.jobs.store import JobStore
 from ui.settings import BYTES_PER_MB
 from ui.uploads.form import FileParser, build_form
+from vemoclap_client.files import UNFINISHED
 
 UPLOAD_ROUTE = re.compile(r"/_stcore/upload_file/(?P<session>[^/]+)/[^/]+")
 TOKEN_KEY = "vemoclap_upload"

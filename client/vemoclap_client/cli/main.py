@@ -97,7 +97,7 @@ def _classify(options: argparse.Namespace) -> int:
             if options.json_dir and is_link(video):
                 targets[video].append(_free_target(options.json_dir, source.stem, targets))
             for file in targets[video]:
-                write_text(format_json(result), file)
+                write_text(file, format_json(result))
     return exit_code
 
 
@@ -145,7 +145,7 @@ def _timeline(options: argparse.Namespace) -> int:
         timeline = replace(timeline, video=source.name)
     print(f"{render_summary(timeline)}\n  took {time.perf_counter() - started:.1f} s")
     for name, file in files.items():
-        write_text(TIMELINE_FORMATS[name](timeline), file)
+        write_text(file, TIMELINE_FORMATS[name](timeline))
     return 0
 
 
