@@ -263,12 +263,7 @@ def test_four_heads_differ_from_eight(tmp_path: Path) -> None:
 def test_the_stats_of_other_training_data_are_respected(tmp_path: Path) -> None:
     limits = {name: (low - 3.0, high * 1.7) for name, (low, high) in LIMITS.items()}
     stats = {
-        name: {
-            "min": torch.tensor(low),
-            "max": torch.tensor(high),
-            "mean": torch.tensor(0.0),
-            "std": torch.tensor(1.0),
-        }
+        name: {"min": torch.tensor(low), "max": torch.tensor(high)}
         for name, (low, high) in limits.items()
     }
     of_others = serve(tmp_path, seed=3, stats=stats)
@@ -276,22 +271,6 @@ def test_the_stats_of_other_training_data_are_respected(tmp_path: Path) -> None:
     answers, _ = of_others.answer([clip])
     assert np.abs(answers[0] - stated(of_others.state, clip, limits)).max() <= 1e-5
     assert np.abs(answers[0] - stated(of_others.state, clip)).max() > 1e-3
-
-
-def test_keys_that_do_not_fit_are_named(tmp_path: Path) -> None:
-    state = random_state(1)
-    state["encoders.vision.weight"] = state.pop("encoders.clip.weight")
-    state["cls_mlp.0.bias"] = torch.zeros(7)
-    path = tmp_path / "model.pt"
-    torch.save(state, path)
-    with pytest.raises(CheckpointError) as caught:
-        attention.restore(path)
-    for words in (
-        "missing: encoders.clip.weight",
-        "unexpected: encoders.vision.weight",
-        "cls_mlp.0.bias (7,) instead of (6,)",
-    ):
-        assert words in str(caught.value)
 
 
 @pytest.mark.parametrize(

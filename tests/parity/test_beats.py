@@ -173,15 +173,6 @@ def changed(path: Path) -> Iterator[dict[str, Any]]:
     torch.save(checkpoint, path)
 
 
-def test_the_positional_convolution_survives_its_two_part_form(shallow: Path) -> None:
-    torch.manual_seed(1)
-    network = beats.AudioEncoder(SHALLOW)
-    write_checkpoint(shallow, network, SHALLOW)
-    weight = beats.restore(shallow).state_dict()["encoder.pos_conv.0.weight"]
-    expected = network.state_dict()["encoder.pos_conv.0.weight"]
-    assert torch.allclose(weight, expected, atol=1e-7)
-
-
 def test_keys_that_do_not_fit_are_named(shallow: Path) -> None:
     with changed(shallow) as checkpoint:
         del checkpoint["model"]["layer_norm.weight"]
