@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from export.errors import CheckpointError
 from export.options import Format, Precision
-from export.slots.text_encoder import LENGTHS, examples
+from export.slots.text_encoder import INPUTS, LENGTHS, examples
 from export.spec import Builder, Files, Network, Slot, Tensor, seeded
 
 if TYPE_CHECKING:
@@ -109,10 +109,7 @@ SLOT = Slot(
     name="language_identifier",
     module=__name__,
     network=Network(
-        inputs=(
-            Tensor("INPUT_IDS", "int64", ("length",)),
-            Tensor("ATTENTION_MASK", "int64", ("length",)),
-        ),
+        inputs=INPUTS,
         outputs=(Tensor("PROBABILITIES", "float32", (len(LANGUAGES),)),),
         examples=partial(examples, first=4, end=VOCABULARY_SIZE),
         cases=len(LENGTHS),

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from export.errors import CheckpointError
 from export.options import Format, Precision
-from export.slots.text_encoder import LENGTHS, examples
-from export.spec import Builder, Files, Network, Slot, Tensor, seeded
-from vemoclap_client.contract import SENTIMENTS
+from export.slots.text_encoder import examples, interface
+from export.spec import Builder, Files, Slot, seeded
 
 if TYPE_CHECKING:
     from export.networks.sentiment_encoder import SentimentEncoder
@@ -86,17 +86,9 @@ def make_restored(checkpoint: Path, folder: Path) -> None:
 SLOT = Slot(
     name="text_encoder",
     module=__name__,
-    network=Network(
-        inputs=(
-            Tensor("INPUT_IDS", "int64", ("length",)),
-            Tensor("ATTENTION_MASK", "int64", ("length",)),
-        ),
-        outputs=(
-            Tensor("FEATURES", "float32", (FEATURES,)),
-            Tensor("SENTIMENT", "float32", (len(SENTIMENTS),)),
-        ),
+    network=replace(
+        interface(FEATURES),
         examples=partial(examples, first=4, end=VOCABULARY_SIZE),
-        cases=len(LENGTHS),
         formats=(Format.ONNX, Format.TORCHSCRIPT),
         precisions=(Precision.FP32, Precision.FP16, Precision.INT8),
     ),
