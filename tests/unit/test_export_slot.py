@@ -332,19 +332,6 @@ def test_a_difference_is_relative_and_nan_counts_as_infinite() -> None:
     assert largest_difference(reference * np.float32("nan"), reference) == float("inf")
 
 
-def test_what_a_killed_export_left_is_removed_and_what_another_works_in_is_not(
-    tmp_path: Path,
-) -> None:
-    version = tmp_path / "audio_encoder" / "1"
-    for name in (".export-killed", "whisper"):
-        (version / name).mkdir(parents=True)
-        (version / name / "model.onnx").touch()
-    with files.workspace(version, ".export-") as at_work:
-        export_slot(TOY, tmp_path)
-        folders = {path.name for path in version.iterdir() if path.is_dir()}
-        assert folders == {at_work.name, "whisper"}
-
-
 def test_a_stamp_names_the_files_that_it_depends_on_and_no_others(tmp_path: Path) -> None:
     """A module that only a type checker imports changes nothing about an export."""
     named = stamp.stamp_of(attention.SLOT, Options("paper", weights=Random()))["sources"]
