@@ -2,11 +2,10 @@
 
 from pathlib import Path
 
-import onnx
 import pytest
 
-from export import configuration, parity
-from export.configuration import CONFIG, REPOSITORY
+from export import parity
+from export.configuration import REPOSITORY
 from export.registry import PROFILES
 from export.spec import Slot
 from export.weights import artifacts, fetch_all
@@ -35,17 +34,6 @@ def test_the_model_answers_as_the_eager_network(name: str) -> None:
     found = parity.compare(name, slot.network, cases, exported(name))
     numeric = {tensor.name for tensor in slot.network.outputs if tensor.dtype != "string"}
     assert set(found) == numeric
-
-
-@pytest.mark.parametrize("name", NETWORKS)
-def test_sizes_left_open_in_the_configuration_are_open_in_the_model(name: str) -> None:
-    """Native Triton refuses the model otherwise."""
-    model = onnx.load(exported(name), load_external_data=False)
-    configured = configuration.read(REPOSITORY / name / CONFIG)
-    infos = [*model.graph.input, *model.graph.output]
-    for info, tensor in zip(infos, [*configured.inputs, *configured.outputs], strict=True):
-        sizes = [d.dim_value or configuration.VARIES for d in info.type.tensor_type.shape.dim]
-        assert (info.name, sizes) == (tensor.name, [configuration.VARIES, *tensor.dims])
 
 
 @pytest.mark.parametrize(("name", "path"), FILES)

@@ -7,7 +7,6 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from export.errors import CheckpointError
 from export.options import Format, Precision
 from export.slots.text_encoder import examples, interface
 from export.spec import Builder, Files, Slot, seeded
@@ -73,14 +72,10 @@ def make_restored(checkpoint: Path, folder: Path) -> None:
         CheckpointError: they are not there.
     """
     from export.networks import sentiment_encoder
+    from export.networks.state import companions
 
-    companions = checkpoint.with_name("vocab.json"), checkpoint.with_name("merges.txt")
-    if missing := [str(path) for path in companions if not path.is_file()]:
-        raise CheckpointError(
-            f"{checkpoint} comes without its tokenizer: {', '.join(missing)} not found. Put the "
-            "files of the checkpoint's own repository beside it."
-        )
-    sentiment_encoder.read_tokenizer(*companions).save(str(folder / TOKENIZER))
+    vocabulary, merges = companions(checkpoint, "vocab.json", "merges.txt")
+    sentiment_encoder.read_tokenizer(vocabulary, merges).save(str(folder / TOKENIZER))
 
 
 SLOT = Slot(
