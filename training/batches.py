@@ -65,7 +65,7 @@ def _padded(samples: Sequence[Sample], modality: str) -> Tensor:
 @torch.inference_mode()
 def logits(head: AttentionHead, data: Tensors, batch_size: int = 256) -> Tensor:
     """Return the scores before the softmax of a head in evaluation mode: float32 [n, 6]."""
-    batches = (data.take(indices) for indices in torch.arange(len(data)).split(batch_size))
+    batches = (data.take(indices) for indices in torch.split(torch.arange(len(data)), batch_size))
     return torch.cat([head.logits(head.normalise(one.rows, one.lengths)) for one in batches])
 
 
