@@ -15,6 +15,7 @@ from torch.nn import functional
 from export.errors import CheckpointError
 from export.exporting import export_slot
 from export.fusion import attention
+from export.fusion.attention_head import UPSTREAM_NAMES
 from export.options import Checkpoint, Options
 from vemoclap_client.contract import (
     ATTENTION,
@@ -31,14 +32,6 @@ Rows = dict[str, NDArray[np.float32]]
 State = dict[str, torch.Tensor]
 Stats = dict[str, dict[str, torch.Tensor]]
 
-NAMES = {
-    "image": "clip",
-    "audio": "beats",
-    "face": "face_emotion",
-    "speech": "asr_sentiment",
-    "text": "ocr_sentiment",
-}
-WIDTHS = {"image": 512, "audio": 768, "face": 768, "speech": 768, "text": 768}
 LIMITS = {
     "clip": (-11.513216, 5.377771),
     "beats": (-4.46773, 6.2564635),
@@ -62,8 +55,8 @@ VECTORS = (
 def random_state(seed: int) -> State:
     """Weights with the names and shapes of the released checkpoint, large enough to matter."""
     shapes: dict[str, tuple[int, ...]] = {}
-    for modality, name in NAMES.items():
-        shapes |= _linear(f"encoders.{name}", WIDTHS[modality], 512)
+    for modality, name in UPSTREAM_NAMES.items():
+        shapes |= _linear(f"encoders.{name}", attention.WIDTHS[modality], 512)
     for kind, name in product(("query_proj", "key_proj", "value_proj"), SEQUENCES):
         shapes |= _linear(f"{kind}.{name}", 512, 512)
     for pair in VECTORS[1:-1]:
@@ -109,8 +102,10 @@ def stated_attention(state: State, rows: Rows, heads: int = 4) -> NDArray[np.flo
 def _encode(state: State, rows: Rows, limits: Any) -> State:
     """The rows scaled, padded and encoded, by the names of the released checkpoint."""
     encoded = {}
-    for modality, name in NAMES.items():
-        padded = torch.zeros(1 if modality in ("speech", "text") else 16, WIDTHS[modality])
+    for modality, name in UPSTREAM_NAMES.items():
+        padded = torch.zeros(
+            1 if modality in ("speech", "text") else 16, attention.WIDTHS[modality]
+        )
         if modality in rows:
             low, high = limits[name]
             found = torch.from_numpy(rows[modality])
@@ -161,7 +156,7 @@ class Served:
         inputs: dict[str, NDArray[Any]] = {}
         for modality in MODALITIES:
             height = 1 if modality in ("speech", "text") else 16
-            padded = np.zeros((len(clips), height, WIDTHS[modality]), np.float32)
+            padded = np.zeros((len(clips), height, attention.WIDTHS[modality]), np.float32)
             for index, clip in enumerate(clips):
                 found = clip.get(modality, padded[index, :0])
                 padded[index, : len(found)] = found
@@ -199,11 +194,11 @@ def draw(seed: int, present: tuple[bool, ...] = (True,) * 5, full: bool = False)
     source = np.random.default_rng(seed)
     rows = {}
     for modality, is_there in zip(MODALITIES, present, strict=True):
-        low, high = LIMITS[NAMES[modality]]
+        low, high = LIMITS[UPSTREAM_NAMES[modality]]
         length = 16 if full else int(source.integers(1, 17))
         height = 1 if modality in ("speech", "text") else length
         if is_there:
-            shape = (height, WIDTHS[modality])
+            shape = (height, attention.WIDTHS[modality])
             rows[modality] = source.uniform(low, high, shape).astype(np.float32)
     return rows
 
