@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from export.fusion.attention_head import AttentionHead
 from export.fusion.heads import ROWS
 from training.features import Rows, Sample
 from vemoclap_client.contract import EMOTIONS, MODALITIES
@@ -59,6 +60,13 @@ def _padded(samples: Sequence[Sample], modality: str) -> Tensor:
         found = sample.features[modality]
         padded[index, : len(found)] = found
     return torch.from_numpy(padded)
+
+
+@torch.inference_mode()
+def logits(head: AttentionHead, data: Tensors, batch_size: int = 256) -> Tensor:
+    """Return the scores before the softmax of a head in evaluation mode: float32 [n, 6]."""
+    batches = (data.take(indices) for indices in torch.split(torch.arange(len(data)), batch_size))
+    return torch.cat([head.logits(head.normalise(one.rows, one.lengths)) for one in batches])
 
 
 def ranges_of(samples: Sequence[Sample]) -> dict[str, tuple[float, float]]:

@@ -195,18 +195,13 @@ def evaluate(head: AttentionHead, store: Store, split: str = TEST) -> Evaluation
     )
 
 
-@torch.inference_mode()
-def logits(head: AttentionHead, data: Tensors, batch_size: int = 256) -> Floats:
+def logits(head: AttentionHead, data: Tensors) -> Floats:
     """Return a head's scores before the softmax: float64 [n, 6].
 
     Raises:
         CheckpointError: they are no numbers.
     """
-    found = []
-    for start in range(0, len(data), batch_size):
-        batch = data.take(torch.arange(start, min(start + batch_size, len(data))))
-        found.append(head.logits(head.normalise(batch.rows, batch.lengths)))
-    answers: Floats = torch.cat(found).double().numpy()
+    answers: Floats = batches.logits(head, data).double().numpy()
     if not np.isfinite(answers).all():
         raise CheckpointError("the head's answers are no finite numbers: its weights are damaged")
     return answers

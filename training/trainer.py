@@ -246,17 +246,11 @@ def choose_device(name: str) -> torch.device:
     return torch.device(name)
 
 
-@torch.inference_mode()
-def evaluate(head: AttentionHead, data: Tensors, batch_size: int = 256) -> tuple[float, float]:
+def evaluate(head: AttentionHead, data: Tensors) -> tuple[float, float]:
     """Return accuracy and mean cross-entropy, in float32."""
-    head.eval()
-    right, lost = 0, 0.0
-    for start in range(0, len(data), batch_size):
-        batch = data.take(torch.arange(start, min(start + batch_size, len(data))))
-        scores = head.logits(head.normalise(batch.rows, batch.lengths))
-        right += int((scores.argmax(dim=1) == batch.labels).sum())
-        lost += float(functional.cross_entropy(scores, batch.labels, reduction="sum"))
-    return right / len(data), lost / len(data)
+    scores = batches.logits(head.eval(), data)
+    right = int((scores.argmax(dim=1) == data.labels).sum())
+    return right / len(data), float(functional.cross_entropy(scores, data.labels))
 
 
 def _loss(head: AttentionHead, batch: Tensors) -> Tensor:

@@ -1,16 +1,9 @@
 """Kaldi's mel filter banks, as BEATs was trained on them, out of ordinary operators."""
 
-import math
-
 import torch
 from torch import nn
 
-RATE_HZ = 16_000
-FRAME = RATE_HZ * 25 // 1000
-"""25 ms: 400 samples."""
-
-STEP = RATE_HZ * 10 // 1000
-"""10 ms: 160 samples."""
+from export.networks.log_mel import FRAME, RATE_HZ, STEP, fourier_basis
 
 TRANSFORM = 512
 """Points of the Fourier transform: the next power of two above a frame."""
@@ -41,7 +34,9 @@ class KaldiFbank(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.register_buffer("basis", fourier_basis(), persistent=False)
+        # Kaldi's "povey" window: a symmetric Hann window to the power of 0.85.
+        window = torch.hann_window(FRAME, periodic=False, dtype=torch.float64) ** 0.85
+        self.register_buffer("basis", fourier_basis(window, TRANSFORM), persistent=False)
         self.register_buffer("filters", mel_filters(), persistent=False)
 
     def forward(self, sound: torch.Tensor) -> torch.Tensor:
@@ -70,18 +65,6 @@ def whole_frames(sound: torch.Tensor) -> torch.Tensor:
     steps = torch.unflatten(sound, 1, (-1, STEP))
     last = steps[:, 2:, : FRAME - 2 * STEP]
     return torch.cat([steps[:, :-2], steps[:, 1:-1], last], 2)
-
-
-def fourier_basis() -> torch.Tensor:
-    """Return float32 [2 * 257, 400]: cosines, then sines, under Povey's window.
-
-    Source: Kaldi's "povey" window, a symmetric Hann window to the power of 0.85.
-    """
-    window = torch.hann_window(FRAME, periodic=False, dtype=torch.float64) ** 0.85
-    samples = torch.arange(FRAME, dtype=torch.float64)
-    bins = torch.arange(TRANSFORM // 2 + 1, dtype=torch.float64)
-    angles = 2 * math.pi / TRANSFORM * bins[:, None] * samples
-    return (torch.cat([angles.cos(), angles.sin()]) * window).float()
 
 
 def mel_filters() -> torch.Tensor:

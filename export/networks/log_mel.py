@@ -35,7 +35,9 @@ class LogMelStatistics(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.register_buffer("basis", fourier_basis(), persistent=False)
+        window = torch.hann_window(FRAME, dtype=torch.float64)
+        basis = fourier_basis(window, TRANSFORM).unsqueeze(1)
+        self.register_buffer("basis", basis, persistent=False)
         self.register_buffer("filters", mel_filters(), persistent=False)
 
     def forward(self, sound: torch.Tensor) -> torch.Tensor:
@@ -49,13 +51,17 @@ class LogMelStatistics(nn.Module):
         return torch.cat([mean.squeeze(2), deviation], 1)
 
 
-def fourier_basis() -> torch.Tensor:
-    """Return float32 [2 * 513, 1, 400]: cosines, then sines, under a periodic Hann window."""
-    window = torch.hann_window(FRAME, dtype=torch.float64)
+def fourier_basis(window: torch.Tensor, points: int) -> torch.Tensor:
+    """Return float32 [2 * (points / 2 + 1), 400]: cosines, then sines, under the window.
+
+    Args:
+        window: float64 [400].
+        points: of the Fourier transform.
+    """
     samples = torch.arange(FRAME, dtype=torch.float64)
-    bins = torch.arange(TRANSFORM // 2 + 1, dtype=torch.float64)
-    angles = 2 * math.pi / TRANSFORM * bins[:, None] * samples
-    return (torch.cat([angles.cos(), angles.sin()]) * window).float().unsqueeze(1)
+    bins = torch.arange(points // 2 + 1, dtype=torch.float64)
+    angles = 2 * math.pi / points * bins[:, None] * samples
+    return (torch.cat([angles.cos(), angles.sin()]) * window).float()
 
 
 def mel_filters() -> torch.Tensor:

@@ -107,3 +107,18 @@ def read_settings(path: Path) -> dict[str, Any]:
     if not isinstance(settings, dict):
         raise CheckpointError(f"{path} holds a {type(settings).__name__}, not a model's settings.")
     return settings
+
+
+def companions(checkpoint: Path, *names: str) -> list[Path]:
+    """Return the files of these names beside a checkpoint.
+
+    Raises:
+        CheckpointError: one is not there.
+    """
+    paths = [checkpoint.with_name(name) for name in names]
+    if missing := [str(path) for path in paths if not path.is_file()]:
+        raise CheckpointError(
+            f"{checkpoint} needs {', '.join(missing)}: not found. Put the files of the "
+            "checkpoint's own repository beside it."
+        )
+    return paths

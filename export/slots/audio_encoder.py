@@ -45,18 +45,23 @@ def examples(batch: int, case: int) -> Arrays:
     return {"WINDOW": sound.astype(np.float32)}
 
 
-SLOT = Slot(
-    name="audio_encoder",
-    module=__name__,
-    network=Network(
+def interface(features: int, events: int) -> Network:
+    """Return the slot's network for a feature of this width and this number of events."""
+    return Network(
         inputs=(Tensor("WINDOW", "float32", (WINDOW,)),),
         outputs=(
-            Tensor("FEATURES", "float32", (FEATURES,)),
-            Tensor("EVENTS", "float32", (len(EVENTS),)),
+            Tensor("FEATURES", "float32", (features,)),
+            Tensor("EVENTS", "float32", (events,)),
         ),
         examples=examples,
         cases=2,
-    ),
+    )
+
+
+SLOT = Slot(
+    name="audio_encoder",
+    module=__name__,
+    network=interface(FEATURES, len(EVENTS)),
     texts={"labels.txt": "".join(f"{event}\n" for event in EVENTS)},
     pretrained=Builder(network=load, artifacts=ARTIFACTS),
 )

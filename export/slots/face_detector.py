@@ -31,16 +31,10 @@ def examples(batch: int, case: int) -> Arrays:
 
 PRETRAINED = Builder(network=load, artifacts=("face_detector_layout", "face_detector_weights"))
 
-SLOT = Slot(
-    name="face_detector",
-    module=__name__,
-    network=Network(
-        inputs=(Tensor("IMAGE", "uint8", (IMAGE_PX, IMAGE_PX, 3)),),
-        outputs=(
-            Tensor("BOXES", "float32", (ANCHORS, 4)),
-            Tensor("SCORES", "float32", (ANCHORS,)),
-        ),
-        examples=examples,
-    ),
-    pretrained=PRETRAINED,
+NETWORK = Network(
+    inputs=(Tensor("IMAGE", "uint8", (IMAGE_PX, IMAGE_PX, 3)),),
+    outputs=(Tensor("BOXES", "float32", (ANCHORS, 4)), Tensor("SCORES", "float32", (ANCHORS,))),
+    examples=examples,
 )
+
+SLOT = Slot(name="face_detector", module=__name__, network=NETWORK, pretrained=PRETRAINED)

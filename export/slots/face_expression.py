@@ -45,16 +45,21 @@ def examples(batch: int, case: int) -> Arrays:
     return {"CROP": patches.repeat(8, axis=1).repeat(8, axis=2)}
 
 
-SLOT = Slot(
-    name="face_expression",
-    module=__name__,
-    network=Network(
+def interface(features: int) -> Network:
+    """Return the slot's network for faces' features of this width."""
+    return Network(
         inputs=(Tensor("CROP", "uint8", (CROP_PX, CROP_PX, 3)),),
         outputs=(
-            Tensor("FEATURES", "float32", (FEATURES,)),
+            Tensor("FEATURES", "float32", (features,)),
             Tensor("PROBABILITIES", "float32", (len(EXPRESSIONS),)),
         ),
         examples=examples,
-    ),
+    )
+
+
+SLOT = Slot(
+    name="face_expression",
+    module=__name__,
+    network=interface(FEATURES),
     pretrained=Builder(network=load, artifacts=ARTIFACTS),
 )

@@ -33,13 +33,18 @@ def examples(batch: int, case: int) -> Arrays:
     return {"PIXELS": patches.repeat(8, axis=3).repeat(8, axis=4)}
 
 
+def interface(features: int) -> Network:
+    """Return the slot's network for frames' features of this width."""
+    return Network(
+        inputs=(Tensor("PIXELS", "float32", (FRAME_COUNT, 3, FRAME_PX, FRAME_PX)),),
+        outputs=(Tensor("FEATURES", "float32", (FRAME_COUNT, features)),),
+        examples=examples,
+    )
+
+
 SLOT = Slot(
     name="image_encoder",
     module=__name__,
-    network=Network(
-        inputs=(Tensor("PIXELS", "float32", (FRAME_COUNT, 3, FRAME_PX, FRAME_PX)),),
-        outputs=(Tensor("FEATURES", "float32", (FRAME_COUNT, FEATURES)),),
-        examples=examples,
-    ),
+    network=interface(FEATURES),
     pretrained=Builder(network=load, artifacts=("image_encoder_weights",)),
 )

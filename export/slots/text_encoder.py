@@ -26,6 +26,9 @@ PROTOTYPES = Path(__file__).with_name("sentiment_prototypes.toml")
 ARTIFACTS = ("text_encoder_config", "text_encoder_weights", "text_encoder_tokenizer")
 
 
+INPUTS = (Tensor("INPUT_IDS", "int64", ("length",)), Tensor("ATTENTION_MASK", "int64", ("length",)))
+
+
 def load(files: Files) -> SentenceEncoder:
     """Return all-MiniLM-L6-v2 with the sentiments' prototypes, in evaluation mode."""
     from export.networks import sentence_encoder
@@ -97,21 +100,23 @@ def examples(batch: int, case: int, first: int = 1000, end: int = 30_000) -> Arr
     return {"INPUT_IDS": tokens * mask, "ATTENTION_MASK": mask}
 
 
-SLOT = Slot(
-    name="text_encoder",
-    module=__name__,
-    network=Network(
-        inputs=(
-            Tensor("INPUT_IDS", "int64", ("length",)),
-            Tensor("ATTENTION_MASK", "int64", ("length",)),
-        ),
+def interface(features: int) -> Network:
+    """Return the slot's network for text features of this width."""
+    return Network(
+        inputs=INPUTS,
         outputs=(
-            Tensor("FEATURES", "float32", (FEATURES,)),
+            Tensor("FEATURES", "float32", (features,)),
             Tensor("SENTIMENT", "float32", (len(SENTIMENTS),)),
         ),
         examples=examples,
         cases=len(LENGTHS),
-    ),
+    )
+
+
+SLOT = Slot(
+    name="text_encoder",
+    module=__name__,
+    network=interface(FEATURES),
     data=(PROTOTYPES,),
     pretrained=Builder(
         network=load, artifacts=ARTIFACTS, files={"tokenizer.json": "text_encoder_tokenizer"}

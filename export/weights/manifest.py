@@ -55,7 +55,11 @@ class Artifact:
 def artifacts() -> dict[str, Artifact]:
     """Return every artifact by its name, in the manifest's order."""
     tables = tomllib.loads(MANIFEST.read_text(encoding="utf-8"))
-    return {name: _artifact(name, table) for name, table in tables.items()}
+    return {
+        name: _artifact(name, table)
+        for key, group in tables.items()
+        for name, table in _members(key, group).items()
+    }
 
 
 def artifact(name: str) -> Artifact:
@@ -67,6 +71,13 @@ def artifact(name: str) -> Artifact:
     if name not in artifacts():
         raise UnknownNameError(f"no artifact {name!r}; there are: {', '.join(artifacts())}")
     return artifacts()[name]
+
+
+def _members(key: str, group: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return name -> fields: of the artifacts in a group, each with what they share, or of one."""
+    shared = {field: value for field, value in group.items() if not isinstance(value, dict)}
+    members = {name: table for name, table in group.items() if isinstance(table, dict)}
+    return {name: shared | table for name, table in members.items()} or {key: shared}
 
 
 def _artifact(name: str, table: dict[str, Any]) -> Artifact:

@@ -7,7 +7,6 @@ import torch
 from torch import nn
 from transformers import GPT2Config, GPT2LMHeadModel
 
-from export.errors import CheckpointError
 from export.networks import caption_decoder
 from export.precision import halve
 from export.slots.paper.caption_decoder import restore
@@ -90,22 +89,3 @@ def test_half_precision_answers_in_float32(decoder: caption_decoder.CaptionDecod
         (expected,), (found,) = decoder(*inputs()), halve(decoder)(*inputs())
     assert found.dtype == torch.float32
     assert (found - expected).abs().max() <= FP16_TOLERANCE * expected.abs().max()
-
-
-@pytest.mark.filterwarnings("ignore::FutureWarning")  # of tracing, and of what it looks at
-def test_traced_it_takes_another_batch(
-    decoder: caption_decoder.CaptionDecoder,
-) -> None:
-    with torch.no_grad():
-        traced = torch.jit.trace(decoder, tuple(value[:2] for value in inputs()))
-        torch.testing.assert_close(traced(*inputs()), decoder(*inputs()))
-
-
-def test_another_models_weights_are_refused(
-    state: dict[str, torch.Tensor], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    broken = {key: value for key, value in state.items() if "clip_project" not in key}
-    monkeypatch.setattr(caption_decoder, "GPT2Config", CONFIGURATION)
-    monkeypatch.setattr(caption_decoder, "read_checkpoint", lambda _: broken | {"x": torch.ones(1)})
-    with pytest.raises(CheckpointError, match=r"4 keys missing: clip_project.*1 keys unexpected"):
-        restore("other.pt")  # type: ignore[arg-type]

@@ -9,6 +9,7 @@ from onnx import ModelProto, parser, save
 from export import parity
 from export.errors import CheckpointError
 from export.networks import yolo_face
+from export.slots.face_detector import ANCHORS
 from export.slots.paper import face_detector
 
 pytestmark = pytest.mark.parity
@@ -17,7 +18,7 @@ pytestmark = pytest.mark.parity
 def test_random_anchors_cover_the_image() -> None:
     anchors = face_detector.random().anchors[0]
     centres = (anchors[:, :2] + anchors[:, 2:]) / 2
-    assert anchors.shape == (face_detector.ANCHORS, 4)
+    assert anchors.shape == (ANCHORS, 4)
     assert (anchors[:, 2:] > anchors[:, :2]).all()
     assert (centres.amin(0) < 0.02).all() and (centres.amax(0) > 0.98).all()
 

@@ -223,13 +223,6 @@ def test_sentiments_in_another_order_are_refused(
         sentiment_encoder.load(sentiment.weights, tmp_path / "config.json")
 
 
-def test_a_checkpoint_of_another_network_names_its_keys(
-    expression: SimpleNamespace, sentiment: SimpleNamespace
-) -> None:
-    with pytest.raises(CheckpointError, match=r"missing: roberta\..*unexpected: .*classifier"):
-        sentiment_encoder.load(expression.files[0], sentiment.weights.with_name("config.json"))
-
-
 def test_languages_are_those_of_transformers_in_the_models_order(
     tmp_path: Path,
 ) -> None:

@@ -106,7 +106,9 @@ def test_a_seed_gives_the_same_weights_and_another_seed_others(
     ],
 )
 def test_the_size_is_a_setting(size: str, artifact: str) -> None:
-    assert speech_recognizer.slot(size).files["1/whisper/model.bin"] == artifact
+    filled = speech_recognizer.slot(size).pretrained
+    assert filled is not None
+    assert filled.files["1/whisper/model.bin"] == artifact
 
 
 def test_an_unknown_size_is_named() -> None:

@@ -62,5 +62,5 @@ def test_the_tokenizers_of_random_weights_know_every_text(tmp_path: Path) -> Non
 
 
 def test_a_text_checkpoint_without_its_tokenizer_says_what_to_bring(tmp_path: Path) -> None:
-    with pytest.raises(CheckpointError, match=r"vocab\.json, .*merges\.txt not found"):
+    with pytest.raises(CheckpointError, match=r"vocab\.json, .*merges\.txt: not found"):
         text_encoder.make_restored(tmp_path / "pytorch_model.bin", tmp_path)

@@ -104,21 +104,6 @@ def test_the_confusion_and_what_follows_from_it_by_hand() -> None:
     assert np.isnan(shares[2]).all(), "no clip of fear"
 
 
-def test_metrics_agree_with_definitions_clip_by_clip() -> None:
-    source = np.random.default_rng(3)
-    labels, predicted = source.integers(0, 6, 500), source.integers(0, 6, 500)
-    matrix = metrics.confusion(labels, predicted)
-    for emotion in range(6):
-        pairs = list(zip(labels == emotion, predicted == emotion, strict=True))
-        right, wrong = pairs.count((True, True)), pairs.count((False, True))
-        missed = pairs.count((True, False))
-        precision, recall = right / (right + wrong), right / (right + missed)
-        assert metrics.precision(matrix)[emotion] == pytest.approx(precision)
-        assert metrics.recall(matrix)[emotion] == pytest.approx(recall)
-        harmonic = 2 * precision * recall / (precision + recall)
-        assert metrics.f1(matrix)[emotion] == pytest.approx(harmonic)
-
-
 def test_weights_count_clips_as_often() -> None:
     weights = np.array([[1, 1, 1, 1, 1, 1], [0, 2, 0, 3, 0, 1]], float)
     matrices = metrics.confusion(LABELS, PREDICTED, weights)
@@ -131,16 +116,6 @@ def test_weights_count_clips_as_often() -> None:
     errors = metrics.calibration_error(shares, labels, weights)
     expected = metrics.calibration_error(shares[repeated], labels[repeated])
     assert errors[1] == pytest.approx(expected)
-
-
-def test_the_calibration_error_by_hand() -> None:
-    shares = np.full((4, 6), 0.0)
-    shares[:, 0] = [0.9, 0.9, 0.9, 0.6]
-    shares[:, 1] = [0.1, 0.1, 0.1, 0.4]
-    labels = np.array([0, 0, 1, 1])
-    # Three answers with 0.9 of which two are right, and one with 0.6 that is not.
-    by_hand = 3 / 4 * abs(2 / 3 - 0.9) + 1 / 4 * 0.6
-    assert metrics.calibration_error(shares, labels) == pytest.approx(by_hand)
 
 
 def test_the_calibration_error_agrees_with_a_loop_over_bins() -> None:

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import pickle
 import shutil
 import signal
 import subprocess
@@ -13,17 +14,14 @@ from typing import IO, Any, NoReturn
 
 import onnxruntime
 import pytest
-import torch
 
 from export import cli, exporting, samples
 from export.cli import main
-from export.errors import StorageError
+from export.errors import FetchError, StorageError
 from export.exporting import export_slot, unchanged
 from export.options import Format, Options
 from export.registry import PROFILES
 from export.spec import Builder, Files, Slot
-from export.weights import fetching
-from export.weights.manifest import Artifact
 from tests.launching import wait_until
 from tests.unit.toy_slot import NETWORK, TOY, load
 
@@ -91,13 +89,19 @@ def test_a_disk_that_fills_up_leaves_the_earlier_model(
     what: str,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
     earlier: Callable[[], dict[str, bytes]],
 ) -> None:
     before = earlier()
+    slot = FULL_DISKS[what](monkeypatch)
     monkeypatch.setattr(exporting, "fetch_all", lambda names: dict.fromkeys(names, Path("any")))
-    with pytest.raises(StorageError, match=r"audio_encoder: .*disk is full.*run again") as caught:
-        export_slot(FULL_DISKS[what](monkeypatch), tmp_path / "out", force=True)
-    assert str(tmp_path / "out" / "audio_encoder") in str(caught.value)
+    monkeypatch.setitem(PROFILES, "embedded", {"audio_encoder": slot})
+    assert main(["audio_encoder", "--force", "--out", str(tmp_path / "out")]) == 48
+    told = capsys.readouterr().err
+    folder = tmp_path / "out" / "audio_encoder"
+    assert told.splitlines()[-1].startswith(f"error: audio_encoder: cannot write into {folder}")
+    assert "disk is full" in told
+    assert "Traceback" not in told
     assert earlier() == before
     assert unchanged(TOY, tmp_path / "out")
 
@@ -121,19 +125,6 @@ def test_torchscript_that_cannot_be_written_leaves_the_earlier_model(
     with pytest.raises(StorageError, match=r"audio_encoder: .*disk is full"):
         export_slot(TOY, tmp_path / "out", options=Options(format=Format.TORCHSCRIPT))
     assert earlier() == before
-
-
-def test_a_full_disk_is_one_line_and_an_exit_code(
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-    earlier: Callable[[], dict[str, bytes]],
-) -> None:
-    cannot_describe(monkeypatch)
-    assert main(["audio_encoder", "--force", "--out", str(tmp_path / "out")]) == 48
-    told = capsys.readouterr().err.splitlines()
-    assert told[-1].startswith("error: audio_encoder: cannot write into ")
-    assert not any("Traceback" in line for line in told)
 
 
 def test_a_killed_export_keeps_the_earlier_model_and_leaves_nothing_to_the_next(
@@ -174,29 +165,10 @@ def end_at(marker: Path, repository: Path, by: signal.Signals) -> int:
         return process.wait()
 
 
-def spoilt(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    others = {name: value for name, value in state.items() if name != "layer.weight"}
-    return others | {"other.weight": state["layer.weight"], "layer.bias": state["layer.bias"][:3]}
+NO_STATE = pickle.dumps([1, 2], protocol=2)
 
 
-def test_a_checkpoint_that_does_not_fit_names_the_keys(
-    tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
-    earlier: Callable[[], dict[str, bytes]],
-) -> None:
-    before, path = earlier(), tmp_path / "other.pt"
-    torch.save(spoilt(load({}).state_dict()), path)
-    command = ["audio_encoder", "--checkpoint", str(path), "--out", str(tmp_path / "out")]
-    assert main(command) == 47
-    told = capsys.readouterr().err
-    assert f"error: {path} does not fit Toy" in told
-    assert "1 keys missing: layer.weight" in told
-    assert "1 keys unexpected: other.weight" in told
-    assert "layer.bias (3,) instead of (4,)" in told
-    assert earlier() == before
-
-
-@pytest.mark.parametrize("content", [None, b"", b"no checkpoint at all"])
+@pytest.mark.parametrize("content", [None, b"", b"no checkpoint at all", NO_STATE])
 def test_what_is_no_checkpoint_is_one_line_and_an_exit_code(
     content: bytes | None,
     tmp_path: Path,
@@ -254,25 +226,14 @@ def test_an_artifact_that_cannot_be_had_leaves_the_earlier_model(
     capsys: pytest.CaptureFixture[str],
     earlier: Callable[[], dict[str, bytes]],
 ) -> None:
-    from huggingface_hub import constants
-    from huggingface_hub.utils import close_session  # type: ignore[attr-defined]
-
     before = earlier()
-    wanted = Artifact("toy", "audio_encoder", "hub", ("owner/name@" + "a" * 40,), ("toy",), "MIT")
-    monkeypatch.setenv("VEMOCLAP_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
-    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
-    monkeypatch.setattr(fetching, "artifact", lambda _: wanted)
-    monkeypatch.setattr(exporting.stamp, "stamp_of", lambda *_: {})
-    monkeypatch.setitem(
-        PROFILES,
-        "embedded",
-        {"audio_encoder": replace(TOY, pretrained=Builder(network=load, artifacts=("toy",)))},
-    )
-    close_session()
+
+    def cannot_fetch(_: object) -> NoReturn:
+        raise FetchError("cannot get artifact 'toy'")
+
+    monkeypatch.setattr(exporting, "fetch_all", cannot_fetch)
     assert main(["audio_encoder", "--force", "--out", str(tmp_path / "out")]) == 43
-    close_session()
-    assert "error: cannot get artifact 'toy':\n- $HF_HUB_OFFLINE is set" in capsys.readouterr().err
+    assert "error: cannot get artifact 'toy'" in capsys.readouterr().err
     assert earlier() == before
 
 
@@ -302,12 +263,3 @@ def test_a_clip_that_cannot_be_finished_leaves_the_earlier_one(
 def make_half_clip(_: Files, path: Path) -> None:
     path.write_bytes(b"the first ha")
     full()
-
-
-def test_samples_into_a_cache_that_cannot_be_written_name_the_variable(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    (tmp_path / "file").touch()
-    monkeypatch.setenv("VEMOCLAP_CACHE", str(tmp_path / "file"))
-    assert main(["samples"]) == 42
-    assert "$VEMOCLAP_CACHE" in capsys.readouterr().err

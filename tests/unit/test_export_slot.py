@@ -119,20 +119,6 @@ def test_a_parity_miss_fails_and_keeps_the_earlier_model(tmp_path: Path) -> None
     assert (tmp_path / "audio_encoder" / MODEL).read_bytes() == earlier
 
 
-def test_an_interrupted_export_keeps_the_earlier_model(tmp_path: Path) -> None:
-    def interrupted(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    export_slot(TOY, tmp_path)
-    earlier = (tmp_path / "audio_encoder" / MODEL).read_bytes()
-    with pytest.raises(KeyboardInterrupt):
-        export_slot(with_network(finish=interrupted), tmp_path, force=True)
-    version = tmp_path / "audio_encoder" / "1"
-    assert sorted(path.name for path in version.iterdir()) == ["export.json", "model.onnx"]
-    assert (version / "model.onnx").read_bytes() == earlier
-    assert json.loads((version / "export.json").read_text())["sizes"][MODEL] == len(earlier)
-
-
 @pytest.mark.parametrize(
     ("outputs", "message"),
     [
@@ -241,17 +227,6 @@ def test_a_checkpoint_that_does_not_fit_is_told_by_its_keys(
     with pytest.raises(CheckpointError, match=message):
         export_slot(TOY, tmp_path, options=Options(weights=Checkpoint(path)))
     assert (tmp_path / "audio_encoder" / MODEL).read_bytes() == earlier
-
-
-@pytest.mark.parametrize("content", [b"", b"no checkpoint", None])
-def test_a_file_that_is_no_checkpoint_is_named(content: bytes | None, tmp_path: Path) -> None:
-    path = tmp_path / "toy.pt"
-    if content is None:
-        torch.save([1, 2], path)
-    else:
-        path.write_bytes(content)
-    with pytest.raises(CheckpointError, match=r"toy\.pt"):
-        export_slot(TOY, tmp_path, options=Options(weights=Checkpoint(path)))
 
 
 class Program:

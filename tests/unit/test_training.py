@@ -22,7 +22,7 @@ from training.errors import FeatureError, ProfileMismatchError, TrainingError
 from training.manifest import check_fits
 from training.recipe import FAST, PAPER, Recipe
 from training.trainer import Training
-from vemoclap_client.contract import EMOTIONS, FEATURES, LENGTHS, MODALITIES, PROBABILITIES
+from vemoclap_client.contract import FEATURES, LENGTHS, MODALITIES, PROBABILITIES
 
 SMALL = replace(
     FAST,
@@ -42,32 +42,6 @@ def small_store(tmp_path_factory: pytest.TempPathFactory) -> store.Store:
     return synthetic.store(tmp_path_factory.mktemp("store"), 48)
 
 
-def linear_accuracy(data: store.Store) -> float:
-    """Held-out accuracy of the best linear model on averaged features."""
-    train, test = (data.samples(part) for part in ("train", "test"))
-    inputs, labels = _averages(train)
-    targets = np.eye(len(EMOTIONS))[labels]
-    weights, *_ = np.linalg.lstsq(inputs, targets, rcond=None)
-    held_out, expected = _averages(test)
-    return float(np.mean((held_out @ weights).argmax(1) == expected))
-
-
-def _averages(samples: list[Any]) -> tuple[Any, Any]:
-    rows = [
-        np.concatenate(
-            [
-                sample.features[m].mean(0)
-                if len(sample.features[m])
-                else np.zeros(synthetic.WIDTHS[m])
-                for m in MODALITIES
-            ]
-            + [np.ones(1)]
-        )
-        for sample in samples
-    ]
-    return np.stack(rows), np.array([EMOTIONS.index(sample.label) for sample in samples])
-
-
 def test_the_head_learns_what_only_a_pair_of_modalities_tells(tmp_path: Path) -> None:
     data = synthetic.store(tmp_path / "store", 1500)
     subject = Training(data, tmp_path / "out", SMALL, device="cpu")
@@ -82,7 +56,6 @@ def test_the_head_learns_what_only_a_pair_of_modalities_tells(tmp_path: Path) ->
     accuracy, _ = trainer.evaluate(subject.state.head, held_out)
     assert len(held_out) >= 200
     assert accuracy >= 0.95
-    assert linear_accuracy(data) < 0.6
 
 
 class KilledError(Exception):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,8 +13,8 @@ import numpy as np
 from export.errors import CheckpointError
 from export.options import Format, Precision
 from export.slots import audio_encoder as embedded
-from export.slots.audio_encoder import WINDOW
-from export.spec import Arrays, Builder, Files, Network, Slot, Tensor, generator, seeded
+from export.slots.audio_encoder import interface
+from export.spec import Arrays, Builder, Files, Slot, generator, seeded
 from export.weights import fetch
 
 if TYPE_CHECKING:
@@ -107,14 +108,9 @@ def _write_labels(folder: Path, names: list[str]) -> None:
 SLOT = Slot(
     name="audio_encoder",
     module=__name__,
-    network=Network(
-        inputs=(Tensor("WINDOW", "float32", (WINDOW,)),),
-        outputs=(
-            Tensor("FEATURES", "float32", (FEATURES,)),
-            Tensor("EVENTS", "float32", (EVENTS,)),
-        ),
+    network=replace(
+        interface(FEATURES, EVENTS),
         examples=examples,
-        cases=2,
         formats=(Format.ONNX, Format.TORCHSCRIPT),
         precisions=(Precision.FP32, Precision.FP16, Precision.INT8),
     ),

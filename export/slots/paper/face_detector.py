@@ -6,12 +6,13 @@ takes face-api's (MIT), or a YOLOv5-face in ONNX that the user brings.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from export.options import Format, Precision
-from export.slots.face_detector import ANCHORS, IMAGE_PX, PRETRAINED, examples
-from export.spec import Builder, Network, Slot, Tensor, seeded
+from export.slots.face_detector import NETWORK, PRETRAINED
+from export.spec import Builder, Slot, seeded
 
 if TYPE_CHECKING:
     from export.networks.single_shot_detector import FaceDetector
@@ -40,13 +41,8 @@ def compose(source: Path, target: Path) -> None:
 SLOT = Slot(
     name="face_detector",
     module=__name__,
-    network=Network(
-        inputs=(Tensor("IMAGE", "uint8", (IMAGE_PX, IMAGE_PX, 3)),),
-        outputs=(
-            Tensor("BOXES", "float32", (ANCHORS, 4)),
-            Tensor("SCORES", "float32", (ANCHORS,)),
-        ),
-        examples=examples,
+    network=replace(
+        NETWORK,
         formats=(Format.ONNX, Format.TORCHSCRIPT),
         # It has no matrix products, which alone are computed in int8.
         precisions=(Precision.FP32, Precision.FP16),

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from export.options import Format, Precision
-from export.slots.face_expression import CROP_PX, examples
-from export.spec import Builder, Files, Network, Slot, Tensor, seeded
-from vemoclap_client.contract import EXPRESSIONS
+from export.slots.face_expression import interface
+from export.spec import Builder, Files, Slot, seeded
 
 if TYPE_CHECKING:
     from export.networks.expression_transformer import ExpressionTransformer
@@ -52,13 +52,8 @@ def random() -> ExpressionTransformer:
 SLOT = Slot(
     name="face_expression",
     module=__name__,
-    network=Network(
-        inputs=(Tensor("CROP", "uint8", (CROP_PX, CROP_PX, 3)),),
-        outputs=(
-            Tensor("FEATURES", "float32", (FEATURES,)),
-            Tensor("PROBABILITIES", "float32", (len(EXPRESSIONS),)),
-        ),
-        examples=examples,
+    network=replace(
+        interface(FEATURES),
         formats=(Format.ONNX, Format.TORCHSCRIPT),
         precisions=(Precision.FP32, Precision.FP16, Precision.INT8),
     ),

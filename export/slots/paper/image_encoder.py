@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from export.options import Format, Precision
-from export.slots.image_encoder import FRAME_PX, examples
-from export.spec import Builder, Files, Network, Slot, Tensor, seeded
-from vemoclap_client.contract import FRAME_COUNT
+from export.slots.image_encoder import interface
+from export.spec import Builder, Files, Slot, seeded
 
 if TYPE_CHECKING:
     from export.networks.clip_image_encoder import ClipImageEncoder
@@ -43,10 +43,8 @@ def random() -> ClipImageEncoder:
 SLOT = Slot(
     name="image_encoder",
     module=__name__,
-    network=Network(
-        inputs=(Tensor("PIXELS", "float32", (FRAME_COUNT, 3, FRAME_PX, FRAME_PX)),),
-        outputs=(Tensor("FEATURES", "float32", (FRAME_COUNT, FEATURES)),),
-        examples=examples,
+    network=replace(
+        interface(FEATURES),
         formats=(Format.ONNX, Format.TORCHSCRIPT),
         precisions=(Precision.FP32, Precision.FP16, Precision.INT8),
     ),

@@ -8,9 +8,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from export.errors import CheckpointError
 from export.options import Format, Precision
-from export.slots.text_encoder import LENGTHS, examples
+from export.slots.text_encoder import INPUTS, LENGTHS, examples
 from export.spec import Builder, Files, Network, Slot, Tensor, seeded
 
 if TYPE_CHECKING:
@@ -49,8 +48,9 @@ def restore(path: Path) -> LanguageClassifier:
         CheckpointError: it does not fit, or comes without its configuration.
     """
     from export.networks import language_classifier
+    from export.networks.state import companions
 
-    return language_classifier.load(path, _companion(path, "config.json"))
+    return language_classifier.load(path, *companions(path, "config.json"))
 
 
 def random() -> LanguageClassifier:
@@ -71,9 +71,10 @@ def make_restored(checkpoint: Path, folder: Path) -> None:
     Raises:
         CheckpointError: they are not there.
     """
-    _write_from(
-        _companion(checkpoint, TOKENIZER_FILE), _companion(checkpoint, "config.json"), folder
-    )
+    from export.networks.state import companions
+
+    tokenizer, configuration = companions(checkpoint, TOKENIZER_FILE, "config.json")
+    _write_from(tokenizer, configuration, folder)
 
 
 def make_random(seed: int, folder: Path) -> None:
@@ -95,24 +96,11 @@ def _write_labels(labels: Iterable[str], folder: Path) -> None:
     (folder / LABELS_FILE).write_text("".join(f"{label}\n" for label in labels), encoding="utf-8")
 
 
-def _companion(checkpoint: Path, name: str) -> Path:
-    path = checkpoint.with_name(name)
-    if not path.is_file():
-        raise CheckpointError(
-            f"{path} is missing: {checkpoint} needs it. Put the files of the checkpoint's own "
-            "repository beside it."
-        )
-    return path
-
-
 SLOT = Slot(
     name="language_identifier",
     module=__name__,
     network=Network(
-        inputs=(
-            Tensor("INPUT_IDS", "int64", ("length",)),
-            Tensor("ATTENTION_MASK", "int64", ("length",)),
-        ),
+        inputs=INPUTS,
         outputs=(Tensor("PROBABILITIES", "float32", (len(LANGUAGES),)),),
         examples=partial(examples, first=4, end=VOCABULARY_SIZE),
         cases=len(LENGTHS),

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from export.errors import CheckpointError
 from export.options import Format, Precision
-from export.slots.text_encoder import LENGTHS, examples
-from export.spec import Builder, Files, Network, Slot, Tensor, seeded
-from vemoclap_client.contract import SENTIMENTS
+from export.slots.text_encoder import examples, interface
+from export.spec import Builder, Files, Slot, seeded
 
 if TYPE_CHECKING:
     from export.networks.sentiment_encoder import SentimentEncoder
@@ -73,30 +72,18 @@ def make_restored(checkpoint: Path, folder: Path) -> None:
         CheckpointError: they are not there.
     """
     from export.networks import sentiment_encoder
+    from export.networks.state import companions
 
-    companions = checkpoint.with_name("vocab.json"), checkpoint.with_name("merges.txt")
-    if missing := [str(path) for path in companions if not path.is_file()]:
-        raise CheckpointError(
-            f"{checkpoint} comes without its tokenizer: {', '.join(missing)} not found. Put the "
-            "files of the checkpoint's own repository beside it."
-        )
-    sentiment_encoder.read_tokenizer(*companions).save(str(folder / TOKENIZER))
+    vocabulary, merges = companions(checkpoint, "vocab.json", "merges.txt")
+    sentiment_encoder.read_tokenizer(vocabulary, merges).save(str(folder / TOKENIZER))
 
 
 SLOT = Slot(
     name="text_encoder",
     module=__name__,
-    network=Network(
-        inputs=(
-            Tensor("INPUT_IDS", "int64", ("length",)),
-            Tensor("ATTENTION_MASK", "int64", ("length",)),
-        ),
-        outputs=(
-            Tensor("FEATURES", "float32", (FEATURES,)),
-            Tensor("SENTIMENT", "float32", (len(SENTIMENTS),)),
-        ),
+    network=replace(
+        interface(FEATURES),
         examples=partial(examples, first=4, end=VOCABULARY_SIZE),
-        cases=len(LENGTHS),
         formats=(Format.ONNX, Format.TORCHSCRIPT),
         precisions=(Precision.FP32, Precision.FP16, Precision.INT8),
     ),
