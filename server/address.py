@@ -1,4 +1,4 @@
-"""Where a server listens."""
+"""The host and ports at which a server listens."""
 
 import socket
 from dataclasses import dataclass
@@ -29,7 +29,7 @@ class Address:
         """The same with every 0 replaced by a free port.
 
         Raises:
-            PortInUseError: a port that was asked for is taken, or asked for twice.
+            PortInUseError: a given port is taken, or given twice.
         """
         taken = [port for port in self.ports.values() if port]
         if len(taken) > len(set(taken)):

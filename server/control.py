@@ -14,7 +14,7 @@ CONCURRENT_LOADS = 4
 LIVE_TIMEOUT_S = 5.0
 CHANNEL_OPTIONS = (
     ("grpc.enable_http_proxy", 0),  # The server is on this machine.
-    # A starting server is asked often.
+    # A starting server is polled.
     ("grpc.initial_reconnect_backoff_ms", 50),
     ("grpc.min_reconnect_backoff_ms", 50),
     ("grpc.max_reconnect_backoff_ms", 200),

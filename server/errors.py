@@ -26,7 +26,7 @@ class LibraryNotFoundError(ServerStartError):
 
 
 class PortInUseError(ServerStartError):
-    """Another program listens on a port that was asked for."""
+    """Another program listens on a given port."""
 
     exit_code = 73
 
@@ -62,6 +62,6 @@ class ProfilesMixedError(ServerStartError):
 
 
 class UsageError(ServerStartError):
-    """What the command line asks for cannot be done."""
+    """The command line is wrong, or names what does not exist."""
 
     exit_code = 79

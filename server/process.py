@@ -1,4 +1,4 @@
-"""Starts one Triton, loads its models, and stops it with nothing left behind."""
+"""Starts one Triton, loads its models, stops it and removes its files."""
 
 import ctypes
 import os
@@ -25,11 +25,30 @@ from server.repository import check_profile, check_weights, read_configs, withou
 from server.resources import check_shared_memory
 
 EXIT_TIMEOUT_S = 3
-"""Time that Triton gives requests under way when it is told to stop."""
+"""Time that a stopping Triton gives the requests under way."""
 STOP_TIMEOUT_S = 15
-"""Time after which a Triton that was told to stop is killed."""
+"""Time after which a stopping Triton is killed."""
 POLL_INTERVAL_S = 0.05
 PR_SET_PDEATHSIG = 1
+
+
+@dataclass(frozen=True)
+class ServerOptions:
+    """What is served, and how.
+
+    Attributes:
+        repository: the model repository, of which every slot but the empty optional ones is loaded.
+        address: where to listen.
+        startup_timeout_s: longest time until every model is ready.
+        verbose: show Triton's own log instead of keeping it for error messages.
+        variant: name of the slots' configurations, where they have one of that name.
+    """
+
+    repository: Path
+    address: Address
+    startup_timeout_s: float
+    verbose: bool
+    variant: str | None
 
 
 @dataclass(frozen=True)
@@ -43,28 +62,15 @@ class RunningServer:
 
 
 @contextmanager
-def running_server(
-    repository: Path,
-    address: Address,
-    startup_timeout_s: float,
-    verbose: bool = False,
-    variant: str | None = None,
-) -> Iterator[RunningServer]:
-    """Runs a Triton on `repository` for as long as the context lasts.
-
-    Args:
-        repository: the model repository; every slot in it is loaded, but for optional ones that
-            are empty.
-        address: where to listen.
-        startup_timeout_s: longest time until every model is ready.
-        verbose: show Triton's own log instead of keeping it for error messages.
-        variant: name of the slots' configurations, where they have one of that name.
+def running_server(options: ServerOptions) -> Iterator[RunningServer]:
+    """Runs a Triton for as long as the context lasts.
 
     Raises:
-        ServerStartError: one of its kinds; the message says what to do.
+        ServerStartError: one of its kinds; the message names the remedy.
     """
     check_shared_memory()
-    configs = without_empty(repository, read_configs(repository, variant))
+    repository = options.repository
+    configs = without_empty(repository, read_configs(repository, options.variant))
     check_weights(repository, configs)
     check_profile(repository, configs)
     token = secrets.token_hex()
@@ -73,17 +79,18 @@ def running_server(
         folder = temporary / f"{name}_files"
         folder.mkdir(mode=0o700)
         installation = find_installation(folder)
-        address = address.resolved()
-        arguments = _arguments(installation, repository, address, token)
-        arguments.append(f"--backend-config=python,shm-region-prefix-name={name}_")
-        if variant is not None:
-            arguments.append(f"--model-config-name={variant}")
+        address = options.address.resolved()
+        arguments = [
+            *_arguments(installation, options, address, token),
+            f"--backend-config=python,shm-region-prefix-name={name}_",
+        ]
         log = folder / "triton.log"
         started = time.monotonic()
         with log.open("wb") as output:
-            process = _spawn(arguments, installation.environment, None if verbose else output)
+            shown = None if options.verbose else output
+            process = _spawn(arguments, installation.environment, shown)
         try:
-            with closing(ModelControl(address, token, startup_timeout_s)) as control:
+            with closing(ModelControl(address, token, options.startup_timeout_s)) as control:
                 _wait_until_live(process, control, log)
                 control.load(configs)
             yield RunningServer(address, process, log, time.monotonic() - started)
@@ -92,11 +99,11 @@ def running_server(
 
 
 def _arguments(
-    installation: Installation, repository: Path, address: Address, token: str
+    installation: Installation, options: ServerOptions, address: Address, token: str
 ) -> list[str]:
     arguments = [
         str(installation.executable),
-        f"--model-repository={repository}",
+        f"--model-repository={options.repository}",
         # The configurations are complete; guessing would load each model twice.
         "--disable-auto-complete-config",
         # Models load while the endpoints answer: a client can tell "loading" from "not there",
@@ -108,6 +115,8 @@ def _arguments(
         f"--exit-timeout-secs={EXIT_TIMEOUT_S}",
         *installation.arguments,
     ]
+    if options.variant is not None:
+        arguments.append(f"--model-config-name={options.variant}")
     for name, port in address.ports.items():
         arguments += [f"--{name}-address={address.host}", f"--{name}-port={port}"]
     return arguments
@@ -131,7 +140,7 @@ def _spawn(
 
 
 def die_with_launcher() -> None:
-    """Has the kernel stop this process when the launcher is killed without a chance to do it."""
+    """Lets the kernel stop this process when the launcher is killed."""
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
@@ -154,8 +163,8 @@ def errors_in(log: Path, most_lines: int = 12) -> str:
     return "\n".join((errors or lines)[-most_lines:]) or "(it printed nothing)"
 
 
-def wait_for_trouble(server: RunningServer, run: subprocess.Popen[bytes] | None = None) -> str:
-    """Returns when Triton, one of its Python processes or the command has ended; says which.
+def wait_for_end(server: RunningServer, run: subprocess.Popen[bytes] | None = None) -> str:
+    """Waits until Triton, one of its Python processes or the command has ended; names which.
 
     Triton does not start a killed Python process again: its slot then fails for good, and still
     counts as ready.
@@ -198,7 +207,7 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
 
 
 def _wait_until_unloaded(process: subprocess.Popen[bytes]) -> None:
-    """Returns once no model is loaded any more, which is when its process of Python has gone.
+    """Waits until the Python processes have ended, and so no model is loaded any more.
 
     Triton itself often stays for ten seconds more, in a poller of gRPC's with nothing to do.
     """

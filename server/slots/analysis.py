@@ -66,12 +66,22 @@ class AnswerWriter:
         Raises:
             DocumentError: one of them is not as vemoclap_client.analysis has it.
         """
-        analysis = join_evidence(
-            parse_json(inputs["HEAD"][0], ServedHead, "HEAD of slot fusion"),
-            audio=_parse(inputs, "audio", AudioEvidence),
-            face=_parse(inputs, "face", FaceEvidence),
-            speech=_parse(inputs, "speech", SpeechEvidence),
-            text=_parse(inputs, "text", TextEvidence),
+        head = parse_json(inputs["HEAD"][0], ServedHead, "HEAD of slot fusion")
+        audio = _parse(inputs, "audio", AudioEvidence)
+        face = _parse(inputs, "face", FaceEvidence)
+        speech = _parse(inputs, "speech", SpeechEvidence)
+        text = _parse(inputs, "text", TextEvidence)
+        steps = dict(zip(ANALYZERS, (audio, face, speech, text), strict=True))
+        analysis = Analysis(
+            profile=head.profile,
+            head=Head(head.kind, head.trained_on),
+            faces=face.faces,
+            speech=speech.speech,
+            screen_text=text.screen_text,
+            audio_events=audio.events,
+            audio_windows_s=audio.windows_s,
+            absent={modality: step.absent for modality, step in steps.items() if step.absent},
+            timings_ms={ANALYZERS[modality]: step.duration_ms for modality, step in steps.items()},
         )
         copies = {f"{name}_COPY": inputs[name] for name in (*FEATURES.values(), LENGTHS)}
         return {ANALYSIS: json_tensor(analysis), **copies}
@@ -80,30 +90,3 @@ class AnswerWriter:
 def _parse(inputs: Tensors, modality: str, kind: type[Evidence]) -> Evidence:
     document = inputs[f"{modality.upper()}_EVIDENCE"][0]
     return parse_json(document, kind, f"EVIDENCE of slot {ANALYZERS[modality]}")
-
-
-def join_evidence(
-    head: ServedHead,
-    audio: AudioEvidence,
-    face: FaceEvidence,
-    speech: SpeechEvidence,
-    text: TextEvidence,
-) -> Analysis:
-    """The analysis of a clip from its head and the evidence of the four analyzers."""
-    evidence: dict[str, StepEvidence] = {
-        "audio": audio,
-        "face": face,
-        "speech": speech,
-        "text": text,
-    }
-    return Analysis(
-        profile=head.profile,
-        head=Head(head.kind, head.trained_on),
-        faces=face.faces,
-        speech=speech.speech,
-        screen_text=text.screen_text,
-        audio_events=audio.events,
-        audio_windows_s=audio.windows_s,
-        absent={modality: step.absent for modality, step in evidence.items() if step.absent},
-        timings_ms={ANALYZERS[modality]: step.duration_ms for modality, step in evidence.items()},
-    )

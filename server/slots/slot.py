@@ -115,8 +115,8 @@ class FeatureWidth:
     async def get(self, infer: Infer) -> int:
         """Width of the slot's FEATURES."""
         if self._width is None:
-            answer = await infer(self._slot, self._blank, ["FEATURES"])
-            self._width = answer["FEATURES"].shape[-1]
+            outputs = await infer(self._slot, self._blank, ["FEATURES"])
+            self._width = outputs["FEATURES"].shape[-1]
         return self._width
 
     async def no_rows(self, infer: Infer) -> NDArray[np.float32]:

@@ -52,6 +52,7 @@ class StreamModel:
         """Ends the thread."""
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
+        self._loop.close()
 
     async def _serve(self, request: Any) -> None:
         try:
