@@ -1,4 +1,4 @@
-"""Decodes a file's sound: mean over channels, 16 kHz, aligned with the pictures."""
+"""Decodes a file's sound: one channel, 16 kHz, aligned with the pictures."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from av.stream import Stream
 from numpy.typing import NDArray
 
 from vemoclap_client.contract import AUDIO_MAX_S, SAMPLE_RATE_HZ
+from vemoclap_client.media._channels import ChannelMixer
 from vemoclap_client.media.container import (
     choose_audio_stream,
     has_decoder,
@@ -136,8 +137,8 @@ def damage_warnings(damaged_packets: int) -> list[str]:
     return [f"{damaged_packets} damaged packets of the sound were left out"]
 
 
-def mono(frame: AudioFrame) -> NDArray[np.float32]:
-    """The mean over a frame's channels, float32 [samples], full scale 1; NaN becomes 0."""
+def mono(frame: AudioFrame, mixer: ChannelMixer) -> NDArray[np.float32]:
+    """A frame's channels as one, float32 [samples], full scale 1; NaN becomes 0."""
     channels = frame.layout.nb_channels
     too_many_planes = frame.format.is_planar and channels > READABLE_PLANES_MAX
     if too_many_planes or frame.format.name not in READABLE_FORMATS:
@@ -150,8 +151,9 @@ def mono(frame: AudioFrame) -> NDArray[np.float32]:
         full_scale = 2.0**7
     else:
         full_scale = FULL_SCALE.get(values.dtype.str[1:], 1.0)
-    mean = np.asarray(values.mean(axis=0, dtype=np.float64) / full_scale, np.float32)
-    return np.nan_to_num(mean, nan=0.0, posinf=1.0, neginf=-1.0)
+    finite = np.nan_to_num(values / full_scale, nan=0.0, posinf=1.0, neginf=-1.0)
+    names = [channel.name for channel in frame.layout.channels]
+    return mixer.mix(finite, names).astype(np.float32)
 
 
 def _interleaved(frame: AudioFrame) -> AudioFrame:
@@ -166,6 +168,7 @@ class SoundDecoder:
     def __init__(self, container: InputContainer, stream: AudioStream) -> None:
         self._container = container
         self._stream = stream
+        self._mixer = ChannelMixer()
         self.damaged_packets = 0
 
     def mono_pieces(self, start_s: Fraction | None) -> Iterator[NDArray[np.float32]]:
@@ -210,7 +213,7 @@ class SoundDecoder:
             frames = self._stream.codec_context.decode(packet)
             for frame in frames:
                 _check_rate(frame.sample_rate)
-            return [(frame, mono(frame)) for frame in frames]
+            return [(frame, mono(frame, self._mixer)) for frame in frames]
         except (av.FFmpegError, MemoryError, ValueError):
             # ValueError: a layout that PyAV cannot convert.
             self.damaged_packets += 1

@@ -26,7 +26,7 @@ from vemoclap_client.media.audio import Sound, decode_audio
 from vemoclap_client.media.container import choose_video_stream, open_container
 from vemoclap_client.media.frames import DecodingStatistics, TimedFrame, find_frames
 from vemoclap_client.media.packets import VideoIndex, index_video
-from vemoclap_client.media.scaling import Scaler
+from vemoclap_client.media.scaling import Scaler, stack_images
 
 
 @dataclass(frozen=True)
@@ -117,7 +117,7 @@ def decode_frames(path: str | Path, times_s: Sequence[float | Fraction] | None =
             seconds.append(second)
         width, height = video.scaler.displayed_size or (0, 0)
         return Frames(
-            images=np.stack(images),
+            images=stack_images(images),
             times_s=tuple(seconds),
             duration_s=float(video.index.duration_s),
             start_s=video.index.start_s,
@@ -211,8 +211,11 @@ class OpenVideo:
             )
         if self.scaler.is_hdr:
             found.append(
-                "the pictures are HDR and look washed out to the models; "
-                "convert the file to SDR for better results"
+                "the pictures are HDR and were mapped to the brightness and colours of SDR"
+            )
+        if self.scaler.changed_shape:
+            found.append(
+                "the pictures change their size or shape; frames of other shapes have black borders"
             )
         if self.statistics.damaged_packets:
             found.append(

@@ -29,6 +29,7 @@ from vemoclap_client.media.audio import (
     no_sound,
     open_sound,
 )
+from vemoclap_client.media.scaling import stack_images
 from vemoclap_client.media.video import DecodedClip, OpenVideo, decode, open_video
 
 WINDOW_MIN_S, WINDOW_MAX_S = 1, 600
@@ -175,7 +176,7 @@ def _clip(
 ) -> DecodedClip:
     width, height = video.scaler.displayed_size or (0, 0)
     return DecodedClip(
-        frames=np.stack([image for _, image in frames]),
+        frames=stack_images([image for _, image in frames]),
         frame_times_s=tuple(time_s for time_s, _ in frames),
         audio=sound.samples,
         audio_absent_reason=sound.absent_reason,
