@@ -28,7 +28,7 @@ export DATA := $(value DATA)
 BIN := .venv/bin
 SERVER_PYTHON := .venv-server/bin/python
 PIP_INSTALL := -m pip install --disable-pip-version-check --no-input
-# What Python needs to see: `export` and `server` are run from the checkout, not installed.
+# `export`, `server` and `training` are run from the checkout, not installed.
 export PYTHONPATH := $(CURDIR)
 # Two processes of one thread each, on the two cores that there are at least; a file's tests in one.
 IN_PARALLEL := --numprocesses 2 --dist loadgroup
@@ -127,13 +127,13 @@ timings: setup exported ## Print the milliseconds per slot and end to end on VID
 train: setup exported ## Train the head on DATA (labelled clips, a feature store, features.pkl)
 	@if [ -d "$$DATA" ] && [ ! -e "$$DATA/manifest.json" ]; then \
 	    $(SERVER_PYTHON) -m server --model-repository $(OUT) $(FREE_PORTS) -- \
-	        $(BIN)/python -m export.fusion train "$$DATA" --out build/head --repository $(OUT) $(TRAIN_FLAGS); \
-	else $(BIN)/python -m export.fusion train "$$DATA" --out build/head $(TRAIN_FLAGS); fi
+	        $(BIN)/python -m training train "$$DATA" --out build/head --repository $(OUT) $(TRAIN_FLAGS); \
+	else $(BIN)/python -m training train "$$DATA" --out build/head $(TRAIN_FLAGS); fi
 	@echo "train: serve it with: python -m export fusion --profile PROFILE --checkpoint build/head/head.pt"
 
 .PHONY: evaluate
 evaluate: .venv/.ready ## Score the trained head on the test clips of STORE (default: those of `make train`)
-	@$(BIN)/python -m export.fusion evaluate "$$STORE" --head build/head/head.pt $(EVALUATE_FLAGS)
+	@$(BIN)/python -m training evaluate "$$STORE" --head build/head/head.pt $(EVALUATE_FLAGS)
 
 .PHONY: configs
 configs: .venv/.ready ## Derive the slots' configurations for other machines and formats

@@ -4,21 +4,15 @@ import argparse
 import signal
 import sys
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from export import stamp
+from export import placing, stamp
+from export.building import build_of
+from export.configuration import CONFIG, REPOSITORY
 from export.errors import CheckpointError, UnknownNameError
-from export.exporting import (
-    Report,
-    complete,
-    export_slot,
-    place,
-    refresh_handwritten,
-    remove_others,
-    replacement,
-    unchanged,
-)
+from export.exporting import Report, export_slot, kept_checkpoint, unchanged
 from export.fusion import attention
 from export.options import (
     Checkpoint,
@@ -30,7 +24,6 @@ from export.options import (
     Weights,
 )
 from export.parity import allowed
-from export.placing import REPOSITORY
 from export.registry import PROFILES, artifacts_of, profile, select, whisper_size
 from export.spec import Slot
 from export.weights import artifacts, fetch_all
@@ -47,94 +40,106 @@ Other commands:  python -m export weights   list what the networks are made of
                  python -m export samples   fetch and render three sample clips
                  python -m export configs   derive the slots' configurations for other machines"""
 
-
-INTERRUPTED = 128 + signal.SIGINT
-"""Exit code, as shells have it."""
-
 LARGEST_SEED = 2**63 - 1
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run a command and return its exit code: 0, that of the error that it printed, or 130."""
+    """Run a command; return 0, the exit code of the error that it printed, or 128 + the signal.
+
+    Where it is told to end, by Ctrl-C or SIGTERM, nothing unfinished stays behind.
+    """
     commands = {"weights": _weights, "samples": _samples, "configs": _configs}
     try:
-        if arguments and arguments[0] in commands:
-            commands[arguments[0]](arguments[1:])
-        else:
-            _export(arguments)
+        with _ending_on_sigterm():
+            if arguments and arguments[0] in commands:
+                commands[arguments[0]](arguments[1:])
+            else:
+                _export(arguments)
     except VemoclapError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, _TerminatedError) as error:
         print("interrupted: what was at work is as it was before", file=sys.stderr)
-        return INTERRUPTED
+        ended_by = signal.SIGINT if isinstance(error, KeyboardInterrupt) else signal.SIGTERM
+        return 128 + ended_by
     return 0
+
+
+class _TerminatedError(BaseException):
+    """SIGTERM has come."""
+
+
+@contextmanager
+def _ending_on_sigterm() -> Iterator[None]:
+    """Let SIGTERM unwind the stack, which removes what is unfinished."""
+
+    def end(*_: object) -> None:
+        raise _TerminatedError
+
+    earlier = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, earlier)
 
 
 def _export(arguments: Sequence[str]) -> None:
     given = _parser().parse_args(arguments)
     options = _earlier(given) if given.as_before else _options(given)
-    slots = _with_head(given, options, select(options.profile, given.slots, given.whisper))
-    if given.as_before:
-        slots = [slot for slot in slots if "checkpoint" not in stamp.weights(given.out / slot.name)]
+    slots = select(options.profile, given.slots, given.whisper)
     if isinstance(options.weights, Checkpoint) and len(slots) != 1:
         raise UnknownNameError("--checkpoint fills one slot: name it (--head brings the head)")
+    choices = [_choice(given, options, slot) for slot in slots]
+    if given.as_before:
+        for slot, chosen in list(choices):
+            if not _can_be_exported_again(slot, chosen, given.out):
+                choices.remove((slot, chosen))
+                placing.refresh_configurations(slot.name, given.out)
+    for slot, chosen in choices:
+        build_of(slot, chosen)  # refuses what cannot be had before the first download
+    placing.remove_leftovers(given.out)
     if given.slots:
-        _export_slots(given, options, slots, None)
+        _export_slots(given, choices, None)
         return
-    _check_brought(given, options, slots)
-    complete(profile(options.profile), given.out)
-    with replacement(given.out, options) as staging:
-        _export_slots(given, options, slots, staging)
+    names = profile(options.profile).keys()
+    placing.complete(names, given.out)
+    with placing.replacement(given.out, options) as staging:
+        _export_slots(given, choices, staging)
         if staging is not None:
-            place(staging, slots, given.out)
-    for name in remove_others(profile(options.profile), given.out):
+            placing.place(staging, [slot.name for slot, _ in choices], given.out)
+    for name in placing.remove_others(names, given.out):
         print(f"{name:18} emptied: it is not part of profile {options.profile}")
 
 
 def _export_slots(
-    given: argparse.Namespace, options: Options, slots: Sequence[Slot], staging: Path | None
+    given: argparse.Namespace, choices: Sequence[tuple[Slot, Options]], staging: Path | None
 ) -> None:
-    for number, slot in enumerate(slots, 1):
-        chosen = _of_slot(given, options, slot)
+    for number, (slot, chosen) in enumerate(choices, 1):
         report = None if given.force or staging else unchanged(slot, given.out, chosen)
         if report:
-            refresh_handwritten(slot, given.out)
+            placing.refresh_configurations(slot.name, given.out)
         else:
-            print(f"exporting {slot.name} ({number} of {len(slots)}) ...", flush=True)
+            print(f"exporting {slot.name} ({number} of {len(choices)}) ...", flush=True)
             report = export_slot(slot, given.out, force=True, options=chosen, staging=staging)
         print(_line(slot, report), flush=True)
 
 
-def _with_head(given: argparse.Namespace, options: Options, slots: Sequence[Slot]) -> list[Slot]:
-    """The slots, `fusion` as the head that is brought, or was brought earlier, describes it."""
-    return [
-        attention.choose(_of_slot(given, options, slot), given.out, given.heads, given.stats)
-        or slot
-        if slot.name == HEAD_SLOT
-        else slot
-        for slot in slots
-    ]
+def _choice(given: argparse.Namespace, options: Options, slot: Slot) -> tuple[Slot, Options]:
+    """A slot and its options; `fusion` holds the head that is brought, or was brought earlier."""
+    if slot.name != HEAD_SLOT:
+        return slot, options
+    checkpoint: Path | None = given.head
+    if checkpoint is None and isinstance(options.weights, Pretrained):
+        checkpoint = kept_checkpoint(given.out / slot.name, options.profile)
+    if checkpoint is not None:
+        options = replace(options, weights=Checkpoint(checkpoint))
+    return attention.choose(options, given.heads, given.stats) or slot, options
 
 
-def _of_slot(given: argparse.Namespace, options: Options, slot: Slot) -> Options:
-    if given.head is None or slot.name != HEAD_SLOT:
-        return options
-    return replace(options, weights=Checkpoint(given.head))
-
-
-def _check_brought(given: argparse.Namespace, options: Options, slots: Sequence[Slot]) -> None:
-    """Fail before the first download where the profile's head is still to be brought."""
-    for slot in slots:
-        if slot.is_brought and isinstance(_of_slot(given, options, slot).weights, Pretrained):
-            earlier = stamp.read(given.out / slot.name)
-            is_there = earlier.get("profile") == options.profile
-            if not (is_there and "checkpoint" in str(earlier.get("weights"))):
-                raise CheckpointError(
-                    f"profile {options.profile} needs a head. VEMOCLAP's is under GPL-3 and not "
-                    "ours to fetch: bring its weights/classifier/model.pt, or a head.pt that you "
-                    "have trained, with --head FILE (make export PROFILE=paper HEAD=FILE)."
-                )
+def _can_be_exported_again(slot: Slot, options: Options, repository: Path) -> bool:
+    """Whether the slot was not filled from a file of the user's that is not kept."""
+    is_brought = "checkpoint" in stamp.weights(repository / slot.name)
+    return not is_brought or isinstance(options.weights, Checkpoint)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -283,5 +288,6 @@ def _configs(arguments: Sequence[str]) -> None:
     from export import variants
 
     argparse.ArgumentParser("python -m export configs").parse_args(arguments)
-    for path in variants.write(REPOSITORY):
-        print(path.relative_to(REPOSITORY))
+    for config in sorted(REPOSITORY.glob(f"*/{CONFIG}")):
+        for path in variants.write(config.parent):
+            print(path.relative_to(REPOSITORY))

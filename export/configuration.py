@@ -7,6 +7,9 @@ from typing import Any
 from export.errors import SpecMismatchError
 from export.spec import Network, Tensor
 
+REPOSITORY = Path(__file__).parents[1] / "model_repository"
+CONFIG = "config.pbtxt"
+
 NUMPY_NAMES = {
     "TYPE_FP32": "float32",
     "TYPE_INT32": "int32",

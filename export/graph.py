@@ -12,7 +12,7 @@ import torch
 
 from export.configuration import VARIES, Configuration
 from export.errors import SpecMismatchError
-from export.options import Weights
+from export.options import Options, Precision
 from export.spec import Arrays, Network, Tensor
 
 OPSET = 18
@@ -22,6 +22,12 @@ TRACED_BATCH = 2
 """A batch of one would be taken for a constant."""
 
 BATCH = "batch"
+
+DISABLED_OPTIMIZERS = "disabled_optimizers"
+"""Key in the graph's metadata: the passes of ONNX Runtime that must not run on it, by commas."""
+
+CRASHES_ON_FLOAT16 = "NchwcTransformer"
+"""ONNX Runtime 1.32 dies of it (SIGSEGV) on float16 convolutions on a CPU."""
 
 
 def write(network: Network, eager: torch.nn.Module, path: Path) -> None:
@@ -56,7 +62,7 @@ def _dynamic_axes(tensor: Tensor) -> dict[int, object]:
 
 
 def finish(
-    slot: str, network: Network, configuration: Configuration, weights: Weights, path: Path
+    slot: str, network: Network, configuration: Configuration, options: Options, path: Path
 ) -> None:
     """Check the traced graph's names and axes, then declare its sizes as config.pbtxt does.
 
@@ -68,7 +74,7 @@ def finish(
     """
     model = onnx.load(path)
     if network.finish is not None:
-        network.finish(model, weights)
+        network.finish(model, options.weights)
     for infos, declared, configured in (
         (model.graph.input, network.inputs, configuration.inputs),
         (model.graph.output, network.outputs, configuration.outputs),
@@ -77,6 +83,8 @@ def finish(
         for info, tensor, other in zip(infos, declared, configured, strict=True):
             _check_axes(slot, info, tensor)
             _declare(info, tensor, other)
+    if options.precision is Precision.FP16:
+        model.metadata_props.add(key=DISABLED_OPTIMIZERS, value=CRASHES_ON_FLOAT16)
     onnx.checker.check_model(model, full_check=True)
     onnx.save(model, path)
 

@@ -1,9 +1,10 @@
 """What a user may choose for an export: format, precision, and where the weights come from."""
 
-import hashlib
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
+
+from export import files
 
 
 class Format(StrEnum):
@@ -55,8 +56,7 @@ class Checkpoint:
 
     def describe(self) -> str:
         """Return a word for the stamp: the file's content decides, not its name."""
-        with self.path.open("rb") as file:
-            return f"checkpoint {hashlib.file_digest(file, 'sha256').hexdigest()}"
+        return f"checkpoint {files.checksum(self.path)}"
 
 
 Weights = Pretrained | Random | Checkpoint

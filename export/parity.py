@@ -24,9 +24,6 @@ BATCHES = (1, 3)
 Answer = Callable[[Arrays], Arrays]
 """An exported model: named inputs -> named outputs, both batch first."""
 
-CRASHES_ON_FLOAT16 = "NchwcTransformer"
-"""ONNX Runtime 1.32 dies of it (SIGSEGV) on float16 convolutions on a CPU."""
-
 
 @dataclass(frozen=True)
 class Case:
@@ -92,6 +89,8 @@ def open_session(
 ) -> onnxruntime.InferenceSession:
     """Open an exported ONNX graph on the processor."""
     import onnxruntime
+
+    from export.graph import CRASHES_ON_FLOAT16
 
     disabled = [CRASHES_ON_FLOAT16] if precision is Precision.FP16 else []
     return onnxruntime.InferenceSession(

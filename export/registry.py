@@ -102,7 +102,7 @@ def artifacts_of(profile_name: str) -> list[str]:
         UnknownNameError: there is no such profile.
     """
     slots = profile(profile_name).values()
-    return sorted({name for slot in slots for name in (*slot.artifacts, *slot.files.values())})
+    return sorted({name for slot in slots if slot.pretrained for name in slot.pretrained.fetched})
 
 
 def whisper_size(artifact_names: Iterable[str]) -> str | None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -62,7 +62,6 @@ class Network:
         inputs: in the order of the module's `forward`.
         outputs: in the order of the tuple that `forward` returns; those of type "string" come
             after, are not returned by `forward`, and are added by `finish`.
-        load: builds the eager module, in evaluation mode, from the artifacts' files.
         examples: (batch, case) -> seeded inputs. The graph is traced on batch 2 of case 0, and
             compared on batches 1 and 3 of every case.
         cases: number of cases: a second length, a second pattern of absence.
@@ -70,28 +69,63 @@ class Network:
             magnitude.
         finish: edits the ONNX graph after export, before it is checked; told which weights are
             in it.
-        random: builds the full-size architecture with random weights, in evaluation mode. The
-            caller seeds torch's global generator.
-        restore: builds the eager module, in evaluation mode, from a checkpoint that the user
-            brings; raises CheckpointError where it does not fit.
-        compose: (checkpoint, path) -> writes the finished ONNX graph from an ONNX file that the
-            user brings, and checks it; raises CheckpointError where it does not fit.
         formats: those it can be written in; the first is the default.
         precisions: those it can compute in; the first is the default.
     """
 
     inputs: tuple[Tensor, ...]
     outputs: tuple[Tensor, ...]
-    load: Callable[[Files], torch.nn.Module]
     examples: Callable[[int, int], Arrays]
     cases: int = 1
     tolerance: float = FP32_TOLERANCE
     finish: Callable[[onnx.ModelProto, Weights], None] | None = None
-    random: Callable[[], torch.nn.Module] | None = None
-    restore: Callable[[Path], torch.nn.Module] | None = None
-    compose: Callable[[Path, Path], None] | None = None
     formats: tuple[Format, ...] = (Format.ONNX,)
     precisions: tuple[Precision, ...] = (Precision.FP32,)
+
+
+Source = TypeVar("Source")
+"""Where weights of one kind come from: the artifacts' files, a seed, or the user's checkpoint."""
+
+
+@dataclass(frozen=True)
+class Builder(Generic[Source]):
+    """Makes what fills a slot from weights of one kind.
+
+    Args:
+        network: source -> the eager module, in evaluation mode; raises CheckpointError where the
+            weights do not fit.
+        graph: (source, path) -> writes a finished ONNX graph instead, and checks it.
+        write: (source, folder) -> writes files beside the network: a tokenizer, labels, a
+            converted model.
+        artifacts: names in the manifest of what `network` and `write` are given.
+        files: path in the slot's folder -> name of the artifact that is put there as it is.
+        companion_files: names of files that are read beside the user's checkpoint, where they are.
+    """
+
+    network: Callable[[Source], torch.nn.Module] | None = None
+    graph: Callable[[Source, Path], None] | None = None
+    write: Callable[[Source, Path], None] | None = None
+    artifacts: tuple[str, ...] = ()
+    files: Mapping[str, str] = field(default_factory=dict)
+    companion_files: tuple[str, ...] = ()
+
+    @property
+    def fetched(self) -> list[str]:
+        """Names of all artifacts that it needs, sorted."""
+        return sorted({*self.artifacts, *self.files.values()})
+
+
+def seeded(build: Callable[[], torch.nn.Module]) -> Callable[[int], torch.nn.Module]:
+    """Return seed -> the module that `build` makes with torch's global generator seeded so."""
+
+    def from_seed(seed: int) -> torch.nn.Module:
+        import torch
+
+        with torch.random.fork_rng():
+            torch.manual_seed(seed)
+            return build()
+
+    return from_seed
 
 
 @dataclass(frozen=True)
@@ -102,33 +136,23 @@ class Slot:
         name: the folder's name.
         module: `__name__` of the declaring module; it and what it imports of this package decide
             whether an earlier export is still good.
-        artifacts: names in the manifest, handed to `network.load` and `make`.
         network: the graph, if the slot has one.
-        files: path in the slot's folder -> name of the artifact that is put there.
+        pretrained: fills it from the artifacts of the manifest (name -> file); None where its
+            weights may not be fetched. The checkpoint that the user brings is then kept.
+        random: fills it from a seed, full size; None where it has no random weights.
+        checkpoint: fills it from a file that the user brings; None where it takes none.
         texts: path in the slot's folder -> content that is written there.
         data: further files, of our own, that the export depends on.
-        make: (artifacts, folder) -> writes files that are made of artifacts: a conversion, labels.
-        make_random: (seed, folder) -> writes in their place what goes with random weights, without
-            any network. Where neither this nor `network.random` is there, `files` are fetched in
-            any case: they come from a package registry.
-        make_restored: (checkpoint, folder) -> the same for a checkpoint that the user brings.
-        beside: names of files that are read beside a checkpoint that the user brings.
-        is_brought: its weights may not be fetched; an earlier export from the user's checkpoint is
-            kept.
     """
 
     name: str
     module: str
-    artifacts: tuple[str, ...] = ()
     network: Network | None = None
-    files: Mapping[str, str] = field(default_factory=dict)
+    pretrained: Builder[Files] | None = None
+    random: Builder[int] | None = None
+    checkpoint: Builder[Path] | None = None
     texts: Mapping[str, str] = field(default_factory=dict)
     data: tuple[Path, ...] = ()
-    make: Callable[[Files, Path], None] | None = None
-    make_random: Callable[[int, Path], None] | None = None
-    make_restored: Callable[[Path, Path], None] | None = None
-    beside: tuple[str, ...] = ()
-    is_brought: bool = False
 
 
 def generator(*seed: int) -> np.random.Generator:

@@ -1,21 +1,22 @@
 """Whether an earlier export is still good: what it was made from, written beside the model."""
 
 import ast
-import hashlib
 import json
 from collections.abc import Iterable, Iterator
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from export.building import build_of
+from export.configuration import CONFIG, REPOSITORY
+from export.files import checksum
 from export.options import Checkpoint, Format, Options, Precision, Pretrained, Random
-from export.spec import Slot
-from export.weights.cache import checksum, identity
+from export.spec import Builder, Slot
+from export.weights.cache import identity
 from export.weights.manifest import artifact
 from server.slots.slot import STAMP as STAMP
 
-PROJECT = Path(__file__).parents[1]
-ROOTS = {"export": PROJECT, "vemoclap_client": PROJECT / "client"}
+ROOTS = {"export": REPOSITORY.parent, "vemoclap_client": REPOSITORY.parent / "client"}
 LIBRARIES = (
     "ctranslate2",
     "numpy",
@@ -31,29 +32,33 @@ LIBRARIES = (
 Stamp = dict[str, object]
 
 
-def stamp_of(slot: Slot, options: Options, configuration: Path) -> Stamp:
-    """Return everything that decides what the slot's export looks like."""
-    names = sorted({*slot.artifacts, *slot.files.values()})
-    data = [*slot.data, configuration]
+def stamp_of(slot: Slot, options: Options) -> Stamp:
+    """Return everything that decides what the slot's export looks like.
+
+    Raises:
+        CheckpointError: the slot cannot be filled from these weights.
+    """
+    builder = build_of(slot, options).builder
+    data = [*slot.data, REPOSITORY / slot.name / CONFIG]
     return {
         "profile": options.profile,
         "weights": options.weights.describe(),
-        "beside": _beside(slot, options),
+        "companion_files": _companion_files(builder, options),
         "format": options.format if slot.network else None,
         "precision": options.precision if slot.network else None,
         "module": slot.module,
-        "artifacts": {name: identity(artifact(name)) for name in names},
-        "sources": sources_checksum([slot.module, "export.exporting"], data),
+        "artifacts": {name: identity(artifact(name)) for name in builder.fetched},
+        "sources": sources([slot.module, "export.building"], data),
         "texts": dict(slot.texts),
-        "libraries": _versions() if slot.network or slot.make or slot.make_random else {},
+        "libraries": _versions() if slot.network or builder.write else {},
     }
 
 
-def _beside(slot: Slot, options: Options) -> dict[str, str]:
+def _companion_files(builder: Builder[Any], options: Options) -> dict[str, str]:
     """The checksums of the files beside the user's checkpoint that are there."""
     if not isinstance(options.weights, Checkpoint):
         return {}
-    paths = [options.weights.path.with_name(name) for name in slot.beside]
+    paths = [options.weights.path.with_name(name) for name in builder.companion_files]
     return {path.name: checksum(path) for path in paths if path.is_file()}
 
 
@@ -68,9 +73,28 @@ def _version(library: str) -> str | None:
         return None
 
 
-def sources_checksum(modules: list[str], data: Iterable[Path] = ()) -> str:
-    """Return one sha256 over the modules, all they import of this project, and the data files."""
-    return _checksum([*_sources(modules), *data])
+def sources(modules: list[str], data: Iterable[Path] = ()) -> dict[str, str]:
+    """Return the checksum of each file that an export's content depends on.
+
+    Args:
+        modules: dotted names; what they import of this project when they run counts too. Not how
+            files are fetched and written, which changes nothing about what is in them.
+        data: further files.
+
+    Returns:
+        Module, or a data file's name -> sha256.
+    """
+    found: dict[str, Path] = {}
+    waiting = list(modules)
+    while waiting:
+        name = waiting.pop()
+        path = _path(name)
+        if path is None or name in found or name.startswith(("export.weights", "export.files")):
+            continue
+        found[name] = path
+        waiting += _imports(path)
+    paths = dict(sorted(found.items())) | {path.name: path for path in data}
+    return {name: checksum(path) for name, path in paths.items()}
 
 
 def is_current(folder: Path, stamp: Stamp) -> bool:
@@ -132,23 +156,6 @@ def describe(folder: Path, stamp: Stamp, paths: Iterable[str], figures: dict[str
     return json.dumps(document, indent=1) + "\n"
 
 
-def _sources(modules: list[str]) -> list[Path]:
-    """Return the files of these modules and of all they import of this project, sorted.
-
-    Not the weights package: how a file was fetched changes nothing about it.
-    """
-    found: dict[str, Path] = {}
-    waiting = list(modules)
-    while waiting:
-        name = waiting.pop()
-        path = _path(name)
-        if path is None or name in found or name.startswith("export.weights"):
-            continue
-        found[name] = path
-        waiting += _imports(path)
-    return [found[name] for name in sorted(found)]
-
-
 def _path(module: str) -> Path | None:
     root = ROOTS.get(module.split(".")[0])
     if root is None:
@@ -159,17 +166,20 @@ def _path(module: str) -> Path | None:
 
 
 def _imports(path: Path) -> Iterator[str]:
-    for node in ast.walk(ast.parse(path.read_bytes())):
+    """The modules that a module imports when it runs, not those that only its types name."""
+    for node in _run(ast.parse(path.read_bytes())):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module:
-            yield node.module
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+            for alias in node.names:
+                inside = f"{node.module}.{alias.name}"
+                yield inside if _path(inside) else node.module
 
 
-def _checksum(paths: Iterable[Path]) -> str:
-    digest = hashlib.sha256()
-    for path in paths:
-        content = path.read_bytes()
-        digest.update(f"{path.name} {len(content)}\n".encode() + content)
-    return digest.hexdigest()
+def _run(parent: ast.AST) -> Iterator[ast.AST]:
+    """All nodes below, but for what is there for the type checker alone."""
+    for node in ast.iter_child_nodes(parent):
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+            continue
+        yield node
+        yield from _run(node)

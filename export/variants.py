@@ -1,7 +1,7 @@
 """The slots' configurations for other machines and formats, derived from config.pbtxt.
 
-`python -m export configs` writes them to `<slot>/configs/<variant>.pbtxt`, where Triton finds them
-with `--model-config-name=<variant>`. They are committed; a test holds them to their origin.
+Every export, and `python -m export configs`, writes them to `<slot>/configs/<variant>.pbtxt`, where
+Triton finds them with `--model-config-name=<variant>`. They are not committed.
 
 Source: the names of the parameters and accelerators are those of triton-inference-server's
 onnxruntime_backend and pytorch_backend.
@@ -13,13 +13,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from export.files import write_text
 from server.repository import CONFIG, VARIANTS, read_config
 
 if TYPE_CHECKING:
     from tritonclient.grpc.model_config_pb2 import ModelConfig
 
 OWN_NETWORKS = ("speech_recognizer", "translator")
-"""Python steps that bring a network of their own."""
+"""Python slots that bring a network of their own."""
 
 ON_THE_PROCESSOR = ("fusion",)
 """Too small for a GPU to pay, and with a text among its outputs, which TorchScript has not."""
@@ -50,11 +51,11 @@ WORKSPACE_BYTES = str(1 << 30)
 GPU_QUEUE_DELAY_US = 5000
 """A GPU answers a batch in little more time than one item: waiting for company pays longer."""
 
-HEADER = "# Made from ../config.pbtxt by `make configs`. Do not edit.\n"
+HEADER = "# Made from ../config.pbtxt by export. Do not edit.\n"
 
 
 def _gpu(config: ModelConfig) -> None:
-    """ONNX on a GPU through CUDA; the Python steps' own networks there too."""
+    """ONNX on a GPU through CUDA; the Python slots' own networks there too."""
     _on_gpu(config)
     if config.name not in OWN_NETWORKS:
         _accelerate_with_cuda(config)
@@ -80,7 +81,7 @@ def _torchscript(config: ModelConfig) -> None:
 
 
 def _torchscript_gpu(config: ModelConfig) -> None:
-    """TorchScript on a GPU; the Python steps' own networks there too."""
+    """TorchScript on a GPU; the Python slots' own networks there too."""
     if config.name not in OWN_NETWORKS:
         config.backend = "pytorch"
     _on_gpu(config)
@@ -92,28 +93,32 @@ VARIANTS_OF: dict[str, tuple[Callable[[ModelConfig], None], bool]] = {
     "torchscript": (_torchscript, False),
     "torchscript-gpu": (_torchscript_gpu, True),
 }
-"""Variant -> what it changes, and whether it moves the Python steps' own networks."""
+"""Variant -> what it changes, and whether it moves the Python slots' own networks."""
 
 
-def derive(repository: Path) -> dict[Path, str]:
-    """Return every variant's file in this repository: path -> content."""
+def derive(folder: Path) -> dict[Path, str]:
+    """Return a slot's variants: path -> content; none for a slot that no variant changes."""
     files = {}
-    for path in sorted(repository.glob(f"*/{CONFIG}")):
-        for variant, (change, moves_steps) in VARIANTS_OF.items():
-            config = read_config(path)
-            if _is_neural(config) or (moves_steps and config.name in OWN_NETWORKS):
-                change(config)
-                files[path.parent / VARIANTS / f"{variant}.pbtxt"] = _text(config)
+    for variant, (change, moves_python_slots) in VARIANTS_OF.items():
+        config = read_config(folder / CONFIG)
+        if _is_neural(config) or (moves_python_slots and config.name in OWN_NETWORKS):
+            change(config)
+            files[folder / VARIANTS / f"{variant}.pbtxt"] = _text(config)
     return files
 
 
-def write(repository: Path) -> list[Path]:
-    """Write every variant's file; return their paths."""
-    files = derive(repository)
-    for path, text in files.items():
-        path.parent.mkdir(exist_ok=True)
-        path.write_text(text, encoding="utf-8")
-    return list(files)
+def write(folder: Path) -> list[Path]:
+    """Write a slot's variants where they are not yet so; return their paths.
+
+    Raises:
+        StorageError: the folder cannot be written.
+    """
+    derived = derive(folder)
+    for path, text in derived.items():
+        # One that is written again, a Triton that polls would load again.
+        if not path.is_file() or path.read_text(encoding="utf-8") != text:
+            write_text(path, text)
+    return list(derived)
 
 
 def _is_neural(config: ModelConfig) -> bool:

@@ -1,1 +1,1 @@
-"""Finds and starts a Triton Inference Server, and holds what its Python slots run."""
+"""Starts a Triton Inference Server; slots/ has the code of its Python slots."""

@@ -5,10 +5,12 @@ import shutil
 import signal
 import sys
 from pathlib import Path
+from typing import NoReturn
 
 from server.address import Address
 from server.errors import ServerStartError, UsageError
 from server.installation import PROJECT
+from server.process import ServerOptions
 from server.supervision import serve
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -16,22 +18,21 @@ STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 def main(arguments: list[str] | None = None) -> int:
     """Runs the command line; returns its exit code."""
-    options = _parser().parse_args(arguments)
+    given = _parser().parse_args(arguments)
     # SIGINT too: a shell's background job would otherwise ignore it.
     for number in STOP_SIGNALS:
         signal.signal(number, _interrupt)
-    print(f"server: loading {options.model_repository} ...", flush=True)
-    address = Address(options.host, options.grpc_port, options.http_port, options.metrics_port)
-    settings = (
-        options.model_repository.resolve(),
-        address,
-        options.startup_timeout_s,
-        options.verbose,
-        options.variant,
+    print(f"server: loading {given.model_repository} ...", flush=True)
+    options = ServerOptions(
+        given.model_repository.resolve(),
+        Address(given.host, given.grpc_port, given.http_port, given.metrics_port),
+        given.startup_timeout_s,
+        given.verbose,
+        given.variant,
     )
     try:
-        _check(options)
-        return serve(*settings, options.ready_file, options.command)
+        _check(given)
+        return serve(options, given.ready_file, given.command)
     except ServerStartError as error:
         print(f"server: {error}", file=sys.stderr)
         return error.exit_code
@@ -40,12 +41,12 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
-def _check(options: argparse.Namespace) -> None:
-    """Says what cannot work before the server takes its time to start."""
-    if options.command and shutil.which(options.command[0]) is None:
-        raise UsageError(f"there is no command {options.command[0]!r} to run")
-    if options.ready_file and not options.ready_file.parent.is_dir():
-        raise UsageError(f"--ready-file: there is no folder {options.ready_file.parent}")
+def _check(given: argparse.Namespace) -> None:
+    """Raises UsageError for what cannot work, before the server takes its time to start."""
+    if given.command and shutil.which(given.command[0]) is None:
+        raise UsageError(f"there is no command {given.command[0]!r} to run")
+    if given.ready_file and not given.ready_file.parent.is_dir():
+        raise UsageError(f"--ready-file: there is no folder {given.ready_file.parent}")
 
 
 def _interrupt(signal_number: int, frame: object) -> None:
@@ -55,8 +56,16 @@ def _interrupt(signal_number: int, frame: object) -> None:
     raise KeyboardInterrupt
 
 
+class _Parser(argparse.ArgumentParser):
+    """Ends with the launcher's own exit code, since argparse's 2 may be the command's."""
+
+    def error(self, message: str) -> NoReturn:
+        self.print_usage(sys.stderr)
+        self.exit(UsageError.exit_code, f"{self.prog}: error: {message}\n")
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="python -m server",
         description="Serve the model repository with Triton: NVIDIA's if `tritonserver` is on "
         "PATH, else the one in the nvidia-pytriton wheel.",
@@ -83,7 +92,7 @@ def _parser() -> argparse.ArgumentParser:
         nargs="*",
         metavar="-- COMMAND",
         help="run this with VEMOCLAP_URL and VEMOCLAP_METRICS_URL set, then stop; the exit code is "
-        "the command's",
+        "the command's; 70 to 79 are the launcher's own",
     )
     return parser
 

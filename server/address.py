@@ -1,4 +1,4 @@
-"""Where a server listens."""
+"""The host and ports at which a server listens."""
 
 import socket
 from dataclasses import dataclass
@@ -20,11 +20,16 @@ class Address:
         """Port by the name that Triton's arguments give it."""
         return {"grpc": self.grpc_port, "http": self.http_port, "metrics": self.metrics_port}
 
+    @property
+    def grpc_url(self) -> str:
+        """host:port for gRPC clients."""
+        return f"{self.host}:{self.grpc_port}"
+
     def resolved(self) -> "Address":
         """The same with every 0 replaced by a free port.
 
         Raises:
-            PortInUseError: a port that was asked for is taken, or asked for twice.
+            PortInUseError: a given port is taken, or given twice.
         """
         taken = [port for port in self.ports.values() if port]
         if len(taken) > len(set(taken)):

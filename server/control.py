@@ -1,51 +1,68 @@
-"""Talks to a starting Triton over HTTP: is it there, load this model."""
+"""The launcher's use of Triton's model control: is the server live, load these models."""
 
-import json
 import time
-import urllib.error
-import urllib.request
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 
+from tritonclient.grpc import InferenceServerClient, InferenceServerException
 from tritonclient.grpc.model_config_pb2 import ModelConfig
 
 from server.address import Address
 from server.errors import ModelLoadError
 
 CONCURRENT_LOADS = 4
-OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-"""Without the proxy that the environment may name: the server is on this machine."""
+LIVE_TIMEOUT_S = 5.0
+CHANNEL_OPTIONS = (
+    ("grpc.enable_http_proxy", 0),  # The server is on this machine.
+    # A starting server is polled.
+    ("grpc.initial_reconnect_backoff_ms", 50),
+    ("grpc.min_reconnect_backoff_ms", 50),
+    ("grpc.max_reconnect_backoff_ms", 200),
+    # The reason why a model does not load comes in a header, and may be a long traceback.
+    ("grpc.max_metadata_size", 2**20),
+)
+TIMEOUT_STATUS = "StatusCode.DEADLINE_EXCEEDED"
+UNAVAILABLE_STATUS = "StatusCode.UNAVAILABLE"
 
 
-class Control:
-    """The launcher's side of Triton's model-repository API, which is closed to all others."""
+class ModelControl:
+    """A connection to Triton's model-repository protocol, which is closed to all others."""
 
-    HEADER = "vemoclap-launcher"
+    KEY = "vemoclap-launcher"
+    """Of the header that opens the protocol."""
 
     def __init__(self, address: Address, token: str, timeout_s: float) -> None:
-        """Prepares requests to the server at `address`, all of them within `timeout_s`."""
-        self._base = f"http://{address.host}:{address.http_port}/v2"
-        self._headers = {self.HEADER: token}
+        """Connects to the gRPC endpoint at `address`; everything must be done in `timeout_s`."""
+        self._client = InferenceServerClient(address.grpc_url, channel_args=CHANNEL_OPTIONS)
+        self._headers = {f"triton-grpc-protocol-{self.KEY}": token}
         self._deadline = time.monotonic() + timeout_s
+
+    def close(self) -> None:
+        """Closes the connection."""
+        self._client.close()
 
     def remaining_s(self) -> float:
         """Seconds until the time for starting is up; negative after."""
         return self._deadline - time.monotonic()
 
     def is_live(self) -> bool:
-        """Whether the HTTP endpoint answers."""
+        """Whether the gRPC endpoint answers."""
         try:
-            with OPENER.open(f"{self._base}/health/live", timeout=5) as response:
-                return bool(response.status == 200)
-        except OSError:
+            return bool(self._client.is_server_live(client_timeout=LIVE_TIMEOUT_S))
+        except InferenceServerException:
             return False
 
-    def load(self, configs: dict[str, ModelConfig]) -> None:
-        """Loads every slot once: an ensemble's steps come with the ensemble.
+    def load(self, configs: Mapping[str, ModelConfig]) -> None:
+        """Loads every slot once: the slots of an ensemble's steps come with the ensemble.
 
-        Loaded by itself first, a Python step would be loaded a second time with the ensemble:
-        the bytecode that its first load writes beside it makes Triton take it for changed.
+        Loaded by itself first, the Python slot of a step would be loaded a second time with the
+        ensemble: its first load writes bytecode into its folder, and Triton takes it for changed.
 
-        A model that runs the ensemble's steps is loaded last, so that it is ready when they are.
+        A decoupled model, which calls the ensemble's slots, is loaded last, so that it is ready
+        only when they are.
+
+        Args:
+            configs: slot -> its configuration.
 
         Raises:
             ModelLoadError: names every slot that did not load, and why.
@@ -73,18 +90,13 @@ class Control:
 
     def _load(self, slot: str) -> str | None:
         """The reason why the slot did not load, or None."""
-        request = urllib.request.Request(
-            f"{self._base}/repository/models/{slot}/load",
-            data=b"{}",
-            headers=self._headers,
-            method="POST",
-        )
+        timeout_s = max(self.remaining_s(), 1)
         try:
-            OPENER.open(request, timeout=max(self.remaining_s(), 1)).close()
-        except urllib.error.HTTPError as error:
-            return f"  {slot}: {json.loads(error.read())['error']}"
-        except TimeoutError:
-            return f"  {slot}: not ready in time (--startup-timeout-s)"
-        except OSError as error:
-            return f"  {slot}: Triton broke off ({error})"
+            self._client.load_model(slot, headers=self._headers, client_timeout=timeout_s)
+        except InferenceServerException as error:
+            if error.status() == TIMEOUT_STATUS:
+                return f"  {slot}: not ready in time (--startup-timeout-s)"
+            if error.status() == UNAVAILABLE_STATUS:
+                return f"  {slot}: Triton closed the connection ({error.message()})"
+            return f"  {slot}: {error.message()}"
         return None

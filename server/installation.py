@@ -35,7 +35,7 @@ class Installation:
 
 
 def find_installation(folder: Path) -> Installation:
-    """Returns the Triton to run; what has to be laid out for it is written to `folder`.
+    """The Triton to run; the backends of the wheel's Triton are copied to `folder`.
 
     Raises:
         TritonNotFoundError: there is none.
@@ -43,7 +43,7 @@ def find_installation(folder: Path) -> Installation:
     """
     on_path = shutil.which("tritonserver")
     if on_path:
-        # Its stub embeds a Python of its own, whose environment is its owner's business.
+        # Its stub embeds a Python of its own, which whoever installed it has set up.
         return Installation(Path(on_path), _environment())
     wheel = _find_wheel()
     backends = folder / "backends"
@@ -72,7 +72,7 @@ def _find_wheel() -> Path:
 
 
 def _lay_out_backends(wheel: Path, directory: Path) -> None:
-    """Puts the wheel's Python backend and our Python-based backends side by side.
+    """Copies the wheel's Python backend and our Python-based backends into one folder.
 
     Copies, not links: Triton refuses a backend library that lies outside its directory.
     """
@@ -115,8 +115,8 @@ def _libpython_directory() -> Path:
 
 
 def _cache_directory() -> Path:
-    default = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "vemoclap"
-    return Path(os.environ.get("VEMOCLAP_CACHE") or default)
+    default = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "vemoclap"
+    return Path(os.environ.get("VEMOCLAP_CACHE") or default).expanduser()
 
 
 def _download_libpython(cache: Path) -> None:

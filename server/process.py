@@ -1,4 +1,4 @@
-"""Starts one Triton, loads its models, and stops it with nothing left behind."""
+"""Starts one Triton, loads its models, stops it and removes its files."""
 
 import ctypes
 import os
@@ -6,30 +6,49 @@ import re
 import secrets
 import signal
 import subprocess
+import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import IO
 
 import psutil
 
 from server.address import Address
-from server.control import Control
+from server.control import ModelControl
 from server.errors import ModelLoadError
+from server.files import SHARED_MEMORY, reserved_name
 from server.installation import PROJECT, Installation, find_installation
-from server.leftovers import folder_prefix, region_prefix, remove_regions, sweep
 from server.repository import check_profile, check_weights, read_configs, without_empty
 from server.resources import check_shared_memory
 
 EXIT_TIMEOUT_S = 3
-"""Time that Triton gives requests under way when it is told to stop."""
+"""Time that a stopping Triton gives the requests under way."""
 STOP_TIMEOUT_S = 15
-"""Time after which a Triton that was told to stop is killed."""
+"""Time after which a stopping Triton is killed."""
 POLL_INTERVAL_S = 0.05
 PR_SET_PDEATHSIG = 1
+
+
+@dataclass(frozen=True)
+class ServerOptions:
+    """What is served, and how.
+
+    Attributes:
+        repository: the model repository, of which every slot but the empty optional ones is loaded.
+        address: where to listen.
+        startup_timeout_s: longest time until every model is ready.
+        verbose: show Triton's own log instead of keeping it for error messages.
+        variant: name of the slots' configurations, where they have one of that name.
+    """
+
+    repository: Path
+    address: Address
+    startup_timeout_s: float
+    verbose: bool
+    variant: str | None
 
 
 @dataclass(frozen=True)
@@ -41,77 +60,63 @@ class RunningServer:
     log: Path
     startup_s: float
 
-    @property
-    def grpc_url(self) -> str:
-        """host:port for gRPC clients."""
-        return f"{self.address.host}:{self.address.grpc_port}"
-
 
 @contextmanager
-def running_server(
-    repository: Path,
-    address: Address,
-    startup_timeout_s: float,
-    verbose: bool = False,
-    variant: str | None = None,
-) -> Iterator[RunningServer]:
-    """Runs a Triton on `repository` for as long as the context lasts.
-
-    Args:
-        repository: the model repository; every slot in it is loaded, but for optional ones that
-            are empty.
-        address: where to listen.
-        startup_timeout_s: longest time until every model is ready.
-        verbose: show Triton's own log instead of keeping it for error messages.
-        variant: name of the slots' configurations, where they have one of that name.
+def running_server(options: ServerOptions) -> Iterator[RunningServer]:
+    """Runs a Triton for as long as the context lasts.
 
     Raises:
-        ServerStartError: one of its kinds; the message says what to do.
+        ServerStartError: one of its kinds; the message names the remedy.
     """
-    sweep()
     check_shared_memory()
-    configs = without_empty(repository, read_configs(repository, variant))
+    repository = options.repository
+    configs = without_empty(repository, read_configs(repository, options.variant))
     check_weights(repository, configs)
     check_profile(repository, configs)
     token = secrets.token_hex()
-    with TemporaryDirectory(prefix=folder_prefix(os.getpid())) as folder:
-        installation = find_installation(Path(folder))
-        address = address.resolved()
-        arguments = _arguments(installation, repository, address, token)
-        if variant is not None:
-            arguments.append(f"--model-config-name={variant}")
-        log = Path(folder) / "triton.log"
+    temporary = Path(tempfile.gettempdir())
+    with reserved_name([SHARED_MEMORY, temporary]) as name:
+        folder = temporary / f"{name}_files"
+        folder.mkdir(mode=0o700)
+        installation = find_installation(folder)
+        address = options.address.resolved()
+        arguments = [
+            *_arguments(installation, options, address, token),
+            f"--backend-config=python,shm-region-prefix-name={name}_",
+        ]
+        log = folder / "triton.log"
         started = time.monotonic()
         with log.open("wb") as output:
-            process = _spawn(arguments, installation.environment, None if verbose else output)
+            shown = None if options.verbose else output
+            process = _spawn(arguments, installation.environment, shown)
         try:
-            control = Control(address, token, startup_timeout_s)
-            _wait_until_live(process, control, log)
-            control.load(configs)
+            with closing(ModelControl(address, token, options.startup_timeout_s)) as control:
+                _wait_until_live(process, control, log)
+                control.load(configs)
             yield RunningServer(address, process, log, time.monotonic() - started)
         finally:
             _stop(process)
-            remove_regions(os.getpid())
 
 
 def _arguments(
-    installation: Installation, repository: Path, address: Address, token: str
+    installation: Installation, options: ServerOptions, address: Address, token: str
 ) -> list[str]:
     arguments = [
         str(installation.executable),
-        f"--model-repository={repository}",
+        f"--model-repository={options.repository}",
         # The configurations are complete; guessing would load each model twice.
         "--disable-auto-complete-config",
         # Models load while the endpoints answer: a client can tell "loading" from "not there",
         # and a model that fails says why by itself. Only the launcher may load models, since
         # who loads a Python model runs code here.
         "--model-control-mode=explicit",
-        f"--http-restricted-api=model-repository:{Control.HEADER}={token}",
-        f"--grpc-restricted-protocol=model-repository:{Control.HEADER}={token}",
-        f"--backend-config=python,shm-region-prefix-name={region_prefix(os.getpid())}",
+        f"--http-restricted-api=model-repository:{ModelControl.KEY}={token}",
+        f"--grpc-restricted-protocol=model-repository:{ModelControl.KEY}={token}",
         f"--exit-timeout-secs={EXIT_TIMEOUT_S}",
         *installation.arguments,
     ]
+    if options.variant is not None:
+        arguments.append(f"--model-config-name={options.variant}")
     for name, port in address.ports.items():
         arguments += [f"--{name}-address={address.host}", f"--{name}-port={port}"]
     return arguments
@@ -135,11 +140,11 @@ def _spawn(
 
 
 def die_with_launcher() -> None:
-    """Has the kernel stop this process when the launcher is killed without a chance to do it."""
+    """Lets the kernel stop this process when the launcher is killed."""
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
-def _wait_until_live(process: subprocess.Popen[bytes], control: Control, log: Path) -> None:
+def _wait_until_live(process: subprocess.Popen[bytes], control: ModelControl, log: Path) -> None:
     while not control.is_live():
         if process.poll() is not None:
             raise ModelLoadError(f"Triton did not start:\n{errors_in(log)}")
@@ -158,8 +163,8 @@ def errors_in(log: Path, most_lines: int = 12) -> str:
     return "\n".join((errors or lines)[-most_lines:]) or "(it printed nothing)"
 
 
-def wait_for_trouble(server: RunningServer, run: subprocess.Popen[bytes] | None = None) -> str:
-    """Returns when Triton, one of its Python processes or the command has ended; says which.
+def wait_for_end(server: RunningServer, run: subprocess.Popen[bytes] | None = None) -> str:
+    """Waits until Triton, one of its Python processes or the command has ended; names which.
 
     Triton does not start a killed Python process again: its slot then fails for good, and still
     counts as ready.
@@ -202,7 +207,7 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
 
 
 def _wait_until_unloaded(process: subprocess.Popen[bytes]) -> None:
-    """Returns once no model is loaded any more, which is when its process of Python has gone.
+    """Waits until the Python processes have ended, and so no model is loaded any more.
 
     Triton itself often stays for ten seconds more, in a poller of gRPC's with nothing to do.
     """

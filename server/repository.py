@@ -1,4 +1,4 @@
-"""Reads a model repository's configurations and says what it lacks."""
+"""Reads a model repository's configurations and checks its weights."""
 
 import json
 from pathlib import Path
@@ -30,7 +30,7 @@ def read_config(path: Path) -> ModelConfig:
 
 
 def read_configs(repository: Path, variant: str | None = None) -> dict[str, ModelConfig]:
-    """Every slot's configuration by name, in alphabetical order, as this variant has it.
+    """Reads every slot's configuration of a variant, by name, in alphabetical order.
 
     Raises:
         ModelLoadError: one is not a Triton model configuration.
@@ -57,12 +57,12 @@ def variants(repository: Path) -> list[str]:
 
 
 def is_optional(config: ModelConfig) -> bool:
-    """Whether only some profiles fill the slot, which is left out where it is empty."""
+    """Whether only some profiles fill the slot; where it is empty, it is not loaded."""
     return bool(config.parameters["optional"].string_value == "true")
 
 
 def without_empty(repository: Path, configs: dict[str, ModelConfig]) -> dict[str, ModelConfig]:
-    """The configurations but for the optional slots that nothing has filled."""
+    """The configurations without those of empty optional slots."""
     return {
         name: config
         for name, config in configs.items()
@@ -71,7 +71,7 @@ def without_empty(repository: Path, configs: dict[str, ModelConfig]) -> dict[str
 
 
 def check_weights(repository: Path, configs: dict[str, ModelConfig]) -> None:
-    """Fails early, and in one message, for every slot whose model file is not there.
+    """Checks that every slot has its model file, before Triton is started.
 
     Raises:
         WeightsMissingError: names the slots and how to fill them.
@@ -99,13 +99,13 @@ def _model_files(slot: Path, config: ModelConfig) -> list[Path]:
 
 
 def _variants_that_serve(repository: Path, slots: list[str]) -> list[str]:
-    """How to ask for the configurations that find a model file in each of these slots."""
-    found = []
+    """The launcher's options for which each of these slots has the model file it needs."""
+    options = []
     for variant in (None, *variants(repository)):
         configs = read_configs(repository, variant)
         if all(_model_files(repository / slot, configs[slot]) for slot in slots):
-            found.append(f"--variant {variant}" if variant else "no --variant")
-    return found
+            options.append(f"--variant {variant}" if variant else "no --variant")
+    return options
 
 
 def other_format(slot: Path) -> str | None:
@@ -115,25 +115,25 @@ def other_format(slot: Path) -> str | None:
 
 
 def check_profile(repository: Path, configs: dict[str, ModelConfig]) -> None:
-    """Fails where the slots do not belong together: their features would mean nothing to the head.
+    """Checks that the slots' weights belong together: a head is fitted to one profile's features.
 
     Raises:
-        ProfilesMixedError: says which slot is filled from what.
+        ProfilesMixedError: names the slots of each profile.
     """
     origins: dict[str, list[str]] = {}
     for name in configs:
         origins.setdefault(_origin(repository / name), []).append(name)
     origins.pop("", None)
     if len(origins) > 1:
-        told = "; ".join(f"{origin}: {', '.join(slots)}" for origin, slots in origins.items())
+        listed = "; ".join(f"{origin}: {', '.join(slots)}" for origin, slots in origins.items())
         raise ProfilesMixedError(
-            f"the slots of {repository} are of different origin ({told}). Run `make export` for "
+            f"the slots of {repository} are of different origin ({listed}). Run `make export` for "
             "one PROFILE and WEIGHTS, which fills all of them."
         )
 
 
 def _origin(slot: Path) -> str:
-    """The profile that the slot is filled from, and whether at random; "" if export has not."""
+    """The profile that export filled the slot from, and whether at random; "" if it did not."""
     try:
         stamp = json.loads((slot / STAMP).read_text(encoding="utf-8"))["stamp"]
         is_random = str(stamp["weights"]).startswith("random")

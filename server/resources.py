@@ -1,9 +1,9 @@
-"""What the machine must have for the server to run."""
+"""Checks the machine's shared memory."""
 
 import shutil
 
 from server.errors import SharedMemoryTooSmallError
-from server.leftovers import SHARED_MEMORY
+from server.files import SHARED_MEMORY
 
 SHARED_MEMORY_BYTES = 512 * 2**20
 """Tensors pass between Triton and its Python processes through shared memory: 110 MB for one
@@ -11,15 +11,15 @@ clip of 640 x 360 frames, 260 MB for four at once. A container's default is 64 M
 
 
 def check_shared_memory() -> None:
-    """Refuses a machine on which requests would fail half-way.
+    """Checks that there is shared memory for the tensors of requests.
 
     Raises:
-        SharedMemoryTooSmallError: names what there is, and how to get more.
+        SharedMemoryTooSmallError: names its size, and how to get more.
     """
-    found = shutil.disk_usage(SHARED_MEMORY).total
-    if found < SHARED_MEMORY_BYTES:
+    size = shutil.disk_usage(SHARED_MEMORY).total
+    if size < SHARED_MEMORY_BYTES:
         raise SharedMemoryTooSmallError(
-            f"{SHARED_MEMORY} holds {found >> 20} MB, and at least {SHARED_MEMORY_BYTES >> 20} MB "
+            f"{SHARED_MEMORY} holds {size >> 20} MB, and at least {SHARED_MEMORY_BYTES >> 20} MB "
             "are needed. In a container: --shm-size=1g (docker run), shm_size: 1g (compose), or an "
             "emptyDir of medium Memory there (Kubernetes)."
         )

@@ -1,4 +1,4 @@
-"""Keeps a server running: announces it, and starts it again when a process of it was killed."""
+"""Keeps a server running: writes its ready-file, and restarts it when a process was killed."""
 
 import json
 import os
@@ -7,41 +7,38 @@ import time
 from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from subprocess import Popen, TimeoutExpired
 
-from server.address import Address
 from server.errors import ServerDiedError
-from server.process import RunningServer, die_with_launcher, running_server, wait_for_trouble
+from server.files import write_atomically
+from server.process import (
+    RunningServer,
+    ServerOptions,
+    die_with_launcher,
+    running_server,
+    wait_for_end,
+)
 
 MOST_DEATHS = 4
 DEATHS_WITHIN_S = 300.0
-"""A server that dies so often will not live: then the launcher gives up."""
+"""The launcher gives up on a server that dies so often."""
 COMMAND_STOP_TIMEOUT_S = 10.0
-"""Time after which a command that was told to stop is killed."""
+"""Time after which a stopping command is killed."""
 
 
 def serve(
-    repository: Path,
-    address: Address,
-    timeout_s: float,
-    verbose: bool,
-    variant: str | None,
-    ready_file: Path | None = None,
-    command: Sequence[str] = (),
+    options: ServerOptions, ready_file: Path | None = None, command: Sequence[str] = ()
 ) -> int:
-    """Serves until it is interrupted or a command has ended; again when the server died.
+    """Serves until it is interrupted or the command has ended; restarts a server that died.
 
-    A server that is started again has the same ports.
+    A restarted server has the same ports.
 
     Args:
-        repository: the model repository.
-        address: where to listen.
-        timeout_s: longest time until every model is ready.
-        verbose: show Triton's own log.
-        variant: name of the slots' configurations.
-        ready_file: where to say that the server is ready.
-        command: is run once the server is ready, with its addresses in the environment.
+        options: what is served, and how.
+        ready_file: is written when the server is ready.
+        command: is run when the server is ready, with its addresses in the environment.
 
     Returns:
         The command's exit code.
@@ -54,26 +51,26 @@ def serve(
     run: Popen[bytes] | None = None
     try:
         while True:
-            with running_server(repository, address, timeout_s, verbose, variant) as server:
-                address = server.address
-                _say_ready(server)
+            with running_server(options) as server:
+                options = replace(options, address=server.address)
+                _print_ready(server)
                 if command and run is None:
                     run = _start(command, server)
                 with _announced(server, ready_file), _ended_before(run):
-                    trouble = wait_for_trouble(server, run)
+                    end = wait_for_end(server, run)
             if run is not None and run.poll() is not None:
                 return run.returncode
             deaths.append(time.monotonic())
             if len(deaths) == MOST_DEATHS and deaths[-1] - deaths[0] < DEATHS_WITHIN_S:
-                raise ServerDiedError(f"{trouble}. That was the {MOST_DEATHS}th time in a row.")
-            print(f"server: {trouble}; starting again", file=sys.stderr, flush=True)
+                raise ServerDiedError(f"{end}. That was the {MOST_DEATHS}th time in a row.")
+            print(f"server: {end}; starting again", file=sys.stderr, flush=True)
     finally:
         _end(run)
 
 
 def _start(command: Sequence[str], server: RunningServer) -> Popen[bytes]:
     environment = {
-        "VEMOCLAP_URL": server.grpc_url,
+        "VEMOCLAP_URL": server.address.grpc_url,
         "VEMOCLAP_METRICS_URL": f"http://{server.address.host}:{server.address.metrics_port}/metrics",
     }
     return Popen(command, env=os.environ | environment, preexec_fn=die_with_launcher)
@@ -81,7 +78,7 @@ def _start(command: Sequence[str], server: RunningServer) -> Popen[bytes]:
 
 @contextmanager
 def _ended_before(run: Popen[bytes] | None) -> Iterator[None]:
-    """Ends the command before the server when both are to stop: it would report its loss."""
+    """Ends the command before the server, whose loss it would report, when both are to stop."""
     try:
         yield
     except BaseException:
@@ -100,7 +97,7 @@ def _end(run: Popen[bytes] | None) -> None:
         run.wait()
 
 
-def _say_ready(server: RunningServer) -> None:
+def _print_ready(server: RunningServer) -> None:
     ports = ", ".join(f"{name} {port}" for name, port in server.address.ports.items())
     where = f"on {server.address.host} ({ports})"
     print(f"server: ready in {server.startup_s:.1f} s {where}", flush=True)
@@ -118,9 +115,7 @@ def _announced(server: RunningServer, ready_file: Path | None) -> Iterator[None]
         "startup_s": server.startup_s,
         **{f"{name}_port": port for name, port in server.address.ports.items()},
     }
-    partial = ready_file.with_suffix(".partial")
-    partial.write_text(json.dumps(document))
-    partial.replace(ready_file)
+    write_atomically(ready_file, json.dumps(document))
     try:
         yield
     finally:

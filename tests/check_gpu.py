@@ -26,11 +26,11 @@ from numpy.typing import NDArray
 from tritonclient.grpc import aio
 from tritonclient.utils import np_to_triton_dtype
 
-from export.exporting import write_network
+from export.building import write_network
 from export.graph import arguments
 from export.options import Format, Options, Precision, Random
 from export.parity import BATCHES, largest_difference
-from export.placing import copy_handwritten
+from export.placing import refresh_configurations
 from export.registry import PROFILES
 from export.spec import FP16_TOLERANCE, FP32_TOLERANCE, Arrays, Network
 from tests.launching import launched
@@ -104,11 +104,11 @@ def describe(device: str) -> str:
 
 def build(slot: str) -> Encoder:
     """A slot's network with seeded random weights."""
-    network = PROFILES["paper"][slot].network
+    network, random = PROFILES["paper"][slot].network, PROFILES["paper"][slot].random
     assert network is not None
-    assert network.random is not None
-    torch.manual_seed(SEED)
-    return Encoder(slot, network, network.random(), network.examples(ITEMS_PER_CLIP[slot], 0))
+    assert random is not None
+    assert random.network is not None
+    return Encoder(slot, network, random.network(SEED), network.examples(ITEMS_PER_CLIP[slot], 0))
 
 
 def export(encoder: Encoder, precision: Precision, repository: Path) -> None:
@@ -116,7 +116,7 @@ def export(encoder: Encoder, precision: Precision, repository: Path) -> None:
     started = time.perf_counter()
     folder = repository / encoder.slot
     (folder / "1").mkdir(parents=True)
-    copy_handwritten(encoder.slot, folder)
+    refresh_configurations(encoder.slot, repository)
     options = Options("paper", Format.TORCHSCRIPT, precision, Random(SEED))
     path = folder / "1" / Format.TORCHSCRIPT.filename
     write_network(encoder.slot, encoder.network, encoder.eager, options, path)

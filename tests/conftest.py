@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.launching import PROJECT, SERVER_PYTHON, Launched, launched
+from tests.link_server import Site, films, serve
 from tests.requiring import require
 from vemoclap_client import EmotionClient
 
@@ -52,3 +53,10 @@ def client(server: Launched) -> Iterator[EmotionClient]:
 def samples() -> Path:
     """The folder of the sample clips."""
     return require(PROJECT / "samples" / "portrait.mp4", "samples").parent
+
+
+@pytest.fixture(scope="session")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """Clips, pages and playlists that links lead to."""
+    with serve(films(tmp_path_factory.mktemp("site"))) as running:
+        yield running

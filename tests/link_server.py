@@ -9,8 +9,13 @@ from threading import Event, Thread
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from tests.clips import Tone, write_clip, write_sound
+import pytest
 
+from tests.clips import Tone, write_clip, write_sound
+from vemoclap_client import errors
+from vemoclap_client.fetch import FetchLimits, fetch
+
+HERE = FetchLimits(allow_private=True)
 BLOCK = bytes(64 * 1024)
 LONGEST_STALL_S = 60.0
 
@@ -167,3 +172,11 @@ def films(folder: Path) -> dict[str, File]:
         "text.txt": ("text/plain", b"words, words, words"),
         "false.mp4": ("video/mp4", b"words, words, words"),
     }
+
+
+def fetch_error(url: str, folder: Path, limits: FetchLimits = HERE) -> errors.FetchError:
+    """What the download fails with; nothing of it is left in the folder."""
+    with pytest.raises(errors.FetchError) as caught, fetch(url, limits, folder=folder):
+        pass
+    assert list(folder.iterdir()) == []
+    return caught.value

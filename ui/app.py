@@ -1,8 +1,19 @@
-"""The app's frame: the menu, one page, and below it which head answered."""
+"""The app's frame: the menu, one page, and below it which head gave the latest result."""
+
+from functools import partial
 
 import streamlit as st
+from streamlit.navigation.page import Page
 
-from ui.server_status import show_last_answer
+from ui.application import application
+from ui.parts.navigation import Pages
+from ui.parts.server_status import show_latest_head
+from ui.screens.about.page import show_about
+from ui.screens.analyze.page import show_analyze
+from ui.screens.compare.page import show_compare
+from ui.screens.library.page import show_library
+from ui.screens.result.page import show_result
+from ui.screens.service.page import show_service
 
 STYLE = """<style>
 /* Streamlit leaves 96 px above and 160 px below: much of a phone's screen. Lines end somewhere. */
@@ -12,28 +23,40 @@ STYLE = """<style>
    would be too dark to read in the dark theme. */
 button[role="radio"] { color: inherit !important; }
 </style>"""
+SCREENS = {
+    "analyze": show_analyze,
+    "library": show_library,
+    "service": show_service,
+    "about": show_about,
+    "result": show_result,
+    "compare": show_compare,
+}
+"""Name of a page, which is its address -> what shows it."""
 
-st.set_page_config(page_title="VEMOCLAP", layout="wide")
-listed = [
-    st.Page("screens/analyze.py", title="Analyze", default=True),
-    st.Page("screens/library.py", title="Library"),
-    st.Page("screens/service.py", title="Service"),
-    st.Page("screens/about.py", title="About"),
-]
-reached_by_link = [
-    st.Page("screens/result.py", title="Result"),
-    st.Page("screens/compare.py", title="Compare"),
-]
+LISTED = ("analyze", "library", "service", "about")
+"""The pages in the menu; links lead to the others."""
+
+app = application()
+entries: dict[str, Page] = {}
+pages = Pages(entries)
+for name, show in SCREENS.items():
+    entries[name] = st.Page(
+        partial(show, app, pages),
+        title=name.capitalize(),
+        url_path=name,
+        default=name == "analyze",
+    )
 # Streamlit's own menu hides behind a button on a phone; four links fit every width.
-page = st.navigation(listed + reached_by_link, position="hidden")
+page = st.navigation(list(entries.values()), position="hidden")
+st.set_page_config(page_title=f"VEMOCLAP: {page.title.lower()}", layout="wide")
 st.html(STYLE)
 with st.container(horizontal=True, key="menu"):
-    for entry in listed:
-        st.page_link(entry)
+    for name in LISTED:
+        pages.link(name)
 body = st.container()
 # Filled first: a page may end the script, or leave for another.
 with st.container():
     st.divider()
-    show_last_answer()
+    show_latest_head(app.store)
 with body:
     page.run()

@@ -1,6 +1,6 @@
 """What the app serves beside its pages: clips, frames and thumbnails.
 
-Streamlit keeps /media/ to itself, so they are below /clips/ and /samples/. Whoever knows a job's
+Streamlit keeps /media/ to itself, so they are below /clips/. Whoever knows a job's
 id, which cannot be guessed, may see its files: the same holds for its page.
 """
 
@@ -14,12 +14,11 @@ from starlette.requests import Request
 from starlette.responses import FileResponse
 from starlette.routing import Route
 
-from ui.application import Application, application
+from ui.application import Application
 from ui.jobs import media
 from ui.jobs.job import Job
 from ui.jobs.store import JobNotFoundError
 from vemoclap_client.contract import FRAME_COUNT
-from vemoclap_client.errors import VideoError
 
 HEADERS = {
     # A clip is a stranger's file: it must never be taken for a page or a script.
@@ -28,8 +27,6 @@ HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Cache-Control": "private, no-cache",
 }
-
-FindApplication = Callable[[], Application]
 
 
 def clip_route(job_id: str) -> str:
@@ -47,11 +44,6 @@ def thumbnail_route(job_id: str) -> str:
     return f"/clips/{quote(job_id)}/thumbnail"
 
 
-def sample_thumbnail_route(name: str) -> str:
-    """The path of a small JPEG of a sample; `name` is its file's name."""
-    return f"/samples/{quote(name, safe='')}/thumbnail"
-
-
 def media_url(path: str) -> str:
     """The absolute URL of one of these paths, as the browser that shows the page knows the app.
 
@@ -61,7 +53,7 @@ def media_url(path: str) -> str:
     return f"{shown.scheme}://{shown.netloc}{path}" if shown.netloc else path
 
 
-def media_routes(find: FindApplication = application) -> list[Route]:
+def media_routes(find: Callable[[], Application]) -> list[Route]:
     """The routes to hand to Streamlit's App.
 
     Args:
@@ -91,18 +83,10 @@ def media_routes(find: FindApplication = application) -> list[Route]:
             raise _not_found("this clip is not decoded yet")
         return _file(path, "image/jpeg")
 
-    def sample_thumbnail(request: Request) -> FileResponse:
-        app = find()
-        for sample in media.sample_clips(app.settings):
-            if sample.name == request.path_params["name"]:
-                return _file(_thumbnail_of(app, sample), "image/jpeg")
-        raise _not_found("there is no such sample")
-
     return [
         Route("/clips/{job_id}/clip", clip),
         Route("/clips/{job_id}/frames/{index:int}", frame),
         Route("/clips/{job_id}/thumbnail", thumbnail),
-        Route("/samples/{name}/thumbnail", sample_thumbnail),
     ]
 
 
@@ -111,13 +95,6 @@ def _job(app: Application, request: Request) -> Job:
         return app.store.get(request.path_params["job_id"])
     except JobNotFoundError as error:
         raise _not_found(str(error)) from error
-
-
-def _thumbnail_of(app: Application, sample: Path) -> Path:
-    try:
-        return media.sample_thumbnail(app.store, sample)
-    except VideoError as error:
-        raise _not_found("this sample cannot be decoded") from error
 
 
 def _file(path: Path, content_type: str) -> FileResponse:

@@ -20,9 +20,9 @@ from starlette.middleware import Middleware
 from streamlit.web import cli
 
 from ui.application import application
-from ui.jobs.lock import DataFolderInUseError
-from ui.library.export import export_route
+from ui.files import FolderInUseError
 from ui.routes import media_routes
+from ui.screens.library.export import export_route
 from ui.settings import SettingsError
 from ui.uploads.reception import UploadsToDisk
 
@@ -36,7 +36,7 @@ async def lifespan(_: st.App) -> AsyncIterator[None]:
 
     Raises:
         SettingsError: a variable of the environment cannot be used.
-        DataFolderInUseError: another app works on the same folder.
+        FolderInUseError: another app works on the same folder.
     """
     runner = application().runner
     runner.start()
@@ -50,8 +50,8 @@ async def lifespan(_: st.App) -> AsyncIterator[None]:
 app = st.App(
     PAGES,
     lifespan=lifespan,
-    routes=[*media_routes(), export_route()],
-    middleware=[Middleware(UploadsToDisk)],
+    routes=[*media_routes(application), export_route(application)],
+    middleware=[Middleware(UploadsToDisk, application)],
 )
 
 
@@ -59,7 +59,7 @@ def main() -> None:
     """Serves until it is interrupted."""
     try:
         application().runner.reserve()
-    except (SettingsError, DataFolderInUseError) as error:
+    except (SettingsError, FolderInUseError) as error:
         sys.exit(f"error: {error}")
     try:
         cli.main(["run", __file__, *sys.argv[1:]], standalone_mode=False)

@@ -11,16 +11,16 @@ if TYPE_CHECKING:
     from vemoclap_client.async_client import AsyncEmotionClient
     from vemoclap_client.client import EmotionClient
     from vemoclap_client.errors import ServerError, VemoclapError, VideoError
-    from vemoclap_client.media.video import DecodedClip, decode
+    from vemoclap_client.media.video import Decoded, DecodedClip, decode
     from vemoclap_client.result import EmotionResult
-    from vemoclap_client.stream import Decoded, Evidence
+    from vemoclap_client.stream import Evidence
     from vemoclap_client.timeline import Timeline, Window
 
 __version__ = "0.1.0"
 
 _HOMES = {
     "AsyncEmotionClient": "async_client",
-    "Decoded": "stream",
+    "Decoded": "media.video",
     "DecodedClip": "media.video",
     "EmotionClient": "client",
     "EmotionResult": "result",

@@ -7,107 +7,93 @@ batches; few of them, so that little is held.
 import asyncio
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Coroutine, Generator
-from concurrent.futures import ThreadPoolExecutor
-from typing import Protocol
+from concurrent.futures import Future, ThreadPoolExecutor
 
 from vemoclap_client.errors import VemoclapError
 from vemoclap_client.media.windows import DecodedWindow
-from vemoclap_client.timeline import Answered
+from vemoclap_client.timeline import ClassifiedWindow
 
 IN_FLIGHT_MAX = 4
-"""Windows that the server works on at a time, unless told otherwise."""
+"""Windows that the server works on at a time, by default."""
 
 
-class Pending(Protocol):
-    """A window that the server works on."""
-
-    def done(self) -> bool:
-        """Whether `result` returns at once."""
-
-    def result(self) -> Answered:
-        """Waits for the answer; raises what went wrong."""
-
-    def cancel(self) -> None:
-        """Lets the server drop it; does nothing if it is done."""
-
-
-def answers_in_order(
-    stretches: Generator[DecodedWindow],
-    submit: Callable[[DecodedWindow], Pending],
+def classify_in_order(
+    windows: Generator[DecodedWindow],
+    submit: Callable[[DecodedWindow], Future[ClassifiedWindow]],
     in_flight_max: int = IN_FLIGHT_MAX,
-) -> Generator[Answered]:
-    """Have windows worked on, few at a time, and give the answers in the windows' order.
+) -> Generator[ClassifiedWindow]:
+    """Classifies windows, few at a time, and yields them in their order.
 
-    However it ends, nothing is left at work and the clip is closed. An error of the clip is
-    raised once everything before it was given.
+    However it ends, nothing is left at work and `windows` is closed. An error of `windows` is
+    raised once everything before it was yielded.
     """
-    pending: deque[Pending] = deque()
+    pending: deque[Future[ClassifiedWindow]] = deque()
     failure: VemoclapError | None = None
     try:
         while True:
             try:
-                stretch = next(stretches, None)
+                window = next(windows, None)
             except VemoclapError as error:
                 failure = error
                 break
-            if stretch is None:
+            if window is None:
                 break
             while pending and (len(pending) >= in_flight_max or pending[0].done()):
-                yield _first_of(pending)
-            pending.append(submit(stretch))
+                yield _wait_for_first(pending)
+            pending.append(submit(window))
         while pending:
-            yield _first_of(pending)
+            yield _wait_for_first(pending)
     finally:
-        for left in pending:
-            left.cancel()
-        stretches.close()
+        for request in pending:
+            request.cancel()
+        windows.close()
     if failure is not None:
         raise failure
 
 
-def _first_of(pending: deque[Pending]) -> Answered:
+def _wait_for_first(pending: deque[Future[ClassifiedWindow]]) -> ClassifiedWindow:
     # It stays in the queue while it is waited for, so that an interruption cancels it too.
-    answered = pending[0].result()
+    classified = pending[0].result()
     pending.popleft()
-    return answered
+    return classified
 
 
-async def answers_in_order_async(
-    stretches: Generator[DecodedWindow],
-    submit: Callable[[DecodedWindow], Coroutine[None, None, Answered]],
+async def classify_in_order_async(
+    windows: Generator[DecodedWindow],
+    submit: Callable[[DecodedWindow], Coroutine[None, None, ClassifiedWindow]],
     in_flight_max: int = IN_FLIGHT_MAX,
-) -> AsyncGenerator[Answered]:
-    """As answers_in_order; decoding runs in a thread."""
+) -> AsyncGenerator[ClassifiedWindow]:
+    """As classify_in_order; decoding runs in a thread."""
     loop = asyncio.get_running_loop()
-    pending: deque[asyncio.Task[Answered]] = deque()
+    pending: deque[asyncio.Task[ClassifiedWindow]] = deque()
     failure: VemoclapError | None = None
-    # One thread only touches the open files: closing them waits in line behind decoding.
+    # One thread only touches the open file: closing it waits in line behind decoding.
     decoder = ThreadPoolExecutor(1)
     try:
         while True:
             try:
-                stretch = await loop.run_in_executor(decoder, next, stretches, None)
+                window = await loop.run_in_executor(decoder, next, windows, None)
             except VemoclapError as error:
                 failure = error
                 break
-            if stretch is None:
+            if window is None:
                 break
             while pending and (len(pending) >= in_flight_max or pending[0].done()):
-                yield await _first_of_tasks(pending)
-            pending.append(asyncio.create_task(submit(stretch)))
+                yield await _first_task(pending)
+            pending.append(asyncio.create_task(submit(window)))
         while pending:
-            yield await _first_of_tasks(pending)
+            yield await _first_task(pending)
     finally:
-        for left in pending:
-            left.cancel()
-        decoder.submit(stretches.close)
+        for task in pending:
+            task.cancel()
+        decoder.submit(windows.close)
         decoder.shutdown(wait=False)
         await asyncio.gather(*pending, return_exceptions=True)
     if failure is not None:
         raise failure
 
 
-async def _first_of_tasks(pending: deque[asyncio.Task[Answered]]) -> Answered:
-    answered = await pending[0]
+async def _first_task(pending: deque[asyncio.Task[ClassifiedWindow]]) -> ClassifiedWindow:
+    classified = await pending[0]
     pending.popleft()
-    return answered
+    return classified

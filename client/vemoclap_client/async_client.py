@@ -4,66 +4,52 @@ import asyncio
 import time
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
+from functools import cached_property
 from pathlib import Path
-from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import tritonclient.grpc as triton
 import tritonclient.grpc.aio as triton_aio
-from tritonclient.utils import InferenceServerException
 
 from vemoclap_client._clock import milliseconds_since
-from vemoclap_client._in_flight import IN_FLIGHT_MAX, answers_in_order_async
-from vemoclap_client._pending import read_window
-from vemoclap_client._status import server_error
-from vemoclap_client.client import DEFAULT_TIMEOUT_S, BaseClient
+from vemoclap_client._in_flight import classify_in_order_async
+from vemoclap_client._stream_call import stream_responses_async
+from vemoclap_client.client import READY_TIMEOUT_S, BaseClient
 from vemoclap_client.contract import ENSEMBLE, STREAM
 from vemoclap_client.media.container import check_file
-from vemoclap_client.media.video import DecodedClip, decode
+from vemoclap_client.media.video import decode_timed
 from vemoclap_client.media.windows import DecodedWindow, decode_windows
-from vemoclap_client.requests import read_result
-from vemoclap_client.result import EmotionResult
-from vemoclap_client.stream import (
-    Event,
-    StreamReader,
-    decode_timed,
-    stream_answers_async,
-    stream_request,
+from vemoclap_client.requests import (
+    build_request,
+    build_stream_request,
+    parse_result,
+    parse_window,
+    server_errors,
 )
+from vemoclap_client.result import EmotionResult
+from vemoclap_client.stream import Event, StreamParser
 from vemoclap_client.timeline import (
     DEFAULT_HOP_S,
     DEFAULT_WINDOW_S,
-    Answered,
+    ClassifiedWindow,
     OnWindow,
     Timeline,
-    TimelineBuilder,
     Window,
+    make_timeline,
 )
 
 
 class AsyncEmotionClient(BaseClient):
     """EmotionClient for asyncio. Decoding runs in a thread, so that the loop stays free."""
 
-    def __init__(
-        self,
-        url: str | None = None,
-        *,
-        timeout_s: float = DEFAULT_TIMEOUT_S,
-        windows_at_once: int = IN_FLIGHT_MAX,
-    ) -> None:
-        """See the base class; nothing is sent yet. Needs a running event loop."""
-        super().__init__(url, timeout_s=timeout_s, windows_at_once=windows_at_once)
-        self._triton = triton_aio.InferenceServerClient(self.url)
+    @cached_property
+    def _triton(self) -> Any:
+        return triton_aio.InferenceServerClient(self.url)
 
     async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         await self.close()
 
     async def close(self) -> None:
@@ -72,20 +58,20 @@ class AsyncEmotionClient(BaseClient):
 
     async def check_ready(self, model: str = ENSEMBLE) -> None:
         """See EmotionClient.check_ready."""
-        try:
-            ready = await self._triton.is_model_ready(model, client_timeout=self.timeout_s)
-        except InferenceServerException as error:
-            raise server_error(error, self.url, self.timeout_s, connected=False) from error
+        timeout_s = min(READY_TIMEOUT_S, self.timeout_s)
+        with server_errors(self.url, timeout_s, connected=False):
+            ready = await self._triton.is_model_ready(model, client_timeout=timeout_s)
         self._check_ready(ready, model)
 
     async def classify(self, video: str | Path, *, attention: bool = False) -> EmotionResult:
         """See EmotionClient.classify."""
         check_file(Path(video))
         await self.check_ready()
+        decoded = await asyncio.to_thread(decode_timed, video)
+        request, decoded = self._request(decoded.clip, attention), decoded.without_arrays()
         started = time.perf_counter()
-        clip = await asyncio.to_thread(decode, video)
-        decode_ms = milliseconds_since(started)
-        return read_result(str(video), clip, decode_ms, *await self._send(clip, attention))
+        response = await self._send(request)
+        return parse_result(str(video), decoded, response, milliseconds_since(started))
 
     async def stream(self, video: str | Path, *, caption: bool = False) -> AsyncGenerator[Event]:
         """See EmotionClient.stream; `aclose` it. To cancel, cancel the task that reads it."""
@@ -93,15 +79,14 @@ class AsyncEmotionClient(BaseClient):
         await self.check_ready(STREAM)
         decoded = await asyncio.to_thread(decode_timed, video)
         yield decoded
-        reader = StreamReader(str(video), decoded)
-        request = stream_request(decoded.clip, caption)
-        async with aclosing(stream_answers_async(self.url, request, self.timeout_s)) as answers:
-            try:
-                async for answer in answers:
-                    if event := reader.read(answer):
+        request, decoded = build_stream_request(decoded.clip, caption), decoded.without_arrays()
+        parser = StreamParser(str(video), decoded)
+        responses = stream_responses_async(self.url, request, self.timeout_s)
+        async with aclosing(responses):
+            with self._errors():
+                async for response in responses:
+                    if event := parser.parse(response):
                         yield event
-            except InferenceServerException as error:
-                raise server_error(error, self.url, self.timeout_s, connected=True) from error
 
     async def timeline(
         self,
@@ -112,11 +97,13 @@ class AsyncEmotionClient(BaseClient):
         on_window: OnWindow | None = None,
     ) -> Timeline:
         """See EmotionClient.timeline."""
-        built = TimelineBuilder(str(video), window_s, hop_s, on_window)
-        async with aclosing(self._answers(video, window_s, hop_s)) as answers:
-            async for answered in answers:
-                built.add(answered)
-        return built.build()
+        gathered: list[ClassifiedWindow] = []
+        async with aclosing(self._classify_windows(video, window_s, hop_s)) as classified:
+            async for each in classified:
+                gathered.append(each)
+                if on_window:
+                    on_window(each.window, each.decoded.count)
+        return make_timeline(str(video), window_s, hop_s, gathered)
 
     async def iterate_timeline(
         self,
@@ -125,32 +112,26 @@ class AsyncEmotionClient(BaseClient):
         hop_s: float = DEFAULT_HOP_S,
     ) -> AsyncGenerator[Window]:
         """See EmotionClient.iterate_timeline; `aclose` it."""
-        async with aclosing(self._answers(video, window_s, hop_s)) as answers:
-            async for answered in answers:
-                yield answered.window
+        async with aclosing(self._classify_windows(video, window_s, hop_s)) as classified:
+            async for each in classified:
+                yield each.window
 
-    async def _answers(
+    async def _classify_windows(
         self, video: str | Path, window_s: float, hop_s: float
-    ) -> AsyncGenerator[Answered]:
+    ) -> AsyncGenerator[ClassifiedWindow]:
         self._check_timeline(video, window_s, hop_s)
         await self.check_ready()
-        stretches = decode_windows(video, window_s, hop_s)
+        windows = decode_windows(video, window_s, hop_s)
         async with aclosing(
-            answers_in_order_async(stretches, self._classify, self.windows_at_once)
-        ) as answers:
-            async for answered in answers:
-                yield answered
+            classify_in_order_async(windows, self._classify_window, self.windows_at_once)
+        ) as classified:
+            async for each in classified:
+                yield each
 
-    async def _classify(self, stretch: DecodedWindow) -> Answered:
-        answer, _ = await self._send(stretch.clip)
-        return read_window(stretch, answer)
+    async def _classify_window(self, decoded: DecodedWindow) -> ClassifiedWindow:
+        request, decoded = build_request(decoded.clip), decoded.without_arrays()
+        return parse_window(decoded, await self._send(request))
 
-    async def _send(
-        self, clip: DecodedClip, attention: bool = False
-    ) -> tuple[triton.InferResult, float]:
-        started = time.perf_counter()
-        try:
-            answer = await self._triton.infer(**self._request(clip, attention))
-        except InferenceServerException as error:
-            raise server_error(error, self.url, self.timeout_s, connected=True) from error
-        return answer, milliseconds_since(started)
+    async def _send(self, request: dict[str, Any]) -> triton.InferResult:
+        with self._errors():
+            return await self._triton.infer(**request, client_timeout=self.timeout_s)

@@ -1,6 +1,6 @@
 """The blocking client of the served ensemble; async_client.py has its twin for asyncio.
 
-Both build requests and read answers in one base class; only the sending is written twice.
+What both share is in one base class; only the calls are written twice.
 """
 
 import os
@@ -8,58 +8,49 @@ import threading
 import time
 from collections.abc import Generator
 from concurrent.futures import Future
-from contextlib import closing
-from functools import partial
+from contextlib import AbstractContextManager, closing
+from functools import cached_property
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 import tritonclient.grpc as triton
-from numpy.typing import NDArray
-from tritonclient.utils import InferenceServerException, np_to_triton_dtype
+from tritonclient.utils import InferenceServerException
 
 from vemoclap_client._clock import milliseconds_since
-from vemoclap_client._in_flight import IN_FLIGHT_MAX, answers_in_order
-from vemoclap_client._pending import PendingWindow, without_arrays
-from vemoclap_client._status import server_error
-from vemoclap_client.contract import (
-    ANALYSIS,
-    ATTENTION,
-    AUDIO,
-    CONTRIBUTIONS,
-    ENSEMBLE,
-    FRAMES,
-    PROBABILITIES,
-    STREAM,
-)
+from vemoclap_client._in_flight import IN_FLIGHT_MAX, classify_in_order
+from vemoclap_client._stream_call import run_cancellable, stream_responses
+from vemoclap_client.contract import ATTENTION, ENSEMBLE, STREAM
 from vemoclap_client.errors import ServerNotReadyError, ServerUnavailableError
 from vemoclap_client.media.container import check_file
-from vemoclap_client.media.video import DecodedClip, decode
+from vemoclap_client.media.video import Decoded, DecodedClip, decode_timed
 from vemoclap_client.media.windows import DecodedWindow, check_lengths, decode_windows
-from vemoclap_client.requests import read_result
-from vemoclap_client.result import EmotionResult
-from vemoclap_client.stream import (
-    Decoded,
-    Event,
-    StreamReader,
-    decode_timed,
-    interruptible,
-    stream_answers,
-    stream_request,
+from vemoclap_client.requests import (
+    RESULT_OUTPUTS,
+    build_request,
+    build_stream_request,
+    parse_result,
+    parse_window,
+    send,
+    server_error,
+    server_errors,
 )
+from vemoclap_client.result import EmotionResult
+from vemoclap_client.stream import Event, StreamParser
 from vemoclap_client.timeline import (
     DEFAULT_HOP_S,
     DEFAULT_WINDOW_S,
-    Answered,
+    ClassifiedWindow,
     OnWindow,
     Timeline,
-    TimelineBuilder,
     Window,
+    make_timeline,
 )
 
 DEFAULT_URL = "127.0.0.1:8001"
 DEFAULT_TIMEOUT_S = 600.0
-OUTPUTS = (PROBABILITIES, CONTRIBUTIONS, ANALYSIS)
+
+READY_TIMEOUT_S = 10.0
+"""Longest wait for whether a model is ready, which a server that works says at once."""
 
 
 def default_url() -> str:
@@ -68,7 +59,7 @@ def default_url() -> str:
 
 
 class BaseClient:
-    """What both clients share: requests, answers, errors."""
+    """What both clients share: settings, checks, requests, errors."""
 
     def __init__(
         self,
@@ -81,7 +72,7 @@ class BaseClient:
 
         Args:
             url: host:port of the server's gRPC endpoint; default $VEMOCLAP_URL or 127.0.0.1:8001.
-            timeout_s: longest wait for an answer, in seconds.
+            timeout_s: longest wait for a response, in seconds.
             windows_at_once: of a timeline, sent to the server side by side; at least 1.
 
         Raises:
@@ -95,14 +86,11 @@ class BaseClient:
         self.timeout_s = timeout_s
         self.windows_at_once = windows_at_once
 
-    def _request(self, clip: DecodedClip, attention: bool = False) -> dict[str, Any]:
-        outputs = (*OUTPUTS, ATTENTION) if attention else OUTPUTS
-        return {
-            "model_name": ENSEMBLE,
-            "inputs": [_input(FRAMES, clip.frames), _input(AUDIO, clip.audio)],
-            "outputs": [triton.InferRequestedOutput(name) for name in outputs],
-            "client_timeout": self.timeout_s,
-        }
+    def _request(self, clip: DecodedClip, attention: bool) -> dict[str, Any]:
+        return build_request(clip, (*RESULT_OUTPUTS, ATTENTION) if attention else RESULT_OUTPUTS)
+
+    def _errors(self) -> AbstractContextManager[None]:
+        return server_errors(self.url, self.timeout_s)
 
     def _check_timeline(self, video: str | Path, window_s: float, hop_s: float) -> None:
         check_lengths(window_s, hop_s)
@@ -119,26 +107,14 @@ class BaseClient:
 class EmotionClient(BaseClient):
     """Classifies videos, one call at a time. Use it as a context manager, or call `close`."""
 
-    def __init__(
-        self,
-        url: str | None = None,
-        *,
-        timeout_s: float = DEFAULT_TIMEOUT_S,
-        windows_at_once: int = IN_FLIGHT_MAX,
-    ) -> None:
-        """See the base class; nothing is sent yet."""
-        super().__init__(url, timeout_s=timeout_s, windows_at_once=windows_at_once)
-        self._triton = triton.InferenceServerClient(self.url)
+    @cached_property
+    def _triton(self) -> Any:
+        return triton.InferenceServerClient(self.url)
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def close(self) -> None:
@@ -151,19 +127,19 @@ class EmotionClient(BaseClient):
         Raises:
             ServerUnavailableError: nothing answers.
             ServerNotReadyError: it is still loading, or a model is missing.
+            RequestTimeoutError: it does not say within READY_TIMEOUT_S.
         """
-        try:
-            ready = self._triton.is_model_ready(model, client_timeout=self.timeout_s)
-        except InferenceServerException as error:
-            raise server_error(error, self.url, self.timeout_s, connected=False) from error
+        timeout_s = min(READY_TIMEOUT_S, self.timeout_s)
+        with server_errors(self.url, timeout_s, connected=False):
+            ready = self._triton.is_model_ready(model, client_timeout=timeout_s)
         self._check_ready(ready, model)
 
     def classify(self, video: str | Path, *, attention: bool = False) -> EmotionResult:
-        """Decodes a video file here and has the server name its emotion.
+        """Decodes a video file here and has the server classify it.
 
         Args:
             video: the file.
-            attention: also ask where the head looked, see EmotionResult.attention.
+            attention: also return EmotionResult.attention.
 
         Raises:
             VideoError: the file cannot be classified; its kind says why.
@@ -171,15 +147,16 @@ class EmotionClient(BaseClient):
         """
         check_file(Path(video))
         self.check_ready()
+        decoded = decode_timed(video)
+        request, decoded = self._request(decoded.clip, attention), decoded.without_arrays()
         started = time.perf_counter()
-        clip = decode(video)
-        decode_ms = milliseconds_since(started)
-        return read_result(str(video), clip, decode_ms, *self._send(clip, attention))
+        response = send(self._triton, request, self.url, self.timeout_s)
+        return parse_result(str(video), decoded, response, milliseconds_since(started))
 
     def stream(
         self, video: str | Path, *, caption: bool = False, cancel: threading.Event | None = None
     ) -> Generator[Event]:
-        """As `classify`, but tells what is known as soon as it is.
+        """As `classify`, with each step's evidence as soon as the step ends.
 
         Decoded comes first, then one Evidence per modality as each is found, and last the
         EmotionResult. Exhaust it or `close` it: closing cancels the request.
@@ -201,19 +178,17 @@ class EmotionClient(BaseClient):
     def _events(
         self, video: str | Path, caption: bool, cancel: threading.Event | None
     ) -> Generator[Event]:
-        decoded = interruptible(lambda: self._decode(video), cancel)
-        yield decoded
-        reader = StreamReader(str(video), decoded)
-        request = stream_request(decoded.clip, caption)
-        with closing(stream_answers(self.url, request, self.timeout_s, cancel)) as answers:
-            try:
-                yield from filter(None, map(reader.read, answers))
-            except InferenceServerException as error:
-                raise server_error(error, self.url, self.timeout_s, connected=True) from error
+        def decode() -> Decoded:
+            self.check_ready(STREAM)
+            return decode_timed(video)
 
-    def _decode(self, video: str | Path) -> Decoded:
-        self.check_ready(STREAM)
-        return decode_timed(video)
+        decoded = run_cancellable(decode, cancel)
+        yield decoded
+        request, decoded = build_stream_request(decoded.clip, caption), decoded.without_arrays()
+        parser = StreamParser(str(video), decoded)
+        responses = stream_responses(self.url, request, self.timeout_s, cancel)
+        with closing(responses), self._errors():
+            yield from filter(None, map(parser.parse, responses))
 
     def timeline(
         self,
@@ -236,11 +211,13 @@ class EmotionClient(BaseClient):
             ServerError: the server could not answer; its kind says why.
             ValueError: a length is out of range.
         """
-        built = TimelineBuilder(str(video), window_s, hop_s, on_window)
-        with closing(self._answers(video, window_s, hop_s)) as answers:
-            for answered in answers:
-                built.add(answered)
-        return built.build()
+        gathered: list[ClassifiedWindow] = []
+        with closing(self._classify_windows(video, window_s, hop_s)) as classified:
+            for each in classified:
+                gathered.append(each)
+                if on_window:
+                    on_window(each.window, each.decoded.count)
+        return make_timeline(str(video), window_s, hop_s, gathered)
 
     def iterate_timeline(
         self,
@@ -253,44 +230,48 @@ class EmotionClient(BaseClient):
         Exhaust it or `close` it: the file stays open, and windows at work, until then. An
         error, as of `timeline`, comes after the windows before it.
         """
-        return _windows(self._answers(video, window_s, hop_s))
+        return _windows(self._classify_windows(video, window_s, hop_s))
 
-    def _answers(self, video: str | Path, window_s: float, hop_s: float) -> Generator[Answered]:
+    def _classify_windows(
+        self, video: str | Path, window_s: float, hop_s: float
+    ) -> Generator[ClassifiedWindow]:
         self._check_timeline(video, window_s, hop_s)
         self.check_ready()
-        stretches = decode_windows(video, window_s, hop_s)
-        return answers_in_order(stretches, self._submit, self.windows_at_once)
+        windows = decode_windows(video, window_s, hop_s)
+        return classify_in_order(windows, self._submit, self.windows_at_once)
 
-    def _submit(self, stretch: DecodedWindow) -> PendingWindow:
-        answer: Future[triton.InferResult] = Future()
+    def _submit(self, decoded: DecodedWindow) -> Future[ClassifiedWindow]:
+        """Sends a window; cancelling the future cancels the request."""
+        future: Future[ClassifiedWindow] = Future()
+        sent = decoded.without_arrays()
 
-        def finish(result: triton.InferResult, error: InferenceServerException | None) -> None:
-            if error is None:
-                answer.set_result(result)
-            else:
-                answer.set_exception(error)
+        def finish(
+            result: triton.InferResult | None, error: InferenceServerException | None
+        ) -> None:  # Triton's client passes these by name.
+            if future.set_running_or_notify_cancel():
+                try:
+                    future.set_result(self._parse_window(sent, result, error))
+                except Exception as failure:
+                    future.set_exception(failure)
 
-        call = self._triton.async_infer(callback=finish, **self._request(stretch.clip))
-        to_error = partial(server_error, url=self.url, timeout_s=self.timeout_s, connected=True)
-        return PendingWindow(without_arrays(stretch), answer, call.cancel, to_error)
+        call = self._triton.async_infer(
+            callback=finish, **build_request(decoded.clip), client_timeout=self.timeout_s
+        )
+        future.add_done_callback(lambda done: call.cancel() if done.cancelled() else None)
+        return future
 
-    def _send(self, clip: DecodedClip, attention: bool) -> tuple[triton.InferResult, float]:
-        started = time.perf_counter()
-        try:
-            answer = self._triton.infer(**self._request(clip, attention))
-        except InferenceServerException as error:
+    def _parse_window(
+        self,
+        sent: DecodedWindow,
+        response: triton.InferResult | None,
+        error: InferenceServerException | None,
+    ) -> ClassifiedWindow:
+        if response is None:
             raise server_error(error, self.url, self.timeout_s, connected=True) from error
-        return answer, milliseconds_since(started)
+        return parse_window(sent, response)
 
 
-def _input(name: str, array: NDArray[Any]) -> triton.InferInput:
-    batch = array[None]
-    tensor = triton.InferInput(name, list(batch.shape), np_to_triton_dtype(batch.dtype))
-    tensor.set_data_from_numpy(batch)
-    return tensor
-
-
-def _windows(answers: Generator[Answered]) -> Generator[Window]:
-    with closing(answers):
-        for answered in answers:
-            yield answered.window
+def _windows(classified: Generator[ClassifiedWindow]) -> Generator[Window]:
+    with closing(classified):
+        for each in classified:
+            yield each.window

@@ -10,7 +10,7 @@ ENSEMBLE = "vemoclap"
 """Name of the Triton ensemble that turns frames and sound into emotions."""
 
 STREAM = "vemoclap_stream"
-"""Name of the model that runs the ensemble's steps and tells what each found as it is known."""
+"""Name of the model that runs the ensemble's steps and responds after each with its evidence."""
 
 EMOTIONS = ("anger", "disgust", "fear", "joy", "sadness", "surprise")
 """Ekman's six emotions, in the order of PROBABILITIES."""
@@ -83,7 +83,7 @@ rows add up to 1, padding included. All zeros from a head that does not attend."
 STEP = "STEP"
 """Which of the ensemble's steps an answer of STREAM is about; in the last answer ENSEMBLE."""
 EVIDENCE = "EVIDENCE"
-"""What that step found: a JSON object, empty from a step that tells people nothing."""
+"""The step's evidence: a JSON object, empty from a step that has none."""
 CAPTION = "CAPTION"
 """JSON: {frame, text}, or null."""
 CAPTION_PARAMETER = "caption"

@@ -1,59 +1,214 @@
-"""Reads the ensemble's answer on a clip."""
+"""The ensemble's request for a clip, sending it, and the result in its response.
 
-from collections.abc import Mapping, Sequence
+Errors of Triton's client become this package's errors here, and nowhere else.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, Protocol
 
 import numpy as np
+import tritonclient.grpc as triton
 from numpy.typing import NDArray
+from tritonclient.grpc import service_pb2
+from tritonclient.utils import InferenceServerException, np_to_triton_dtype
 
 from vemoclap_client.analysis import Analysis, parse_json
 from vemoclap_client.contract import (
     ANALYSIS,
     ATTENTION,
+    AUDIO,
+    CAPTION_PARAMETER,
     CONTRIBUTIONS,
     EMOTIONS,
+    ENSEMBLE,
+    FRAMES,
     MODALITIES,
     PROBABILITIES,
     SEQUENCES,
+    STREAM,
 )
-from vemoclap_client.media.video import DecodedClip
+from vemoclap_client.errors import (
+    InferenceError,
+    RequestRejectedError,
+    RequestTimeoutError,
+    ServerError,
+    ServerLostError,
+    ServerNotReadyError,
+    ServerOverloadedError,
+    ServerUnavailableError,
+)
+from vemoclap_client.media.video import Decoded, DecodedClip
+from vemoclap_client.media.windows import DecodedWindow
 from vemoclap_client.result import EmotionResult, Moment, screen_text_with_times, with_times
+from vemoclap_client.timeline import ClassifiedWindow, make_window
+
+RESULT_OUTPUTS = (PROBABILITIES, CONTRIBUTIONS, ANALYSIS)
+"""What parse_result needs; with ATTENTION it also gives EmotionResult.attention."""
+
+QUEUED_TOO_LONG = ("request timeout expired", "exceeds maximum queue size")
+"""Triton gives these no status of their own: UNAVAILABLE, or none in a stream's response, with one
+of these words."""
 
 
-class Answer(Protocol):
-    """The outputs of a request."""
+class Response(Protocol):
+    """The ensemble's output tensors."""
 
     def as_numpy(self, name: str) -> Any:
-        """The output of this name, batch first; None where it was not asked for."""
+        """The output of this name, batch first; None where the request did not name it."""
 
 
-def read_result(
-    video: str, clip: DecodedClip, decode_ms: float, answer: Answer, request_ms: float
+def build_request(
+    clip: DecodedClip, outputs: Sequence[str] = RESULT_OUTPUTS, model: str = ENSEMBLE
+) -> dict[str, Any]:
+    """The keyword arguments of tritonclient's infer and async_infer for one clip.
+
+    Args:
+        clip: frames uint8 [16, H, W, 3] and sound float32 [samples], which are copied.
+        outputs: the tensors to return, names of contract.py.
+        model: takes FRAMES and AUDIO.
+    """
+    inputs = []
+    for name, batch in _input_tensors(clip).items():
+        tensor = triton.InferInput(name, list(batch.shape), np_to_triton_dtype(batch.dtype))
+        tensor.set_data_from_numpy(batch)
+        inputs.append(tensor)
+    requested = [triton.InferRequestedOutput(name) for name in outputs]
+    return {"model_name": model, "inputs": inputs, "outputs": requested}
+
+
+def build_stream_request(clip: DecodedClip, caption: bool) -> service_pb2.ModelInferRequest:
+    """The request for a clip's stream of responses, a message of Triton's gRPC service.
+
+    Args:
+        clip: as build_request's.
+        caption: whether to ask for CAPTION.
+    """
+    request = service_pb2.ModelInferRequest(model_name=STREAM)
+    for name, batch in _input_tensors(clip).items():
+        request.inputs.add(name=name, datatype=np_to_triton_dtype(batch.dtype), shape=batch.shape)
+        request.raw_input_contents.append(batch.tobytes())
+    request.parameters[CAPTION_PARAMETER].bool_param = caption
+    return request
+
+
+def _input_tensors(clip: DecodedClip) -> dict[str, NDArray[Any]]:
+    return {FRAMES: clip.frames[None], AUDIO: clip.audio[None]}
+
+
+def send(
+    client: triton.InferenceServerClient,
+    request: Mapping[str, Any],
+    url: str,
+    timeout_s: float,
+    connected: bool = True,
+) -> triton.InferResult:
+    """Sends what build_request built, and waits for the response.
+
+    Args:
+        client: a connection to the server.
+        request: of build_request.
+        url: the server's host:port, for errors.
+        timeout_s: longest wait, seconds.
+        connected: see server_error.
+
+    Raises:
+        ServerError: there is no response; its kind says why.
+    """
+    with server_errors(url, timeout_s, connected):
+        return client.infer(**request, client_timeout=timeout_s)
+
+
+@contextmanager
+def server_errors(url: str, timeout_s: float, connected: bool = True) -> Iterator[None]:
+    """Raises the errors of Triton's client in its block as this package's, see server_error."""
+    try:
+        yield
+    except InferenceServerException as error:
+        raise server_error(error, url, timeout_s, connected) from error
+
+
+def server_error(
+    error: InferenceServerException, url: str, timeout_s: float, connected: bool
+) -> ServerError:
+    """The error for a call that failed.
+
+    Args:
+        error: what tritonclient raised.
+        url: host:port of the server, for the message.
+        timeout_s: the deadline that was set, for the message.
+        connected: whether the server had answered before, which tells one that went away from
+            one that is not there.
+    """
+    status = str(error.status() or "").removeprefix("StatusCode.")
+    said = error.message() or "no details"
+    if status in ("UNAVAILABLE", "") and any(words in said.lower() for words in QUEUED_TOO_LONG):
+        return ServerOverloadedError(
+            f"the server at {url} has too much to do ({said}). Try again later, or send fewer "
+            "videos at once."
+        )
+    if status == "DEADLINE_EXCEEDED":
+        return RequestTimeoutError(
+            f"the server at {url} did not answer within {timeout_s:g} s. It may be overloaded; "
+            "try again, or allow more time (--timeout-s)."
+        )
+    if status == "UNAVAILABLE" and not connected:
+        return ServerUnavailableError(
+            f"nothing answers at {url} ({said}). Start the server with `make serve`, or name "
+            "another with --url or $VEMOCLAP_URL."
+        )
+    if status in ("UNAVAILABLE", "CANCELLED"):
+        return ServerLostError(
+            f"the connection to {url} broke during the request ({said}). The server may have been "
+            "stopped; start it with `make serve` and try again."
+        )
+    if status == "NOT_FOUND":
+        return ServerNotReadyError(f"the server at {url} misses a model: {said}.")
+    if status in ("INVALID_ARGUMENT", "RESOURCE_EXHAUSTED", "OUT_OF_RANGE"):
+        return RequestRejectedError(f"the server at {url} refused the request: {said}.")
+    return InferenceError(f"a model failed on the server at {url}: {said}.")
+
+
+def parse_result(
+    video: str, decoded: Decoded, response: Response, request_ms: float
 ) -> EmotionResult:
-    """The typed result from the ensemble's answer on a clip.
+    """The result that the ensemble's response on a clip holds.
+
+    Args:
+        video: the clip's path or link.
+        decoded: the clip; its frames and sound are not needed.
+        response: has RESULT_OUTPUTS at least.
+        request_ms: from sending to the response.
 
     Raises:
         DocumentError: ANALYSIS misses a field, has a wrong one, or is of another major release.
     """
-    analysis = parse_json(answer.as_numpy(ANALYSIS)[0, 0], Analysis, ANALYSIS)
-    rows = zip(MODALITIES, answer.as_numpy(CONTRIBUTIONS)[0], strict=True)
+    clip = decoded.clip
+    analysis = parse_json(response.as_numpy(ANALYSIS)[0, 0], Analysis, ANALYSIS)
+    rows = zip(MODALITIES, response.as_numpy(CONTRIBUTIONS)[0], strict=True)
     return EmotionResult(
         video=video,
         duration_s=round(clip.duration_s, 3),
         frame_times_s=tuple(round(time_s, 3) for time_s in clip.frame_times_s),
         profile=analysis.profile,
         head=analysis.head,
-        probabilities=_by_emotion(answer.as_numpy(PROBABILITIES)[0]),
+        probabilities=_by_emotion(response.as_numpy(PROBABILITIES)[0]),
         contributions={modality: _by_emotion(row) for modality, row in rows},
         faces=with_times(analysis.faces, clip.frame_times_s),
         speech=analysis.speech,
         screen_text=screen_text_with_times(analysis.screen_text, clip.frame_times_s),
         audio_events=analysis.audio_events,
-        absent=read_absent(analysis.absent, clip),
-        timings_ms={"decode": decode_ms, "request": request_ms, **analysis.timings_ms},
+        absent=absent_reasons(analysis.absent, clip),
+        timings_ms={"decode": decoded.decode_ms, "request": request_ms, **analysis.timings_ms},
         warnings=clip.warnings,
-        attention=_attention(answer.as_numpy(ATTENTION), analysis, clip),
+        attention=_attention(response.as_numpy(ATTENTION), analysis, clip),
     )
+
+
+def parse_window(decoded: DecodedWindow, response: Response) -> ClassifiedWindow:
+    """The window of a timeline that the ensemble's response on it holds."""
+    result = parse_result("", Decoded(decoded.clip, 0.0), response, 0.0)
+    return ClassifiedWindow(decoded, make_window(decoded, result))
 
 
 def _attention(
@@ -66,28 +221,30 @@ def _attention(
         return {}
     times_s = clip.frame_times_s
     with_faces = sorted({face.frame for face in analysis.faces})
-    stretches = {
+    times_of_rows = {
         "image": [(time_s, time_s) for time_s in times_s],
         "audio": analysis.audio_windows_s,
         "face": [(times_s[frame], times_s[frame]) for frame in with_faces],
     }
     return {
-        modality: _moments(stretches[modality], row)
+        modality: _moments(times_of_rows[modality], row)
         for modality, row in zip(SEQUENCES, weights[0], strict=True)
-        if stretches[modality]
+        if times_of_rows[modality]
     }
 
 
-def _moments(stretches: Sequence[Sequence[float]], row: NDArray[np.float32]) -> tuple[Moment, ...]:
+def _moments(
+    times_of_rows: Sequence[Sequence[float]], row: NDArray[np.float32]
+) -> tuple[Moment, ...]:
     """The real rows' moments; what follows them in the row is padding."""
-    real = row[: len(stretches)]
+    real = row[: len(times_of_rows)]
     return tuple(
         Moment(round(start_s, 3), round(end_s, 3), round(float(weight), 6))
-        for (start_s, end_s), weight in zip(stretches, real, strict=True)
+        for (start_s, end_s), weight in zip(times_of_rows, real, strict=True)
     )
 
 
-def read_absent(reasons: Mapping[str, str], clip: DecodedClip) -> dict[str, str]:
+def absent_reasons(reasons: Mapping[str, str], clip: DecodedClip) -> dict[str, str]:
     """The server's reasons; for missing sound the client's own, which knows the file."""
     if clip.audio_absent_reason is None:
         return dict(reasons)

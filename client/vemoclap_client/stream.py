@@ -1,27 +1,18 @@
-"""What is known of a clip, as soon as it is: the events of EmotionClient.stream.
+"""The events of EmotionClient.stream, and their parsing from the responses of the model STREAM.
 
-First `Decoded`, then one `Evidence` per modality in the order in which they are found, last the
-EmotionResult that classify would have answered.
+First `Decoded`, then one `Evidence` per modality in the order in which the steps end, last the
+EmotionResult that classify would have returned.
 """
 
 import time
-from collections.abc import AsyncGenerator, Callable, Generator
-from concurrent.futures import CancelledError
 from dataclasses import dataclass
-from pathlib import Path
-from queue import Empty, SimpleQueue
-from threading import Event as Flag
-from threading import Thread
-from typing import Any, TypeAlias, TypeVar
+from typing import TypeAlias
 
-import grpc
 import tritonclient.grpc as triton
 from msgspec.structs import replace
-from numpy.typing import NDArray
-from tritonclient.grpc import service_pb2, service_pb2_grpc
-from tritonclient.utils import InferenceServerException, np_to_triton_dtype
 
 from vemoclap_client._clock import milliseconds_since
+from vemoclap_client._stream_call import is_last
 from vemoclap_client.analysis import (
     AudioEvent,
     AudioEvidence,
@@ -33,18 +24,9 @@ from vemoclap_client.analysis import (
     TextEvidence,
     parse_json,
 )
-from vemoclap_client.contract import (
-    AUDIO,
-    CAPTION,
-    CAPTION_PARAMETER,
-    ENSEMBLE,
-    EVIDENCE,
-    FRAMES,
-    STEP,
-    STREAM,
-)
-from vemoclap_client.media.video import DecodedClip, decode
-from vemoclap_client.requests import read_absent, read_result
+from vemoclap_client.contract import CAPTION, EVIDENCE, STEP
+from vemoclap_client.media.video import Decoded, DecodedClip
+from vemoclap_client.requests import absent_reasons, parse_result
 from vemoclap_client.result import (
     EmotionResult,
     TimedCaption,
@@ -61,7 +43,7 @@ MODALITY_OF_STEP = {
     "speech_recognizer": "speech",
     "screen_reader": "text",
 }
-"""The steps whose end is of interest. Others may come; they are passed over."""
+"""Step -> modality of its evidence. Responses of other steps are skipped."""
 
 EVIDENCE_OF_MODALITY: dict[str, type[StepEvidence]] = {
     "image": StepEvidence,
@@ -71,32 +53,10 @@ EVIDENCE_OF_MODALITY: dict[str, type[StepEvidence]] = {
     "text": TextEvidence,
 }
 
-ENDED_EARLY = ("the stream of answers ended before the last one", "StatusCode.UNAVAILABLE")
-
-POLL_INTERVAL_S = 0.1
-"""How often somebody who waits looks whether it was cancelled."""
-
-Value = TypeVar("Value")
-Outcome: TypeAlias = tuple[Value | None, BaseException | None]
-"""A value or, in its place, what went wrong."""
-
-
-@dataclass(frozen=True)
-class Decoded:
-    """The clip's frames and sound, which are now sent to the server.
-
-    Attributes:
-        clip: as `decode` gives it.
-        decode_ms: how long decoding took.
-    """
-
-    clip: DecodedClip
-    decode_ms: float
-
 
 @dataclass(frozen=True)
 class Evidence:
-    """What one modality said; the fields of other modalities are empty.
+    """What one step found for its modality; the fields of other modalities are empty.
 
     Attributes:
         modality: one of contract.MODALITIES. "image" only says that the frames were encoded.
@@ -104,7 +64,7 @@ class Evidence:
         speech: of "speech".
         screen_text: of "text".
         audio_events: of "audio".
-        absent: why the modality said nothing; None where it did.
+        absent: why there is nothing of the modality to use; None where there is.
     """
 
     modality: str
@@ -118,19 +78,8 @@ class Evidence:
 Event: TypeAlias = Decoded | Evidence | EmotionResult
 
 
-def decode_timed(video: str | Path) -> Decoded:
-    """Decodes a video file.
-
-    Raises:
-        VideoError: the file cannot be classified; its kind says why.
-    """
-    started = time.perf_counter()
-    clip = decode(video)
-    return Decoded(clip, milliseconds_since(started))
-
-
-class StreamReader:
-    """Reads the answers of one stream."""
+class StreamParser:
+    """Parses the responses of one stream."""
 
     def __init__(self, video: str, decoded: Decoded) -> None:
         """Starts the clock of the request, which is about to be sent."""
@@ -138,21 +87,23 @@ class StreamReader:
         self._decoded = decoded
         self._started = time.perf_counter()
 
-    def read(self, answer: triton.InferResult) -> Evidence | EmotionResult | None:
-        """What an answer tells; None for a step that nobody needs to hear of."""
-        if is_last(answer):
-            return self._result(answer)
-        step = answer.as_numpy(STEP)[0, 0].decode()
-        if step not in MODALITY_OF_STEP:
-            return None
-        modality = MODALITY_OF_STEP[step]
-        return read_evidence(modality, answer.as_numpy(EVIDENCE)[0, 0], self._decoded.clip)
+    def parse(self, response: triton.InferResult) -> Evidence | EmotionResult | None:
+        """A response's event; None for a step that is in no event.
 
-    def _result(self, answer: triton.InferResult) -> EmotionResult:
-        clip, decode_ms = self._decoded.clip, self._decoded.decode_ms
+        Raises:
+            DocumentError: a field is missing or wrong.
+        """
+        if is_last(response):
+            return self._parse_last(response)
+        modality = MODALITY_OF_STEP.get(response.as_numpy(STEP)[0, 0].decode())
+        if modality is None:
+            return None
+        return parse_evidence(modality, response.as_numpy(EVIDENCE)[0, 0], self._decoded.clip)
+
+    def _parse_last(self, response: triton.InferResult) -> EmotionResult:
         request_ms = milliseconds_since(self._started)
-        result = read_result(self._video, clip, decode_ms, answer, request_ms)
-        document = answer.as_numpy(CAPTION)[0, 0]
+        result = parse_result(self._video, self._decoded, response, request_ms)
+        document = response.as_numpy(CAPTION)[0, 0]
         if document == b"null":
             return result
         caption = parse_json(document, FrameCaption, CAPTION)
@@ -160,15 +111,15 @@ class StreamReader:
         return replace(result, caption=TimedCaption(caption.frame, caption.text, time_s))
 
 
-def read_evidence(modality: str, document: bytes, clip: DecodedClip) -> Evidence:
+def parse_evidence(modality: str, document: bytes, clip: DecodedClip) -> Evidence:
     """A modality's evidence, from the document of its step.
 
     Raises:
         DocumentError: a field is missing or wrong.
     """
-    found = parse_json(document, EVIDENCE_OF_MODALITY[modality], f"{EVIDENCE} of {modality}")
-    absent = read_absent({modality: found.absent} if found.absent else {}, clip).get(modality)
-    match found:
+    step = parse_json(document, EVIDENCE_OF_MODALITY[modality], f"{EVIDENCE} of {modality}")
+    absent = absent_reasons({modality: step.absent} if step.absent else {}, clip).get(modality)
+    match step:
         case FaceEvidence(faces=faces):
             return Evidence(modality, faces=with_times(faces, clip.frame_times_s), absent=absent)
         case SpeechEvidence(speech=speech):
@@ -179,131 +130,3 @@ def read_evidence(modality: str, document: bytes, clip: DecodedClip) -> Evidence
         case AudioEvidence(events=events):
             return Evidence(modality, audio_events=events, absent=absent)
     return Evidence(modality, absent=absent)
-
-
-def stream_request(clip: DecodedClip, caption: bool) -> service_pb2.ModelInferRequest:
-    """The request for a clip's stream of answers."""
-    tensors: dict[str, NDArray[Any]] = {FRAMES: clip.frames, AUDIO: clip.audio}
-    request = service_pb2.ModelInferRequest(model_name=STREAM)
-    for name, array in tensors.items():
-        datatype = np_to_triton_dtype(array.dtype)
-        request.inputs.add(name=name, datatype=datatype, shape=(1, *array.shape))
-        request.raw_input_contents.append(array.tobytes())
-    request.parameters[CAPTION_PARAMETER].bool_param = caption
-    return request
-
-
-def stream_answers(
-    url: str, request: service_pb2.ModelInferRequest, timeout_s: float, cancel: Flag | None
-) -> Generator[triton.InferResult]:
-    """The answers to one request, until the last one.
-
-    Over gRPC itself: a client of Triton's has one stream at a time, and does not end the thread
-    that sends to it. However the generator ends, nothing is left at work.
-
-    Raises:
-        InferenceServerException: as of tritonclient's calls.
-        CancelledError: `cancel` was set.
-    """
-    answers: SimpleQueue[Outcome[Any]] = SimpleQueue()
-    with grpc.insecure_channel(url) as channel:
-        stub = service_pb2_grpc.GRPCInferenceServiceStub(channel)
-        call = stub.ModelStreamInfer(iter([request]), timeout=timeout_s)
-        reader = Thread(target=_read_into, args=(answers, call), name="vemoclap-stream")
-        reader.start()
-        try:
-            last = False
-            while not last:
-                answer = to_answer(first_of(answers, cancel))
-                last = is_last(answer)
-                yield answer
-        finally:
-            call.cancel()
-            reader.join()
-
-
-def _read_into(answers: "SimpleQueue[Outcome[Any]]", call: Any) -> None:
-    try:
-        for response in call:
-            answers.put((response, None))
-        answers.put((None, InferenceServerException(*ENDED_EARLY)))
-    except grpc.RpcError as error:
-        answers.put((None, status_of(error)))
-
-
-async def stream_answers_async(
-    url: str, request: service_pb2.ModelInferRequest, timeout_s: float
-) -> AsyncGenerator[triton.InferResult]:
-    """As stream_answers."""
-    async with grpc.aio.insecure_channel(url) as channel:
-        stub = service_pb2_grpc.GRPCInferenceServiceStub(channel)
-        call = stub.ModelStreamInfer(iter([request]), timeout=timeout_s)
-        try:
-            async for response in call:
-                answer = to_answer(response)
-                yield answer
-                if is_last(answer):
-                    return
-            raise InferenceServerException(*ENDED_EARLY)
-        except grpc.RpcError as error:
-            raise status_of(error) from error
-        finally:
-            call.cancel()
-
-
-def to_answer(response: service_pb2.ModelStreamInferResponse) -> triton.InferResult:
-    """The answer in a response.
-
-    Raises:
-        InferenceServerException: the response is an error; it has no status, but a message.
-    """
-    if response.error_message:
-        raise InferenceServerException(response.error_message)
-    return triton.InferResult(response.infer_response)
-
-
-def status_of(error: Any) -> InferenceServerException:
-    """A gRPC error as tritonclient raises it."""
-    return InferenceServerException(error.details(), str(error.code()))
-
-
-def is_last(answer: triton.InferResult) -> bool:
-    """Whether no answer follows."""
-    return bool(answer.as_numpy(STEP)[0, 0].decode() == ENSEMBLE)
-
-
-def interruptible(work: Callable[[], Value], cancel: Flag | None) -> Value:
-    """What `work` returns or raises; it runs in a thread, and is left alone when cancelled.
-
-    Raises:
-        CancelledError: `cancel` was set.
-    """
-    outcome: SimpleQueue[Outcome[Value]] = SimpleQueue()
-
-    def run() -> None:
-        try:
-            outcome.put((work(), None))
-        except BaseException as error:
-            outcome.put((None, error))
-
-    Thread(target=run, name="vemoclap-decode", daemon=True).start()
-    return first_of(outcome, cancel)
-
-
-def first_of(outcomes: "SimpleQueue[Outcome[Value]]", cancel: Flag | None) -> Value:
-    """Waits for the queue's next outcome, and returns or raises it.
-
-    Raises:
-        CancelledError: `cancel` was set.
-    """
-    while True:
-        if cancel is not None and cancel.is_set():
-            raise CancelledError("the classification was cancelled")
-        try:
-            value, error = outcomes.get(timeout=POLL_INTERVAL_S)
-        except Empty:
-            continue
-        if error is not None:
-            raise error
-        assert value is not None
-        return value

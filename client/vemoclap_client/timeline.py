@@ -3,9 +3,8 @@
 `Timeline.to_dict` is the published JSON, whose schema is schemas/timeline.schema.json.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, Self
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple, Self
 
 from msgspec import Struct, to_builtins
 
@@ -89,21 +88,18 @@ OnWindow = Callable[[Window, int], None]
 """Is called with each window as it comes, and with how many there will be."""
 
 
-@dataclass(frozen=True)
-class Answered:
-    """A window with what is known of the whole clip by then."""
+class ClassifiedWindow(NamedTuple):
+    """A window's result beside what was decoded, whose frames and sound are dropped by then."""
 
+    decoded: DecodedWindow
     window: Window
-    count: int
-    clip_duration_s: float
-    warnings: tuple[str, ...]
 
 
-def to_answered(stretch: DecodedWindow, result: EmotionResult) -> Answered:
-    """A stretch's window, from the answer for its frames and sound."""
-    window = Window(
-        start_s=round(stretch.start_s, 3),
-        end_s=round(stretch.end_s, 3),
+def make_window(decoded: DecodedWindow, result: EmotionResult) -> Window:
+    """A window of a timeline, from the result for its frames and sound."""
+    return Window(
+        start_s=round(decoded.start_s, 3),
+        end_s=round(decoded.end_s, 3),
         frame_times_s=result.frame_times_s,
         profile=result.profile,
         head=result.head,
@@ -114,37 +110,18 @@ def to_answered(stretch: DecodedWindow, result: EmotionResult) -> Answered:
         audio_events=result.audio_events,
         absent=result.absent,
     )
-    duration_s = round(stretch.clip_duration_s, 3)
-    return Answered(window, stretch.count, duration_s, result.warnings)
 
 
-class TimelineBuilder:
-    """Gathers windows as they come."""
-
-    def __init__(
-        self, video: str, window_s: float, hop_s: float, on_window: OnWindow | None
-    ) -> None:
-        """Nothing has come yet."""
-        self._video = video
-        self._lengths_s = float(window_s), float(hop_s)
-        self._on_window = on_window
-        self._answers: list[Answered] = []
-
-    def add(self, answered: Answered) -> None:
-        """Takes the next window."""
-        self._answers.append(answered)
-        if self._on_window:
-            self._on_window(answered.window, answered.count)
-
-    def build(self) -> Timeline:
-        """The timeline of all windows, of which there is one at least."""
-        last = self._answers[-1]
-        window_s, hop_s = self._lengths_s
-        return Timeline(
-            video=self._video,
-            duration_s=last.clip_duration_s,
-            window_s=window_s,
-            hop_s=hop_s,
-            windows=tuple(answered.window for answered in self._answers),
-            warnings=last.warnings,
-        )
+def make_timeline(
+    video: str, window_s: float, hop_s: float, classified: Sequence[ClassifiedWindow]
+) -> Timeline:
+    """The timeline of all windows of a clip, of which there is one at least."""
+    last = classified[-1].decoded
+    return Timeline(
+        video=video,
+        duration_s=round(last.clip_duration_s, 3),
+        window_s=float(window_s),
+        hop_s=float(hop_s),
+        windows=tuple(window for _, window in classified),
+        warnings=last.clip.warnings,
+    )

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 from export.errors import CheckpointError
 from export.fusion import description, heads
 from export.fusion.description import Description
-from export.options import Checkpoint, Options, Pretrained
-from export.spec import Files, Network, Slot
+from export.options import Checkpoint, Options
+from export.spec import Builder, Network, Slot, seeded
 
 if TYPE_CHECKING:
     from export.fusion.attention_head import AttentionHead
@@ -39,24 +39,6 @@ RELEASED = Description("paper", WIDTHS, RANGES, TRAINED_ON, heads=4, width=512, 
 
 IN_SLOT = f"1/{description.FILE}"
 """Where a head that is not quite RELEASED is described in the slot's folder."""
-
-
-def load(files: Files, described: Description) -> AttentionHead:
-    """Refuse: no pretrained head may be fetched.
-
-    Raises:
-        CheckpointError: always; says what to do.
-    """
-    command = f"python -m export fusion --profile {described.profile} --checkpoint"
-    if described.trained_on == TRAINED_ON:
-        raise CheckpointError(
-            "slot fusion of the paper profile needs a head, and the authors' is not ours to fetch "
-            f"(GPL-3). Bring their weights/classifier/model.pt: {command} model.pt"
-        )
-    raise CheckpointError(
-        f"the head in slot fusion, trained on {described.trained_on}, was exported by another "
-        f"version of this program. Export it again: {command} head.pt"
-    )
 
 
 def random(described: Description = RELEASED) -> AttentionHead:
@@ -95,15 +77,13 @@ def slot(described: Description = RELEASED) -> Slot:
         network=Network(
             inputs=heads.inputs(dict(described.widths)),
             outputs=heads.OUTPUTS,
-            load=partial(load, described=described),
             examples=heads.examples(dict(described.widths)),
             cases=4,
             finish=heads.name_in_graph(described.profile, description.KIND, described.trained_on),
-            random=partial(random, described),
-            restore=partial(restore, described=described),
         ),
+        random=Builder(network=seeded(partial(random, described))),
+        checkpoint=Builder(network=partial(restore, described=described)),
         texts={} if described == RELEASED else {IN_SLOT: described.to_json()},
-        is_brought=True,
     )
 
 
@@ -111,16 +91,12 @@ SLOT = slot()
 
 
 def choose(
-    options: Options, repository: Path, head_count: int | None = None, stats: Path | None = None
+    options: Options, head_count: int | None = None, stats: Path | None = None
 ) -> Slot | None:
     """Return the head that slot `fusion` is to hold, or None for the profile's own.
 
-    That is the one whose checkpoint is given; without one, the one that an earlier export has put
-    there, so that `make export` does not undo it.
-
     Args:
-        options: what the user chose.
-        repository: model repository.
+        options: what the user chose; a checkpoint's description lies beside it.
         head_count: of each attention; None for what the description says.
         stats: the authors' stats.pt, for other ranges than the released ones.
 
@@ -129,10 +105,6 @@ def choose(
     """
     if isinstance(options.weights, Checkpoint):
         described = _described(options.weights.path)
-    elif isinstance(options.weights, Pretrained) and (repository / "fusion" / IN_SLOT).is_file():
-        described = description.read(repository / "fusion" / IN_SLOT)
-        if described.profile != options.profile:
-            return None
     elif head_count is None and stats is None:
         return None
     else:

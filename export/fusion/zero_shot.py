@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from export.fusion import heads
 from export.slots import audio_encoder, face_expression, image_encoder, text_encoder
-from export.spec import Files, Network, Slot
+from export.spec import Builder, Files, Network, Slot
 from vemoclap_client.contract import EMOTIONS
 
 if TYPE_CHECKING:
@@ -47,11 +47,12 @@ def load(files: Files) -> ZeroShotHead:
 SLOT = Slot(
     name="fusion",
     module=__name__,
-    artifacts=(*face_expression.SLOT.artifacts, *text_encoder.ARTIFACTS),
+    pretrained=Builder(
+        network=load, artifacts=(*face_expression.ARTIFACTS, *text_encoder.ARTIFACTS)
+    ),
     network=Network(
         inputs=heads.inputs(WIDTHS),
         outputs=heads.OUTPUTS,
-        load=load,
         examples=heads.examples(WIDTHS),
         cases=4,
         finish=heads.name_in_graph("embedded", "zero-shot", None),

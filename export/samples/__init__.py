@@ -2,13 +2,12 @@
 
 import shutil
 import sys
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from export import stamp
+from export import files, stamp
 from export.spec import Files
 from export.weights import artifacts, fetch_all
 from export.weights.cache import cache_folder, using_cache
@@ -30,17 +29,17 @@ class Sample:
     module: str
 
 
-def _portrait(files: Files, path: Path) -> None:
+def _portrait(given: Files, path: Path) -> None:
     from export.samples import portrait
 
-    portrait.render(files["sample_portrait"], files["sample_speech"], path)
+    portrait.render(given["sample_portrait"], given["sample_speech"], path)
 
 
-def _bunny(files: Files, path: Path) -> None:
-    shutil.copyfile(files["sample_bunny"], path)
+def _bunny(given: Files, path: Path) -> None:
+    shutil.copyfile(given["sample_bunny"], path)
 
 
-def _title_card(files: Files, path: Path) -> None:
+def _title_card(given: Files, path: Path) -> None:
     from export.samples import title_card
 
     title_card.render(path)
@@ -87,8 +86,8 @@ def _bring(name: str, sample: Sample, folder: Path) -> Path:
     if path.is_file() and note.is_file() and note.read_text(encoding="ascii") == made_from:
         return path
     print(f"making {path.name}", file=sys.stderr)
-    with tempfile.TemporaryDirectory(dir=folder, prefix=".making-") as temporary:
-        unfinished = Path(temporary) / path.name
+    with files.workspace(folder, ".making-") as workspace:
+        unfinished = workspace / path.name
         sample.make(fetch_all(sample.artifacts), unfinished)
         unfinished.replace(path)
     note.write_text(made_from, encoding="ascii")
@@ -96,5 +95,6 @@ def _bring(name: str, sample: Sample, folder: Path) -> Path:
 
 
 def _made_from(sample: Sample) -> str:
-    checksums = [artifacts()[name].sha256 for name in sample.artifacts]
-    return "\n".join([stamp.sources_checksum([sample.module]), *checksums])
+    made_from = stamp.sources([sample.module])
+    made_from |= {name: artifacts()[name].sha256 for name in sample.artifacts}
+    return "".join(f"{name} {checksum}\n" for name, checksum in made_from.items())

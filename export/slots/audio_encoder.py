@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from export.spec import Arrays, Files, Network, Slot, Tensor, generator
+from export.spec import Arrays, Builder, Files, Network, Slot, Tensor, generator
 from vemoclap_client.contract import SAMPLE_RATE_HZ
 
 if TYPE_CHECKING:
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 WINDOW = 3 * SAMPLE_RATE_HZ
 FEATURES = 256
+ARTIFACTS = ("voice_activity_weights",)
 EVENTS = ("Speech",)
 """AudioSet's name of what this profile can hear, in the order of EVENTS."""
 
@@ -47,16 +48,15 @@ def examples(batch: int, case: int) -> Arrays:
 SLOT = Slot(
     name="audio_encoder",
     module=__name__,
-    artifacts=("voice_activity_weights",),
     network=Network(
         inputs=(Tensor("WINDOW", "float32", (WINDOW,)),),
         outputs=(
             Tensor("FEATURES", "float32", (FEATURES,)),
             Tensor("EVENTS", "float32", (len(EVENTS),)),
         ),
-        load=load,
         examples=examples,
         cases=2,
     ),
     texts={"labels.txt": "".join(f"{event}\n" for event in EVENTS)},
+    pretrained=Builder(network=load, artifacts=ARTIFACTS),
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from export.spec import Arrays, Files, Network, Slot, Tensor, generator
+from export.spec import Arrays, Builder, Files, Network, Slot, Tensor, generator
 
 if TYPE_CHECKING:
     from export.networks.single_shot_detector import FaceDetector
@@ -29,17 +29,18 @@ def examples(batch: int, case: int) -> Arrays:
     return {"IMAGE": patches.repeat(16, axis=1).repeat(16, axis=2)}
 
 
+PRETRAINED = Builder(network=load, artifacts=("face_detector_layout", "face_detector_weights"))
+
 SLOT = Slot(
     name="face_detector",
     module=__name__,
-    artifacts=("face_detector_layout", "face_detector_weights"),
     network=Network(
         inputs=(Tensor("IMAGE", "uint8", (IMAGE_PX, IMAGE_PX, 3)),),
         outputs=(
             Tensor("BOXES", "float32", (ANCHORS, 4)),
             Tensor("SCORES", "float32", (ANCHORS,)),
         ),
-        load=load,
         examples=examples,
     ),
+    pretrained=PRETRAINED,
 )

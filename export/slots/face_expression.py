@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from export.spec import Arrays, Files, Network, Slot, Tensor, generator
+from export.spec import Arrays, Builder, Files, Network, Slot, Tensor, generator
 from vemoclap_client.contract import EXPRESSIONS
 
 if TYPE_CHECKING:
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 CROP_PX = 224
 FEATURES = 256
+ARTIFACTS = ("face_expression_layout", "face_expression_weights")
 
 
 def load(files: Files) -> ExpressionClassifier:
@@ -47,14 +48,13 @@ def examples(batch: int, case: int) -> Arrays:
 SLOT = Slot(
     name="face_expression",
     module=__name__,
-    artifacts=("face_expression_layout", "face_expression_weights"),
     network=Network(
         inputs=(Tensor("CROP", "uint8", (CROP_PX, CROP_PX, 3)),),
         outputs=(
             Tensor("FEATURES", "float32", (FEATURES,)),
             Tensor("PROBABILITIES", "float32", (len(EXPRESSIONS),)),
         ),
-        load=load,
         examples=examples,
     ),
+    pretrained=Builder(network=load, artifacts=ARTIFACTS),
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from export.spec import Arrays, Files, Network, Slot, Tensor, generator
+from export.spec import Arrays, Builder, Files, Network, Slot, Tensor, generator
 from vemoclap_client.contract import FRAME_COUNT
 
 if TYPE_CHECKING:
@@ -36,11 +36,10 @@ def examples(batch: int, case: int) -> Arrays:
 SLOT = Slot(
     name="image_encoder",
     module=__name__,
-    artifacts=("image_encoder_weights",),
     network=Network(
         inputs=(Tensor("PIXELS", "float32", (FRAME_COUNT, 3, FRAME_PX, FRAME_PX)),),
         outputs=(Tensor("FEATURES", "float32", (FRAME_COUNT, FEATURES)),),
-        load=load,
         examples=examples,
     ),
+    pretrained=Builder(network=load, artifacts=("image_encoder_weights",)),
 )

@@ -3,16 +3,20 @@
 It is given them as Det.model_path, Rec.model_path and Cls.model_path.
 """
 
-from export.spec import Slot
+from export.spec import Builder, Slot
 
 FOLDER = "1/ocr"
+
+FILES = {
+    f"{FOLDER}/detector.onnx": "ocr_detector",
+    f"{FOLDER}/recognizer.onnx": "ocr_recognizer",
+    f"{FOLDER}/direction.onnx": "ocr_direction",
+}
 
 SLOT = Slot(
     name="screen_reader",
     module=__name__,
-    files={
-        f"{FOLDER}/detector.onnx": "ocr_detector",
-        f"{FOLDER}/recognizer.onnx": "ocr_recognizer",
-        f"{FOLDER}/direction.onnx": "ocr_direction",
-    },
+    pretrained=Builder(files=FILES),
+    # They come inside a package, from its registry: tests can have them too.
+    random=Builder(files=FILES),
 )

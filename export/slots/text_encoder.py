@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from export.spec import Arrays, Files, Network, Slot, Tensor, generator
+from export.spec import Arrays, Builder, Files, Network, Slot, Tensor, generator
 from vemoclap_client.contract import SENTIMENTS
 
 if TYPE_CHECKING:
@@ -80,22 +80,26 @@ def group_means(files: Files, sentences: Path, groups: Sequence[str]) -> torch.T
     return torch.stack([part.mean(0) for part in torch.split(features, lengths)])
 
 
-def examples(batch: int, case: int) -> Arrays:
-    """Return random tokens, padded from a random length on: int64 [batch, 32 or 77]."""
+def examples(batch: int, case: int, first: int = 1000, end: int = 30_000) -> Arrays:
+    """Return random tokens, padded with 0 from a random length on: int64 [batch, 32 or 77].
+
+    Args:
+        batch: number of texts.
+        case: which of `LENGTHS`.
+        first: lowest token that is drawn.
+        end: one more than the highest.
+    """
     random = generator(batch, case)
     length = LENGTHS[case]
     used = random.integers(3, length + 1, (batch, 1))
     mask = (np.arange(length) < used).astype(np.int64)
-    return {
-        "INPUT_IDS": random.integers(1000, 30000, (batch, length)) * mask,
-        "ATTENTION_MASK": mask,
-    }
+    tokens = random.integers(first, end, (batch, length))
+    return {"INPUT_IDS": tokens * mask, "ATTENTION_MASK": mask}
 
 
 SLOT = Slot(
     name="text_encoder",
     module=__name__,
-    artifacts=ARTIFACTS,
     network=Network(
         inputs=(
             Tensor("INPUT_IDS", "int64", ("length",)),
@@ -105,10 +109,11 @@ SLOT = Slot(
             Tensor("FEATURES", "float32", (FEATURES,)),
             Tensor("SENTIMENT", "float32", (len(SENTIMENTS),)),
         ),
-        load=load,
         examples=examples,
         cases=len(LENGTHS),
     ),
-    files={"tokenizer.json": "text_encoder_tokenizer"},
     data=(PROTOTYPES,),
+    pretrained=Builder(
+        network=load, artifacts=ARTIFACTS, files={"tokenizer.json": "text_encoder_tokenizer"}
+    ),
 )

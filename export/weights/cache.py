@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from export.errors import ChecksumError, WeightsError
+from export.files import checksum
 from export.weights.manifest import Artifact
 
 GIT_DIGITS = 40
@@ -43,12 +44,6 @@ def using_cache() -> Iterator[None]:
             f"cannot use the cache folder {cache_folder()} ({error}); "
             "set $VEMOCLAP_CACHE to a folder that can be written and has room"
         ) from error
-
-
-def checksum(path: Path) -> str:
-    """Return the sha256 of a file, as 64 hexadecimal digits."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def git_checksum(path: Path) -> str:

@@ -18,7 +18,7 @@ from export.weights.cache import check, using_cache
 
 CHUNK_BYTES = 1 << 20
 UNFINISHED = ".fetching-"
-"""Start of the name of a file that is being written."""
+"""Start of the name of the folder that a file is fetched into."""
 FETCHED_AT_S = 946_684_800
 """1 January 2000: any time but now would do."""
 

@@ -1,6 +1,5 @@
 """Brings artifacts into the cache, verified."""
 
-import os
 import sys
 import tempfile
 import urllib.request
@@ -9,7 +8,7 @@ from pathlib import Path
 from typing import IO
 
 from export.errors import ChecksumError, FetchError, WeightsError
-from export.leftovers import remove_leftovers
+from export.files import workspace
 from export.weights import hub, registries
 from export.weights.cache import (
     cached_path,
@@ -139,9 +138,9 @@ def deliver(wanted: Artifact, sources: Iterable[Source]) -> Path:
         except (FetchError, ChecksumError) as problem:
             problems.append(problem)
     wrong = any(isinstance(problem, ChecksumError) for problem in problems)
-    told = "\n".join(f"- {problem}" for problem in problems)
+    listed = "\n".join(f"- {problem}" for problem in problems)
     raise (ChecksumError if wrong else FetchError)(
-        f"cannot get artifact {wanted.name!r}:\n{told}\n"
+        f"cannot get artifact {wanted.name!r}:\n{listed}\n"
         f"Check the network and run again, or put a file with sha256 {wanted.sha256} "
         f"at {cached_path(wanted)} yourself."
     )
@@ -151,12 +150,9 @@ def _install(wanted: Artifact, source: Source) -> Path:
     """Write, verify, then move into the cache: two processes may do so at the same time."""
     path = cached_path(wanted)
     path.parent.mkdir(parents=True, exist_ok=True)
-    remove_leftovers(path.parent, UNFINISHED)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=UNFINISHED)
-    try:
-        with os.fdopen(handle, "wb") as file:
+    with workspace(path.parent, UNFINISHED) as folder:
+        fetched = folder / path.name
+        with fetched.open("wb") as file:
             source(wanted, file)
-        settle(Path(temporary), path, wanted.sha256, wanted.name)
-    finally:
-        Path(temporary).unlink(missing_ok=True)
+        settle(fetched, path, wanted.sha256, wanted.name)
     return mark_verified(wanted)

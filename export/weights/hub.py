@@ -8,24 +8,21 @@ $HF_HUB_OFFLINE, and the progress bar.
 """
 
 import errno
-import fcntl
 import io
-import os
 import re
 import shutil
 import sys
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from export.errors import ChecksumError, FetchError
+from export.files import checksum, link_or_copy, locked, workspace
 from export.weights.cache import (
     Resolved,
     cached_path,
     check,
-    checksum,
     expected_checksum,
     is_verified,
     mark_verified,
@@ -92,8 +89,9 @@ def _alone(wanted: Artifact) -> Iterator[None]:
     """Let one process at a time fetch this file: a part that is left belongs to whoever is here."""
     path = cached_path(wanted)
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.with_name(f".{path.name}.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    lock = path.with_name(f".{path.name}.lock")
+    lock.touch()
+    with locked(lock):
         yield
 
 
@@ -111,19 +109,19 @@ def _from_hub_cache(wanted: Artifact) -> Path | None:
     found = try_to_load_from_cache(repository, wanted.members[0], revision=revision)
     if not isinstance(found, str):
         return None
-    told = _told_by_hub_cache(wanted, Path(found))
-    if told is None:
+    answer = _resolve_in_hub_cache(wanted, Path(found))
+    if answer is None:
         return None
     try:
-        check(Path(found), told.checksum, wanted.name)
+        check(Path(found), answer.checksum, wanted.name)
     except ChecksumError as problem:
         print(f"  not used: {found}: {problem}", file=sys.stderr)
         return None
     _link(Path(found).resolve(), cached_path(wanted))
-    return _keep(wanted, told)
+    return _keep(wanted, answer)
 
 
-def _told_by_hub_cache(wanted: Artifact, snapshot: Path) -> Resolved | None:
+def _resolve_in_hub_cache(wanted: Artifact, snapshot: Path) -> Resolved | None:
     """Return what is known of a file at snapshots/<commit>/<path>, a link to blobs/<checksum>."""
     commit = snapshot.parents[len(PurePosixPath(wanted.members[0]).parts) - 1].name
     blob = snapshot.readlink().name if snapshot.is_symlink() else ""
@@ -133,13 +131,9 @@ def _told_by_hub_cache(wanted: Artifact, snapshot: Path) -> Resolved | None:
 
 def _link(source: Path, target: Path) -> None:
     """Put the file there without a copy where the disk allows."""
-    with tempfile.TemporaryDirectory(dir=target.parent, prefix=UNFINISHED) as folder:
-        temporary = Path(folder) / target.name
-        try:
-            os.link(source, temporary)
-        except OSError:  # another disk, or another user's file
-            shutil.copyfile(source, temporary)
-        temporary.replace(target)
+    with workspace(target.parent, UNFINISHED) as folder:
+        link_or_copy(source, folder / target.name)
+        (folder / target.name).replace(target)
 
 
 def _put_there_by_hand(wanted: Artifact) -> Path | None:
@@ -151,16 +145,16 @@ def _put_there_by_hand(wanted: Artifact) -> Path | None:
     if not path.exists():
         return None
     try:
-        told = _ask(wanted).resolved
+        answer = _ask(wanted).resolved
     except FetchError as problem:
         print(f"  not verified: {path}: {problem}", file=sys.stderr)
-        told = Resolved(_place(wanted)[1], checksum(path))
+        answer = Resolved(_place(wanted)[1], checksum(path))
     try:
-        check(path, told.checksum, wanted.name)
+        check(path, answer.checksum, wanted.name)
     except ChecksumError:
         path.unlink()
         return None
-    return _keep(wanted, told)
+    return _keep(wanted, answer)
 
 
 def _download(wanted: Artifact) -> Path:
@@ -185,8 +179,8 @@ def _ask(wanted: Artifact) -> Remote:
     repository, revision = _place(wanted)
     with asking(wanted):
         address = hf_hub_url(repository, wanted.members[0], revision=revision)
-        told = get_hf_file_metadata(address)
-    commit, found = told.commit_hash or "", told.etag or ""
+        answer = get_hf_file_metadata(address)
+    commit, found = answer.commit_hash or "", answer.etag or ""
     if not CHECKSUM.fullmatch(found) or not COMMIT.fullmatch(commit):
         raise FetchError(f"{constants.ENDPOINT} does not answer as a hub does: no checksum for it")
     if COMMIT.fullmatch(revision) and commit != revision:
@@ -196,7 +190,7 @@ def _ask(wanted: Artifact) -> Remote:
             f"wrong file for {wanted.name!r}: expected sha256 {wanted.sha256}, the hub has {found}"
         )
     address = hf_hub_url(repository, wanted.members[0], revision=commit)
-    return Remote(address, told.size, Resolved(commit, found))
+    return Remote(address, answer.size, Resolved(commit, found))
 
 
 def _receive(wanted: Artifact, remote: Remote, partial: Path) -> None:

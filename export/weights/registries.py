@@ -4,18 +4,17 @@ The clients know their registry, a mirror or a proxy from the user's own setting
 of a registry is needed here.
 """
 
-import os
 import shutil
 import subprocess
 import sys
 import tarfile
-import tempfile
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import IO
 
 from export.errors import FetchError
+from export.files import workspace
 from export.weights.cache import cache_folder, using_cache
 from export.weights.delivery import copy, reading
 
@@ -106,10 +105,10 @@ def _npm() -> list[str]:
 def _install_node(folder: Path) -> None:
     folder.parent.mkdir(parents=True, exist_ok=True)
     print(f"  no npm here: installing {NODE_PACKAGE} into {folder}", file=sys.stderr)
-    with tempfile.TemporaryDirectory(dir=folder.parent) as temporary:
-        _run([*_pip("install"), "--target", f"{temporary}/node", NODE_PACKAGE])
+    with workspace(folder.parent, ".node-") as temporary:
+        _run([*_pip("install"), "--target", str(temporary / "node"), NODE_PACKAGE])
         try:
-            os.replace(f"{temporary}/node", folder)  # noqa: PTH105
+            (temporary / "node").replace(folder)
         except OSError:  # another process was first
             if not folder.exists():
                 raise

@@ -1,4 +1,4 @@
-"""What both Python-based backends do alike: one run for all requests that Triton hands over."""
+"""The base of both Python-based backends: one run for all requests that Triton hands over."""
 
 from abc import ABC, abstractmethod
 from typing import Any

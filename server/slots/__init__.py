@@ -1,4 +1,4 @@
-"""What the Python slots compute: plain modules that import without Triton.
+"""The code of the Python slots, in modules that import without Triton.
 
-Each slot is a class with the interface of `step.PythonSlot`; its `1/model.py` only names it.
+Each slot is a class with the interface of `slot.PythonSlot`, which its `1/model.py` names.
 """

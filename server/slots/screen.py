@@ -5,22 +5,25 @@ that are not English, and joins what is unique then with ". ". Where the profile
 text that is not English as a whole is shown, but not encoded.
 """
 
+import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
+from msgspec import structs
 from numpy.typing import NDArray
 from rapidocr import RapidOCR
 from rapidocr.ch_ppocr_det.utils import ResizeImgError as DetectorResizeError
 from rapidocr.utils.output import RapidOCROutput
 from rapidocr.utils.process_img import ResizeImgError
 
-from server.slots.frames import unusable
-from server.slots.language import UNKNOWN, Languages, commonest, language_of
-from server.slots.slot import CPU, Device, Infer, Tensors, analyzer_outputs, timed
+from server.slots.frames import relative_box, unusable
+from server.slots.language import UNKNOWN, Languages, commonest
+from server.slots.slot import CPU, Device, Infer, Tensors, analyzer_outputs, elapsed_ms
 from server.slots.text import TextEncoder
+from vemoclap_client.analysis import ScreenText, TextEvidence, TextLine
 from vemoclap_client.contract import ENGLISH
 
 CONFIDENCE_THRESHOLD = 0.8
@@ -37,7 +40,7 @@ THUMBNAIL_SIZE = (64, 36)
 
 
 @dataclass(frozen=True)
-class Line:
+class DetectedLine:
     """A line of text in one frame; box is x0, y0, x1, y1 in pixels."""
 
     frame: int
@@ -47,7 +50,7 @@ class Line:
 
 
 class ScreenReader:
-    """FRAMES uint8 [16, H, W, 3] -> FEATURES [1, width], LENGTH, EVIDENCE (absent, screen_text)."""
+    """FRAMES uint8 [16, H, W, 3] -> FEATURES [1, width], LENGTH, EVIDENCE (TextEvidence)."""
 
     def __init__(self, version_directory: Path, device: Device = CPU) -> None:
         """Loads the OCR models from `ocr/` and the text encoder's tokenizer."""
@@ -58,57 +61,68 @@ class ScreenReader:
 
     async def run(self, inputs: Tensors, infer: Infer) -> Tensors:
         """Reads one clip's frames and encodes their text."""
-        evidence: dict[str, Any] = {"absent": None, "screen_text": None}
         rows = await self._text.width.no_rows(infer)
-        with timed(evidence):
-            evidence["absent"], screen_text = await self._look(inputs["FRAMES"], infer)
-            evidence["screen_text"] = screen_text
-            if screen_text and evidence["absent"] is None:
-                text = screen_text["text"]
-                rows, screen_text["sentiment"] = await self._text.encode(text, infer)
+        started = time.perf_counter()
+        absent, screen_text = await self._read_text(inputs["FRAMES"], infer)
+        if screen_text is not None and absent is None:
+            rows, sentiment = await self._text.encode(screen_text.text, infer)
+            screen_text = structs.replace(screen_text, sentiment=sentiment)
+        duration_ms = elapsed_ms(started)
+        evidence = TextEvidence(absent=absent, screen_text=screen_text, duration_ms=duration_ms)
         return analyzer_outputs(rows, 1, evidence)
 
-    async def _look(
+    async def _read_text(
         self, frames: NDArray[np.uint8], infer: Infer
-    ) -> tuple[str | None, dict[str, Any] | None]:
-        """Why there is no English text, if so; and the text, if there is one."""
-        reason = unusable(frames)
-        lines = [] if reason else self._read(frames)
+    ) -> tuple[str | None, ScreenText | None]:
+        """Why frames, uint8 [16, H, W, 3], have no English text, or None; and their text, if any.
+
+        A profile with a translator identifies and translates each unique text by itself: each may
+        be in another language. Without one, all of them are one text.
+        """
+        absent = unusable(frames)
+        lines = [] if absent else self._read(frames)
         if not lines:
-            return reason or "no text was found on the screen", None
+            return absent or "no text was found on the screen", None
         texts = unique_texts(lines)
-        # A profile that translates does so text by text: each may be in another language.
         texts = texts[:TEXTS_AT_MOST] if self._languages.translates else [". ".join(texts)]
-        found = await self._languages.identify(texts, infer)
-        screen_text = describe(lines, frames.shape[1:3], commonest(found))
-        languages = dict(zip(texts, found, strict=True))
-        return await self._translate(screen_text, languages, infer), screen_text
+        identified = await self._languages.identify(texts, infer)
+        screen_text = model_screen_text(lines, frames.shape[1:3], commonest(identified))
+        languages = dict(zip(texts, identified, strict=True))
+        absent, english = await self._translate(languages, infer)
+        if english:
+            screen_text = structs.replace(screen_text, text=english)
+        return absent, screen_text
 
     async def _translate(
-        self, screen_text: dict[str, Any], languages: dict[str, str], infer: Infer
-    ) -> str | None:
-        """Puts screen_text["text"] into English, where it is not; returns why it could not."""
+        self, languages: Mapping[str, str], infer: Infer
+    ) -> tuple[str | None, str | None]:
+        """Why texts could not be translated, or None; and their English, if any had to be.
+
+        Args:
+            languages: text -> its language.
+            infer: calls the translator.
+        """
         foreign = {
             text: language
             for text, language in languages.items()
             if language not in (ENGLISH, UNKNOWN)
         }
         if not foreign:
-            return None
+            return None, None
         named = f"the on-screen text is in language {commonest(list(foreign.values()))!r}, which"
         if not self._languages.translates:
-            return f"{named} this profile cannot translate"
+            return f"{named} this profile cannot translate", None
         try:
-            english = await self._languages.translate(foreign, infer)
+            translated = await self._languages.translate(foreign, infer)
         except Exception as error:
-            return f"{named} could not be translated: {error}"
-        texts = dict.fromkeys(english.get(text, text) for text in languages)
-        screen_text["text"] = ". ".join(text for text in texts if text) or screen_text["text"]
-        return None if any(texts) else f"{named} the translator has no words for"
+            return f"{named} could not be translated: {error}", None
+        texts = dict.fromkeys(translated.get(text, text) for text in languages)
+        english = ". ".join(text for text in texts if text)
+        return (None if english else f"{named} the translator has no words for"), english
 
-    def _read(self, frames: NDArray[np.uint8]) -> list[Line]:
-        """The lines of all frames; a frame that shows the same as the one before is not read."""
-        lines: list[Line] = []
+    def _read(self, frames: NDArray[np.uint8]) -> list[DetectedLine]:
+        """The lines of all frames, uint8 [16, H, W, 3]; of equal frames in a row, the first's."""
+        lines: list[DetectedLine] = []
         previous = None
         for index, frame in enumerate(frames):
             thumbnail = cv2.resize(frame, THUMBNAIL_SIZE, interpolation=cv2.INTER_AREA).astype(
@@ -119,7 +133,7 @@ class ScreenReader:
                 previous = thumbnail
         return lines
 
-    def _read_frame(self, index: int, frame: NDArray[np.uint8]) -> list[Line]:
+    def _read_frame(self, index: int, frame: NDArray[np.uint8]) -> list[DetectedLine]:
         try:
             found = self._ocr(np.ascontiguousarray(frame[..., ::-1]), use_cls=False)
         except (DetectorResizeError, ResizeImgError):
@@ -128,7 +142,7 @@ class ScreenReader:
         if not isinstance(found, RapidOCROutput) or found.boxes is None:
             return []
         return [
-            Line(index, _bounds(corners), text.strip(), float(score))
+            DetectedLine(index, _bounds(corners), text.strip(), float(score))
             for corners, text, score in zip(
                 found.boxes, found.txts or (), found.scores or (), strict=True
             )
@@ -155,37 +169,27 @@ def _bounds(corners: NDArray[np.float32]) -> tuple[float, float, float, float]:
     return float(x0), float(y0), float(x1), float(y1)
 
 
-def unique_texts(lines: list[Line]) -> list[str]:
+def unique_texts(lines: list[DetectedLine]) -> list[str]:
     """The lines' texts, lower-cased, each once, in order."""
     return list(dict.fromkeys(line.text.lower() for line in lines))
 
 
-def describe(
-    lines: list[Line], size: tuple[int, ...], language: str | None = None
-) -> dict[str, Any]:
-    """The text for people; boxes as fractions of the frame's width and height.
+def model_screen_text(
+    lines: list[DetectedLine], size: tuple[int, ...], language: str
+) -> ScreenText:
+    """The text as evidence, without sentiment.
 
     Args:
         lines: at least one.
         size: the frames' height and width.
-        language: the text's, if it is known.
+        language: the text's, or "unknown".
     """
-    text = ". ".join(unique_texts(lines))
-    height, width = size
-    return {
-        "text": text,
-        "language": language or language_of(text),
-        "lines": [
-            {
-                "frame": line.frame,
-                "box": [
-                    round(min(max(value / limit, 0.0), 1.0), 4)
-                    for value, limit in zip(line.box, (width, height) * 2, strict=True)
-                ],
-                "text": line.text,
-                "confidence": round(line.confidence, 4),
-            }
+    return ScreenText(
+        text=". ".join(unique_texts(lines)),
+        language=language,
+        lines=tuple(
+            TextLine(line.frame, relative_box(line.box, size), line.text, round(line.confidence, 4))
             for line in lines
-        ],
-        "sentiment": None,
-    }
+        ),
+        sentiment=None,
+    )

@@ -1,17 +1,15 @@
-"""Serves a PythonSlot as a Triton Python model. This and stream_model alone need Triton."""
+"""Serves a PythonSlot as a Triton Python model. This and stream_serving alone need Triton."""
 
 import asyncio
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 import triton_python_backend_utils as pb_utils
-from numpy.typing import NDArray
 
-from server.slots.slot import CPU, Device, PythonSlot, Tensors
+from server.slots.slot import CPU, Device, PythonSlot, ReceivedTensor, Tensors, Value
 
 ERROR_DELAY_S = 0.25
 """Triton 2.51 locks up for good when a step of an ensemble answers with an error while the
@@ -21,33 +19,33 @@ MESSAGE_AT_MOST = 500
 """Characters of an error: gRPC loses those that do not fit into its headers of 8 KB."""
 
 
-def triton_model(step_class: type[PythonSlot]) -> type:
-    """The class that a slot's model.py must call `TritonPythonModel`."""
+def triton_model(slot_class: type[PythonSlot]) -> type:
+    """The class for the name `TritonPythonModel` in the slot's model.py."""
 
     class TritonPythonModel:
         """One instance of the slot."""
 
         def initialize(self, args: dict[str, str]) -> None:
-            """Makes the step; types come from the slot's configuration."""
+            """Makes the slot's object; the outputs' types come from the slot's configuration."""
             config = json.loads(args["model_config"])
             self._inputs = [tensor["name"] for tensor in config["input"]]
             self._types = {
                 tensor["name"]: pb_utils.triton_string_to_numpy(tensor["data_type"])
                 for tensor in config["output"]
             }
-            self._step = step_class(
+            self._slot = slot_class(
                 Path(args["model_repository"]) / args["model_version"], _device(args)
             )
 
         async def execute(self, requests: list[Any]) -> list[Any]:
-            """One response per request. While one clip waits for another slot, the next runs."""
+            """One response per request. During one clip's calls of other slots, others run."""
             return await asyncio.gather(*(self._respond(request) for request in requests))
 
         async def _respond(self, request: Any) -> Any:
             try:
                 clips = _split(request, self._inputs)
-                answers = await asyncio.gather(*(self._step.run(clip, infer) for clip in clips))
-                return pb_utils.InferenceResponse(_join(answers, self._types))
+                outputs = await asyncio.gather(*(self._slot.run(clip, infer) for clip in clips))
+                return pb_utils.InferenceResponse(_join(outputs, self._types))
             except Exception as error:
                 await asyncio.sleep(ERROR_DELAY_S)
                 return error_response(error)
@@ -56,7 +54,7 @@ def triton_model(step_class: type[PythonSlot]) -> type:
 
 
 def error_response(error: Exception) -> Any:
-    """The response that tells a request's sender of `error`."""
+    """A response with the type and message of `error`."""
     message = f"{type(error).__name__}: {error}"[:MESSAGE_AT_MOST]
     return pb_utils.InferenceResponse(error=pb_utils.TritonError(message))
 
@@ -68,46 +66,30 @@ def _device(args: dict[str, str]) -> Device:
 
 
 def _split(request: Any, names: list[str]) -> list[Tensors]:
-    """A request's clips, each without the batch dimension."""
+    """The inputs of each clip of a request, without the batch dimension."""
     tensors = {name: pb_utils.get_input_tensor_by_name(request, name).as_numpy() for name in names}
     count = len(tensors[names[0]])
     return [{name: array[index] for name, array in tensors.items()} for index in range(count)]
 
 
-def _join(answers: Sequence[Tensors], types: Mapping[str, Any]) -> list[Any]:
+def _join(clips: Sequence[Tensors], types: Mapping[str, Any]) -> list[Any]:
+    """The clips' outputs as Triton's tensors, with a batch dimension."""
     return [
-        pb_utils.Tensor(
-            name, np.stack([answer[name] for answer in answers]).astype(dtype, copy=False)
-        )
+        pb_utils.Tensor(name, np.stack([clip[name] for clip in clips]).astype(dtype, copy=False))
         for name, dtype in types.items()
     ]
 
 
-async def infer(
-    slot: str,
-    inputs: Mapping[str, NDArray[Any]],
-    outputs: Sequence[str],
-    received: Mapping[int, Any] = MappingProxyType({}),
-) -> Tensors:
-    """Asks another slot of this server; see step.Infer.
-
-    Args:
-        slot: asked for `outputs`.
-        inputs: batch-first.
-        outputs: names.
-        received: id of an array -> the request's tensor that it is a view of. Such a tensor is
-            handed on as it is under its own name; any other array is copied to shared memory.
+async def infer(slot: str, inputs: Mapping[str, Value], outputs: Sequence[str]) -> Tensors:
+    """Calls another slot of this server; see slot.Infer.
 
     Raises:
-        pb_utils.TritonModelException: the slot answered with an error.
+        pb_utils.TritonModelException: the slot responded with an error.
     """
     request = pb_utils.InferenceRequest(
         model_name=slot,
         requested_output_names=list(outputs),
-        inputs=[
-            received.get(id(array)) or pb_utils.Tensor(name, np.ascontiguousarray(array))
-            for name, array in inputs.items()
-        ],
+        inputs=[_tensor(name, value) for name, value in inputs.items()],
         # A native backend on a GPU would answer in its memory, from which there is no as_numpy().
         preferred_memory=pb_utils.PreferredMemory(pb_utils.TRITONSERVER_MEMORY_CPU, 0),
     )
@@ -115,3 +97,12 @@ async def infer(
     if response.has_error():
         raise pb_utils.TritonModelException(f"slot {slot}: {response.error().message()}")
     return {name: pb_utils.get_output_tensor_by_name(response, name).as_numpy() for name in outputs}
+
+
+def _tensor(name: str, value: Value) -> Any:
+    """Triton's tensor of this name; a copy in shared memory, unless it was received as such."""
+    if isinstance(value, ReceivedTensor):
+        if value.tensor.name() == name:
+            return value.tensor
+        value = value.array
+    return pb_utils.Tensor(name, np.ascontiguousarray(value))

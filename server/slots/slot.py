@@ -1,28 +1,49 @@
-"""The interface of a Python slot, and what every step does alike."""
+"""The interface of a Python slot, and what the slots have in common."""
 
-import json
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from vemoclap_client.analysis import StepEvidence
+
 Tensors = dict[str, NDArray[Any]]
 
+
+@dataclass(frozen=True)
+class ReceivedTensor:
+    """An input of a request that can be handed on to another slot without a copy.
+
+    Attributes:
+        array: a view of its values.
+        tensor: Triton's tensor, which holds them in shared memory under its own name.
+    """
+
+    array: NDArray[Any]
+    tensor: Any
+
+
+Value = NDArray[Any] | ReceivedTensor
+
 STAMP = "1/export.json"
-"""What an export writes last into a slot's folder: what it was made from."""
+"""The file that an export writes last into a slot's folder: it says from what it was made."""
 
 
 @dataclass(frozen=True)
 class Device:
-    """Where a step that brings its own network runs it: the slot's `instance_group` says so."""
+    """Where a Python slot with a network of its own runs it, from the slot's `instance_group`.
+
+    Attributes:
+        kind: "cpu" or "cuda".
+        index: of the GPU.
+    """
 
     kind: str
-    """"cpu" or "cuda"."""
     index: int = 0
 
 
@@ -30,51 +51,45 @@ CPU = Device("cpu")
 
 
 class Infer(Protocol):
-    """Asks another slot of the repository (a BLS call)."""
+    """Calls another slot of the repository (BLS)."""
 
     async def __call__(
-        self, slot: str, inputs: Mapping[str, NDArray[Any]], outputs: Sequence[str]
+        self, slot: str, inputs: Mapping[str, Value], outputs: Sequence[str]
     ) -> Tensors:
         """Sends batch-first inputs to `slot`; returns the named outputs, batch-first."""
 
 
 class PythonSlot(Protocol):
-    """A Python slot. It is made once per instance and run once per clip."""
+    """A Python slot: made once per instance, run once per clip."""
 
     def __init__(self, version_directory: Path, device: Device = CPU) -> None:
-        """Loads what the step needs from model_repository/<slot>/<version>/.
+        """Loads the slot's files.
 
         Args:
-            version_directory: that folder.
-            device: for a step that brings a network of its own.
+            version_directory: model_repository/<slot>/<version>/.
+            device: for a network of its own.
         """
 
     async def run(self, inputs: Tensors, infer: Infer) -> Tensors:
         """Turns one clip's inputs into its outputs, both without a batch dimension.
 
-        What is merely absent (no face, no sound) is an answer, not an error: a length of 0 and
-        a reason, since one failing step would fail the whole ensemble.
+        An absent modality (no face, no sound) is no error, since one failing step would fail the
+        whole ensemble: it has a length of 0 and a reason.
         """
 
 
-@contextmanager
-def timed(evidence: dict[str, Any]) -> Iterator[None]:
-    """Writes how long the block took, in milliseconds, to evidence["duration_ms"]."""
-    started = time.perf_counter()
-    yield
-    evidence["duration_ms"] = round((time.perf_counter() - started) * 1000, 1)
+def elapsed_ms(started: float) -> float:
+    """Milliseconds since `started`, a time of time.perf_counter()."""
+    return round((time.perf_counter() - started) * 1000, 1)
 
 
-def analyzer_outputs(
-    rows: NDArray[np.float32], row_count: int, evidence: dict[str, Any]
-) -> Tensors:
-    """What every analyzer answers: padded features, how many rows are real, and the evidence.
+def analyzer_outputs(rows: NDArray[np.float32], row_count: int, evidence: StepEvidence) -> Tensors:
+    """The outputs of an analyzer: FEATURES [row_count, width], LENGTH [1], EVIDENCE [1].
 
     Args:
         rows: float32 [n, width], n <= row_count; zeros follow them up to row_count.
         row_count: 16 for a sequence, 1 for a single row.
-        evidence: what was found, as a JSON object for people; "absent" gives the reason why
-            nothing was.
+        evidence: the document for people.
     """
     features = np.zeros((row_count, rows.shape[1]), np.float32)
     features[: len(rows)] = rows
@@ -86,13 +101,13 @@ def analyzer_outputs(
 
 
 class FeatureWidth:
-    """How wide an encoder's features are, which differs between profiles.
+    """The width of an encoder's features, which differs between profiles.
 
-    An absent modality must still be zeros of that width. The encoder itself is asked, once, with
-    one blank item.
+    An absent modality is zeros of that width. The encoder is called once, with one blank item.
     """
 
     def __init__(self, slot: str, blank: Tensors) -> None:
+        """`blank`: inputs of the encoder `slot`, batch-first, of one item."""
         self._slot = slot
         self._blank = blank
         self._width: int | None = None
@@ -100,8 +115,8 @@ class FeatureWidth:
     async def get(self, infer: Infer) -> int:
         """Width of the slot's FEATURES."""
         if self._width is None:
-            answer = await infer(self._slot, self._blank, ["FEATURES"])
-            self._width = answer["FEATURES"].shape[-1]
+            outputs = await infer(self._slot, self._blank, ["FEATURES"])
+            self._width = outputs["FEATURES"].shape[-1]
         return self._width
 
     async def no_rows(self, infer: Infer) -> NDArray[np.float32]:
@@ -110,10 +125,10 @@ class FeatureWidth:
 
 
 def is_filled(repository: Path, slot: str) -> bool:
-    """Whether an optional slot is there: export has filled it, so the server loads it."""
+    """Whether export has filled an optional slot, so that the server loads it."""
     return (repository / slot / STAMP).is_file()
 
 
 def json_tensor(document: object) -> NDArray[Any]:
-    """One JSON document as a string tensor [1]."""
-    return np.array([json.dumps(document, ensure_ascii=False).encode()], object)
+    """A document, msgspec type or JSON-ready objects, as a string tensor [1] of JSON."""
+    return np.array([msgspec.json.encode(document)], object)

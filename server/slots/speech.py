@@ -4,6 +4,7 @@ Source: VEMOCLAP runs Whisper (task translate) and encodes the English text. Her
 is kept in its own language too, and silence is skipped by voice-activity detection.
 """
 
+import time
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -11,12 +12,14 @@ from typing import Any
 import numpy as np
 from faster_whisper import WhisperModel
 from faster_whisper.transcribe import Segment, TranscriptionInfo
+from msgspec import structs
 from numpy.typing import NDArray
 
 from server.slots.audio import silence, usable
 from server.slots.compute import COMPUTE_TYPE
-from server.slots.slot import CPU, Device, Infer, Tensors, analyzer_outputs, timed
+from server.slots.slot import CPU, Device, Infer, Tensors, analyzer_outputs, elapsed_ms
 from server.slots.text import TextEncoder
+from vemoclap_client.analysis import Speech, SpeechEvidence, SpeechSegment
 from vemoclap_client.contract import ENGLISH, SAMPLE_RATE_HZ
 
 NO_SPEECH_THRESHOLD = 0.6
@@ -45,7 +48,7 @@ DECODING: dict[str, Any] = {
 
 
 class SpeechRecognizer:
-    """AUDIO float32 [samples] -> FEATURES [1, width], LENGTH, EVIDENCE (absent, speech)."""
+    """AUDIO float32 [samples] -> FEATURES [1, width], LENGTH, EVIDENCE (SpeechEvidence)."""
 
     def __init__(self, version_directory: Path, device: Device = CPU) -> None:
         """Loads Whisper (CTranslate2) from `whisper/` and the text encoder's tokenizer."""
@@ -59,54 +62,55 @@ class SpeechRecognizer:
 
     async def run(self, inputs: Tensors, infer: Infer) -> Tensors:
         """Transcribes one clip's sound and encodes its English text."""
-        evidence: dict[str, Any] = {"absent": None, "speech": None}
         rows = await self._text.width.no_rows(infer)
-        with timed(evidence):
-            evidence["absent"], speech = self._listen(usable(inputs["AUDIO"]))
-            evidence["speech"] = speech
-            if speech and evidence["absent"] is None:
-                rows, speech["sentiment"] = await self._text.encode(speech["text"], infer)
+        started = time.perf_counter()
+        absent, speech = self._recognize(usable(inputs["AUDIO"]))
+        if speech is not None and absent is None:
+            rows, sentiment = await self._text.encode(speech.text, infer)
+            speech = structs.replace(speech, sentiment=sentiment)
+        evidence = SpeechEvidence(absent=absent, speech=speech, duration_ms=elapsed_ms(started))
         return analyzer_outputs(rows, 1, evidence)
 
-    def _listen(self, audio: NDArray[np.float32]) -> tuple[str | None, dict[str, Any] | None]:
-        """Why there is no English text, if so; and the transcript, if there is one."""
-        if reason := silence(audio):
-            return reason, None
-        segments, info = self._transcribe(audio)
-        heard = understood(segments)
-        if not heard:
+    def _recognize(self, audio: NDArray[np.float32]) -> tuple[str | None, Speech | None]:
+        """Why sound, float32 [samples], has no English text, or None; and what was said, if any."""
+        if absent := silence(audio):
+            return absent, None
+        transcribed, info = self._transcribe(audio)
+        segments = understood(transcribed)
+        if not segments:
             return "no speech was recognised", None
-        speech = {
-            "text": joined(heard),
-            "language": info.language,
-            "language_probability": round(info.language_probability, 4),
-            "segments": [describe(segment) for segment in heard],
-            "sentiment": None,
-        }
-        return self._translate(audio, speech), speech
+        language, spoken = info.language, joined(segments)
+        english = spoken if language == ENGLISH else self._translate(audio, language)
+        absent = None if english else f"the speech in language {language!r} could not be translated"
+        speech = Speech(
+            text=english or spoken,
+            language=language,
+            language_probability=round(info.language_probability, 4),
+            segments=tuple(
+                SpeechSegment(round(item.start, 2), round(item.end, 2), item.text.strip())
+                for item in segments
+            ),
+            sentiment=None,
+        )
+        return absent, speech
 
-    def _translate(self, audio: NDArray[np.float32], speech: dict[str, Any]) -> str | None:
-        """Puts speech["text"] into English; returns why it could not."""
-        if speech["language"] == ENGLISH:
-            return None
+    def _translate(self, audio: NDArray[np.float32], language: str) -> str | None:
+        """What is said in sound, float32 [samples], in English; None if Whisper finds no words."""
         for options in TRANSLATION_ATTEMPTS:
-            segments, _ = self._transcribe(
-                audio, task="translate", language=speech["language"], **options
-            )
+            segments, _ = self._transcribe(audio, task="translate", language=language, **options)
             if translated := understood(segments):
-                speech["text"] = joined(translated)
-                return None
-        return f"the speech in language {speech['language']!r} could not be translated"
+                return joined(translated)
+        return None
 
     def _transcribe(
         self, audio: NDArray[np.float32], **options: str | int
     ) -> tuple[Iterable[Segment], TranscriptionInfo]:
         seconds = len(audio) / SAMPLE_RATE_HZ
         tokens = min(int(TOKENS_AT_LEAST + TOKENS_PER_SECOND * seconds), TOKENS_AT_MOST)
-        answer: tuple[Iterable[Segment], TranscriptionInfo] = self._whisper.transcribe(
+        transcript: tuple[Iterable[Segment], TranscriptionInfo] = self._whisper.transcribe(
             audio, max_new_tokens=tokens, **DECODING, **options
         )
-        return answer
+        return transcript
 
 
 def understood(segments: Iterable[Segment]) -> list[Segment]:
@@ -124,12 +128,3 @@ def understood(segments: Iterable[Segment]) -> list[Segment]:
 def joined(segments: Iterable[Segment]) -> str:
     """The segments' text in one line."""
     return " ".join(segment.text.strip() for segment in segments)
-
-
-def describe(segment: Segment) -> dict[str, Any]:
-    """A segment for people: its text in the language spoken, and when, in seconds."""
-    return {
-        "start_s": round(segment.start, 2),
-        "end_s": round(segment.end, 2),
-        "text": segment.text.strip(),
-    }

@@ -1,21 +1,29 @@
-"""Model vemoclap_stream: the ensemble's steps, each answered as soon as it is done.
+"""Model vemoclap_stream: runs the ensemble's steps, with a response after each.
 
-An ensemble answers once, at its end. This runs the same steps, read from the ensemble's own
-configuration, so that there is one place that says what follows what.
+An ensemble responds once, at its end. The steps and their order are read from the ensemble's own
+configuration.
 """
 
 import asyncio
-import json
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 from tritonclient.grpc.model_config_pb2 import ModelConfig
 
 from server.repository import CONFIG, read_config
-from server.slots.slot import Infer, Tensors, is_filled, json_tensor
+from server.slots.slot import Infer, ReceivedTensor, Tensors, Value, is_filled, json_tensor
+from vemoclap_client.analysis import (
+    Face,
+    FaceEvidence,
+    FrameCaption,
+    TextEvidence,
+    TextLine,
+    parse_json,
+)
 from vemoclap_client.contract import CAPTION, ENSEMBLE, EVIDENCE, FRAME_COUNT
 
 CAPTIONER = "captioner"
@@ -23,86 +31,93 @@ NO_EVIDENCE = b"{}"
 
 
 class GraphStep(Protocol):
-    """What turns some of a clip's values into others."""
+    """A step: a call of a slot that computes some of a clip's values from others."""
 
     @property
     def slot(self) -> str:
-        """The slot that does it."""
+        """Name of the slot."""
 
     @property
     def inputs(self) -> Mapping[str, str]:
-        """Its input tensors -> the values that they are."""
+        """The slot's input tensors -> the names of their values."""
 
-    async def run(self, inputs: Tensors, infer: Infer) -> tuple[Tensors, bytes]:
-        """New values by name, and the step's evidence: a JSON object.
+    async def run(self, inputs: Mapping[str, Value], infer: Infer) -> tuple[Tensors, bytes]:
+        """Computes new values, by name, and the step's evidence as JSON.
 
         Args:
-            inputs: by the name of the step's own tensor; batch-first, as are the new values.
-            infer: asks a slot.
+            inputs: by the names of the slot's tensors; batch-first, as are the new values.
+            infer: calls a slot.
         """
 
 
 @dataclass(frozen=True)
 class SlotStep:
-    """A step of the ensemble: one call of a slot."""
+    """A step of the ensemble.
+
+    Attributes:
+        outputs: the slot's output tensors -> the names of their values.
+    """
 
     slot: str
     inputs: Mapping[str, str]
     outputs: Mapping[str, str]
-    """The slot's output tensors -> the values that they become."""
 
-    async def run(self, inputs: Tensors, infer: Infer) -> tuple[Tensors, bytes]:
-        """Asks the slot."""
-        answer = await infer(self.slot, inputs, list(self.outputs))
-        evidence = answer[EVIDENCE][0, 0] if EVIDENCE in answer else NO_EVIDENCE
-        return {value: answer[name] for name, value in self.outputs.items()}, evidence
+    async def run(self, inputs: Mapping[str, Value], infer: Infer) -> tuple[Tensors, bytes]:
+        """Calls the slot."""
+        tensors = await infer(self.slot, inputs, list(self.outputs))
+        evidence = tensors[EVIDENCE][0, 0] if EVIDENCE in tensors else NO_EVIDENCE
+        return {value: tensors[name] for name, value in self.outputs.items()}, evidence
 
 
 @dataclass(frozen=True)
 class CaptionStep:
-    """Captions the frame that shows most; its inputs are what the choice is made from."""
+    """Captions the frame with the most faces and lines of text.
+
+    Attributes:
+        inputs: "features", those of the images, and "faces" and "texts", the evidence of
+            face_analyzer and screen_reader.
+    """
 
     inputs: Mapping[str, str]
     slot: str = CAPTIONER
 
-    async def run(self, inputs: Tensors, infer: Infer) -> tuple[Tensors, bytes]:
-        """CAPTION is a JSON object: the frame, and its caption."""
-        faces = json.loads(inputs["faces"][0, 0])["faces"]
-        written = json.loads(inputs["texts"][0, 0])["screen_text"]
-        frame = fullest_frame(faces, written["lines"] if written else [])
-        asked = {"IMAGE_FEATURE": inputs["features"][:, frame]}
-        answer = await infer(self.slot, asked, [CAPTION])
-        caption = json_tensor({"frame": frame, "text": answer[CAPTION][0, 0].decode()})
+    async def run(self, inputs: Mapping[str, Value], infer: Infer) -> tuple[Tensors, bytes]:
+        """CAPTION: a FrameCaption as JSON."""
+        faces = parse_json(array_of(inputs["faces"])[0, 0], FaceEvidence, "evidence of faces")
+        texts = parse_json(array_of(inputs["texts"])[0, 0], TextEvidence, "evidence of texts")
+        lines = texts.screen_text.lines if texts.screen_text else ()
+        frame = fullest_frame(faces.faces, lines)
+        image = {"IMAGE_FEATURE": array_of(inputs["features"])[:, frame]}
+        text = (await infer(self.slot, image, [CAPTION]))[CAPTION][0, 0].decode()
+        caption = json_tensor(FrameCaption(frame, text))
         return {CAPTION: caption[None]}, caption[0]
 
 
-def fullest_frame(faces: Sequence[Mapping[str, Any]], lines: Sequence[Mapping[str, Any]]) -> int:
-    """The frame with the most faces and lines of text, the earliest of several.
+def array_of(value: Value) -> NDArray[Any]:
+    """The value's array."""
+    return value.array if isinstance(value, ReceivedTensor) else value
 
-    Args:
-        faces: each with its "frame"; likewise `lines`.
-        lines: of on-screen text.
-    """
-    counts = np.zeros(FRAME_COUNT, int)
-    for found in (*faces, *lines):
-        counts[found["frame"]] += 1
-    return int(counts.argmax())
+
+def fullest_frame(faces: Sequence[Face], lines: Sequence[TextLine]) -> int:
+    """Index of the frame with the most faces and lines of text, the earliest of several."""
+    frames = [*(face.frame for face in faces), *(line.frame for line in lines)]
+    return int(np.bincount(frames, minlength=FRAME_COUNT).argmax())
 
 
 @dataclass(frozen=True)
 class Graph:
-    """The ensemble's steps, and that of the caption where the repository can caption."""
+    """The ensemble's steps; and the caption's, where the repository has a captioner."""
 
     steps: tuple[SlotStep, ...]
     caption: CaptionStep | None
 
     def steps_for(self, captioned: bool) -> list[GraphStep]:
-        """The steps of a request that wants a caption, or not."""
+        """The steps of a request, with or without a caption."""
         return [*self.steps, *([self.caption] if captioned and self.caption else [])]
 
 
 def read_graph(repository: Path, wanted: Sequence[str]) -> Graph:
-    """The graph that makes the ensemble's outputs `wanted`.
+    """Reads the steps that compute the ensemble's outputs `wanted`.
 
     Raises:
         ModelLoadError: the ensemble's configuration cannot be read.
@@ -113,7 +128,7 @@ def read_graph(repository: Path, wanted: Sequence[str]) -> Graph:
 
 
 def ensemble_steps(config: ModelConfig, wanted: Sequence[str]) -> tuple[SlotStep, ...]:
-    """The ensemble's steps with those outputs only that a step reads or that are wanted."""
+    """The ensemble's steps, without the outputs that no step reads and that are not wanted."""
     steps = config.ensemble_scheduling.step
     used = {*wanted, *(value for step in steps for value in step.input_map.values())}
     return tuple(
@@ -127,7 +142,7 @@ def ensemble_steps(config: ModelConfig, wanted: Sequence[str]) -> tuple[SlotStep
 
 
 def caption_step(steps: Sequence[SlotStep]) -> CaptionStep:
-    """The caption's step, which reads what these steps make."""
+    """The caption's step, which reads outputs of these steps."""
     outputs = {step.slot: step.outputs for step in steps}
     return CaptionStep(
         {
@@ -140,29 +155,41 @@ def caption_step(steps: Sequence[SlotStep]) -> CaptionStep:
 
 @dataclass(frozen=True)
 class StepDone:
-    """A step has answered."""
+    """A step that has ended.
+
+    Attributes:
+        evidence: JSON; an empty object from a step without evidence.
+    """
 
     slot: str
     evidence: bytes
-    """A JSON object; empty from a step that finds nothing for people."""
 
 
 class GraphRun:
-    """One clip on its way through the graph.
+    """One clip's way through the steps."""
 
-    Attributes:
-        values: what is known so far, by the ensemble's names, batch-first.
-    """
+    def __init__(
+        self, steps: Sequence[GraphStep], values: Mapping[str, Value], infer: Infer
+    ) -> None:
+        """Starts nothing yet.
 
-    def __init__(self, steps: Sequence[GraphStep], values: Tensors, infer: Infer) -> None:
-        """Starts nothing yet; `values` are the clip's frames and sound."""
-        self.values = dict(values)
-        self._waiting = list(steps)
-        self._working: dict[asyncio.Task[tuple[Tensors, bytes]], str] = {}
+        Args:
+            steps: those to run.
+            values: the clip's frames and sound, by the ensemble's names, batch-first.
+            infer: calls a slot.
+        """
+        self._values = dict(values)
+        self._pending = list(steps)
+        self._running: dict[asyncio.Task[tuple[Tensors, bytes]], str] = {}
         self._infer = infer
 
+    def outputs(self, names: Sequence[str]) -> Tensors:
+        """The named values after the last step; CAPTION is JSON's null without a caption."""
+        known = {CAPTION: json_tensor(None)[None], **self._values}
+        return {name: array_of(known[name]) for name in names}
+
     async def steps_done(self, is_cancelled: Callable[[], bool]) -> AsyncIterator[StepDone]:
-        """Runs every step as soon as its inputs are there; tells each that is done.
+        """Runs every step as soon as its inputs are known; yields each when it has ended.
 
         Once `is_cancelled`, no further step is started, and the iteration ends early.
 
@@ -170,35 +197,29 @@ class GraphRun:
             Exception: that of the first step that fails; no further step is started.
         """
         self._start_ready()
-        while self._working:
-            done, _ = await asyncio.wait(self._working, return_when=asyncio.FIRST_COMPLETED)
-            told = [self._finish(task) for task in done]
+        while self._running:
+            ended, _ = await asyncio.wait(self._running, return_when=asyncio.FIRST_COMPLETED)
+            steps = [self._finish(task) for task in ended]
             if is_cancelled():
                 return
             self._start_ready()
-            for step in told:
+            for step in steps:
                 yield step
 
     async def settle(self) -> None:
-        """Waits for the steps at work, whatever becomes of them: a call cannot be taken back."""
-        await asyncio.gather(*self._working, return_exceptions=True)
+        """Returns when no step runs any more, also after errors: a call cannot be taken back."""
+        await asyncio.gather(*self._running, return_exceptions=True)
 
     def _start_ready(self) -> None:
-        for step in list(self._waiting):
-            if self.values.keys() >= set(step.inputs.values()):
-                inputs = {name: self.values[value] for name, value in step.inputs.items()}
+        for step in list(self._pending):
+            if self._values.keys() >= set(step.inputs.values()):
+                inputs = {name: self._values[value] for name, value in step.inputs.items()}
                 task = asyncio.ensure_future(step.run(inputs, self._infer))
-                self._working[task] = step.slot
-                self._waiting.remove(step)
+                self._running[task] = step.slot
+                self._pending.remove(step)
 
     def _finish(self, task: "asyncio.Task[tuple[Tensors, bytes]]") -> StepDone:
-        slot = self._working.pop(task)
+        slot = self._running.pop(task)
         values, evidence = task.result()
-        self.values.update(values)
+        self._values.update(values)
         return StepDone(slot, evidence)
-
-
-def last_answer(values: Tensors, names: Sequence[str]) -> Tensors:
-    """The named values of a finished run; CAPTION is JSON's null where there is none."""
-    known = {CAPTION: json_tensor(None)[None], **values}
-    return {name: known[name] for name in names}

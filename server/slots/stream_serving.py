@@ -1,25 +1,23 @@
-"""Serves stream.GraphRun as a decoupled Triton model: many answers to one request."""
+"""Serves stream.GraphRun as a decoupled Triton model: many responses to one request."""
 
 import asyncio
 import json
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from pathlib import Path
 from threading import Semaphore, Thread
 from typing import Any
 
 import numpy as np
 import triton_python_backend_utils as pb_utils
-from numpy.typing import NDArray
 
 from server.slots.serving import error_response, infer
-from server.slots.slot import Tensors
-from server.slots.stream import NO_EVIDENCE, GraphRun, StepDone, last_answer, read_graph
+from server.slots.slot import ReceivedTensor
+from server.slots.stream import NO_EVIDENCE, GraphRun, StepDone, read_graph
 from vemoclap_client.contract import AUDIO, CAPTION_PARAMETER, ENSEMBLE, EVIDENCE, FRAMES, STEP
 
 CLIPS_AT_ONCE = 6
-"""Clips at work, with frames and sound in shared memory; Triton keeps the others in its own."""
+"""Clips with running steps, whose frames and sound are in shared memory; Triton queues others."""
 
 CALLS_AT_ONCE = 5 * CLIPS_AT_ONCE
 """A call of a slot holds a thread; of a clip's steps, the encoder of the frames and the four
@@ -32,8 +30,8 @@ class StreamModel:
     def initialize(self, args: dict[str, str]) -> None:
         """Reads the ensemble's steps and starts a thread that runs them for all requests.
 
-        Triton hands a request over when `execute` returned from those before it. With an `async
-        def execute` that would be at once, for however many requests there are; ours waits.
+        Triton hands over further requests when `execute` has returned. An `async def execute`
+        returns at once, for however many requests there are; this one when there is room.
         """
         outputs = [tensor["name"] for tensor in json.loads(args["model_config"])["output"]]
         self._outputs = [name for name in outputs if name not in (STEP, EVIDENCE)]
@@ -45,7 +43,7 @@ class StreamModel:
         self._thread.start()
 
     def execute(self, requests: list[Any]) -> None:
-        """Returns once each request is at work, before it is answered."""
+        """Returns once there is room for the steps of each request, before its responses."""
         for request in requests:
             self._room.acquire()
             asyncio.run_coroutine_threadsafe(self._serve(request), self._loop)
@@ -54,49 +52,47 @@ class StreamModel:
         """Ends the thread."""
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
+        self._loop.close()
 
     async def _serve(self, request: Any) -> None:
-        sender = request.get_response_sender()
         try:
-            await self._answer(self._run_of(request), sender)
+            await self._respond(request, request.get_response_sender())
         finally:
             self._room.release()
 
-    def _run_of(self, request: Any) -> GraphRun:
-        tensors = [pb_utils.get_input_tensor_by_name(request, name) for name in (FRAMES, AUDIO)]
-        arrays = [tensor.as_numpy() for tensor in tensors]
-        clip = dict(zip((FRAMES, AUDIO), arrays, strict=True))
-        received = dict(zip(map(id, arrays), tensors, strict=True))
-        steps = self._graph.steps_for(_captioned(request))
-        return GraphRun(steps, clip, partial(infer, received=received))
-
-    async def _answer(self, run: GraphRun, sender: Any) -> None:
+    async def _respond(self, request: Any, sender: Any) -> None:
+        """Sends the responses to a request, the last of them or an error, and the final flag."""
+        run = None
         try:
+            run = self._run_of(request)
             async for step in run.steps_done(sender.is_cancelled):
-                sender.send(_response(_told(step)))
+                sender.send(_response(step, {}))
             if not sender.is_cancelled():
-                last = last_answer(run.values, self._outputs)
-                sender.send(_response({**_told(StepDone(ENSEMBLE, NO_EVIDENCE)), **last}))
+                ended = StepDone(ENSEMBLE, NO_EVIDENCE)
+                sender.send(_response(ended, run.outputs(self._outputs)))
         except Exception as error:
             sender.send(error_response(error))
         finally:
             sender.send(flags=pb_utils.TRITONSERVER_RESPONSE_COMPLETE_FINAL)
-            await run.settle()
+            if run is not None:
+                await run.settle()
+
+    def _run_of(self, request: Any) -> GraphRun:
+        tensors = {
+            name: pb_utils.get_input_tensor_by_name(request, name) for name in (FRAMES, AUDIO)
+        }
+        clip = {name: ReceivedTensor(tensor.as_numpy(), tensor) for name, tensor in tensors.items()}
+        return GraphRun(self._graph.steps_for(_wants_caption(request)), clip, infer)
 
 
-def _captioned(request: Any) -> bool:
+def _wants_caption(request: Any) -> bool:
     return json.loads(request.parameters() or "{}").get(CAPTION_PARAMETER) is True
 
 
-def _told(step: StepDone) -> Tensors:
-    return {STEP: _text(step.slot.encode()), EVIDENCE: _text(step.evidence)}
-
-
-def _text(value: bytes) -> NDArray[Any]:
-    return np.array([[value]], object)
-
-
-def _response(tensors: Mapping[str, Any]) -> Any:
+def _response(step: StepDone, outputs: Mapping[str, Any]) -> Any:
+    """A response about a step, with these outputs, batch-first."""
+    texts = {STEP: step.slot.encode(), EVIDENCE: step.evidence}
+    arrays = {name: np.array([[text]], object) for name, text in texts.items()}
     return pb_utils.InferenceResponse(
-        [pb_utils.Tensor(name, array) for name, array in tensors.items()]
+        [pb_utils.Tensor(name, array) for name, array in {**arrays, **outputs}.items()]
     )

@@ -1,4 +1,4 @@
-"""Text features for the slots that find text: tokens here, the encoder in slot text_encoder."""
+"""Features of texts: the tokens are made here, slot text_encoder encodes them."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,7 +15,7 @@ TOKEN_LENGTHS = (32, 64, 128, 256, 512)
 
 
 class PaddedTokens:
-    """Turns texts into what a transformer takes: INPUT_IDS and ATTENTION_MASK, int64 [n, length].
+    """Turns texts into a transformer's INPUT_IDS and ATTENTION_MASK, int64 [n, length].
 
     Tokens after the 512th are cut.
     """
@@ -39,15 +39,15 @@ class PaddedTokens:
 
 
 class TextEncoder:
-    """Turns a text into its feature and sentiment by asking slot text_encoder."""
+    """Turns a text into its feature and sentiment by slot text_encoder."""
 
     def __init__(self, repository: Path) -> None:
-        """Loads the encoder's tokenizer, written beside it by export."""
+        """Loads the tokenizer in the folder of slot text_encoder."""
         self._tokens = PaddedTokens(repository / "text_encoder" / "tokenizer.json")
         self.width = FeatureWidth("text_encoder", self._tokens([""]))
 
     async def encode(self, text: str, infer: Infer) -> tuple[NDArray[np.float32], dict[str, float]]:
         """Feature, float32 [1, width], and the probabilities of the three sentiments."""
-        answer = await infer("text_encoder", self._tokens([text]), ["FEATURES", "SENTIMENT"])
-        probabilities = [round(float(value), 4) for value in answer["SENTIMENT"][0]]
-        return answer["FEATURES"], dict(zip(SENTIMENTS, probabilities, strict=True))
+        outputs = await infer("text_encoder", self._tokens([text]), ["FEATURES", "SENTIMENT"])
+        probabilities = [round(float(value), 4) for value in outputs["SENTIMENT"][0]]
+        return outputs["FEATURES"], dict(zip(SENTIMENTS, probabilities, strict=True))

@@ -56,15 +56,15 @@ class Translator:
         if not text:  # Of nothing it would invent something.
             return ""
         prefix = [flores(ENGLISH)]
-        (answer,) = self._nllb.translate_batch(
+        (translation,) = self._nllb.translate_batch(
             [source],
             target_prefix=[prefix],
             beam_size=BEAM_SIZE,
             max_decoding_length=TOKENS_AT_MOST,
         )
-        found = [self._tokenizer.token_to_id(token) for token in answer.hypotheses[0][1:]]
+        numbers = [self._tokenizer.token_to_id(token) for token in translation.hypotheses[0][1:]]
         # A padded vocabulary has tokens that no tokenizer knows.
-        return str(self._tokenizer.decode([number for number in found if number is not None]))
+        return str(self._tokenizer.decode([number for number in numbers if number is not None]))
 
     def _tokens(self, text: str) -> list[str]:
         return list(self._tokenizer.encode(text, add_special_tokens=False).tokens)

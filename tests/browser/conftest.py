@@ -52,7 +52,7 @@ def page(browser: Browser, app: RunningApp) -> Iterator[Page]:
     yield context.new_page()
     context.close()
     store = JobStore(app.data)
-    left = [job.id for job in store.list() if not job.state.is_over]
+    left = [job.id for job in store.list_jobs() if not job.state.is_over]
     for identifier in left:
         store.request_cancel(identifier)
     wait_until(lambda: all(store.get(identifier).state.is_over for identifier in left))

@@ -50,7 +50,7 @@ def running_app(
     clips.mkdir(parents=True, exist_ok=True)
     environment = {
         **os.environ,
-        "PYTHONPATH": str(PROJECT),
+        "PYTHONPATH": os.pathsep.join([str(PROJECT), str(PROJECT / "client")]),
         "VEMOCLAP_URL": server.url,
         "VEMOCLAP_METRICS_URL": f"http://127.0.0.1:{server.ready['metrics_port']}/metrics",
         "VEMOCLAP_APP_DATA": str(folder / "data"),

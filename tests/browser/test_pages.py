@@ -65,29 +65,13 @@ def test_the_service_page_shows_every_model(page: Page) -> None:
         expect(page.get_by_text(slot).first).to_be_attached()
 
 
-def test_what_it_must_not_be_used_for_is_said(page: Page) -> None:
-    settled(page, "/about")
-    expect(page.get_by_text(re.compile("not .*judge|judge", re.IGNORECASE)).first).to_be_visible()
-
-
-@pytest.mark.parametrize("path", PAGES)
+@pytest.mark.parametrize("path", [*PAGES, "result"])
 def test_a_phone_shows_a_page_without_scrolling_sideways(
     browser: Browser, app: RunningApp, path: str, finished: dict[str, str]
 ) -> None:
     context = browser.new_context(base_url=app.url, viewport=PHONE)
     page = context.new_page()
-    settled(page, path)
-    assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
-    context.close()
-
-
-def test_a_phone_shows_a_result_without_scrolling_sideways(
-    browser: Browser, app: RunningApp, finished: dict[str, str]
-) -> None:
-    context = browser.new_context(base_url=app.url, viewport=PHONE)
-    page = context.new_page()
-    settled(page, finished["Portrait"])
-    expect_answer(page, "joy")
+    settled(page, finished["Portrait"] if path == "result" else path)
     assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
     context.close()
 

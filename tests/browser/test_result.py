@@ -95,13 +95,6 @@ def test_the_address_opens_the_result_for_someone_else(
     context.close()
 
 
-def test_an_address_of_nothing_says_so(page: Page) -> None:
-    page.goto("/result?id=AAAAAAAAAAAAAAAA")
-    expect(page.get_by_role("heading", name="This clip is not here")).to_be_visible()
-    page.goto("/result?id=../../etc/passwd")
-    expect(page.get_by_role("heading", name="This clip is not here")).to_be_visible()
-
-
 def test_a_clip_is_deleted_for_good(page: Page, app: RunningApp) -> None:
     page.goto("/")
     start_sample(page, "Title cards")

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch.nn import functional
 
 from export.errors import CheckpointError
-from export.exporting import MODEL, export_slot
+from export.exporting import export_slot
 from export.fusion import attention
 from export.options import Checkpoint, Options
 from vemoclap_client.contract import (
@@ -183,10 +183,10 @@ def serve(folder: Path, seed: int, heads: int | None = None, stats: Stats | None
         torch.save(stats, stats_path)
     options = Options(profile="paper", weights=Checkpoint(path))
     repository = folder / "repository"
-    slot = attention.choose(options, repository, heads, stats_path)
+    slot = attention.choose(options, heads, stats_path)
     assert slot is not None
     export_slot(slot, repository, options=options)
-    return Served(state, onnxruntime.InferenceSession(repository / "fusion" / MODEL))
+    return Served(state, onnxruntime.InferenceSession(repository / "fusion" / "1/model.onnx"))
 
 
 @pytest.fixture(scope="module")
@@ -314,7 +314,7 @@ def test_heads_that_do_not_divide_the_width_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "model.pt"
     torch.save(random_state(1), path)
     options = Options(profile="paper", weights=Checkpoint(path))
-    slot = attention.choose(options, tmp_path, head_count=5)
+    slot = attention.choose(options, head_count=5)
     assert slot is not None
     with pytest.raises(CheckpointError, match="5 heads"):
         export_slot(slot, tmp_path / "repository", options=options)
@@ -325,4 +325,4 @@ def test_a_head_of_another_profile_is_refused(tmp_path: Path) -> None:
     torch.save(random_state(1), path)
     options = Options(profile="embedded", weights=Checkpoint(path))
     with pytest.raises(CheckpointError, match="profile paper"):
-        attention.choose(options, tmp_path)
+        attention.choose(options)

@@ -73,9 +73,8 @@ def test_silence_is_the_logarithm_of_the_floor() -> None:
 
 
 def test_the_exported_front_end_stays_exact_in_int8(tmp_path: Path) -> None:
-    from onnxruntime.quantization import QuantType, quantize_dynamic
-
     from export import parity
+    from export.precision import quantise_onnx
 
     path = tmp_path / "fbank.onnx"
     batch = {0: torch.export.Dim.DYNAMIC}
@@ -90,7 +89,7 @@ def test_the_exported_front_end_stays_exact_in_int8(tmp_path: Path) -> None:
         external_data=False,
         dynamic_shapes=(batch,),
     )
-    quantize_dynamic(path, path, op_types_to_quantize=["MatMul"], weight_type=QuantType.QInt8)
+    quantise_onnx(path)
     session = parity.open_session(path)
     for window in windows:
         found = session.run(None, {session.get_inputs()[0].name: window[None].numpy()})[0][0]

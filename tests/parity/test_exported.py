@@ -7,8 +7,7 @@ import onnx
 import pytest
 
 from export import configuration, parity
-from export.exporting import MODEL
-from export.placing import CONFIG, REPOSITORY
+from export.configuration import CONFIG, REPOSITORY
 from export.registry import PROFILES
 from export.slots import face_expression
 from export.spec import Slot
@@ -17,12 +16,12 @@ from export.weights.cache import checksum
 
 SLOTS = PROFILES["embedded"]
 NETWORKS = [name for name, slot in SLOTS.items() if slot.network]
-FILES = [(name, path) for name, slot in SLOTS.items() for path in slot.files]
+FILES = [(name, path) for name, slot in SLOTS.items() for path in slot.pretrained.files]
 
 pytestmark = pytest.mark.parity
 
 
-def exported(slot: str, path: str = MODEL) -> Path:
+def exported(slot: str, path: str = "1/model.onnx") -> Path:
     found = REPOSITORY / slot / path
     if not found.is_file():
         pytest.skip(f"{found} is missing; `make export` brings it")
@@ -33,7 +32,7 @@ def exported(slot: str, path: str = MODEL) -> Path:
 def test_the_model_answers_as_the_eager_network(name: str) -> None:
     slot: Slot = SLOTS[name]
     assert slot.network is not None
-    eager = slot.network.load(fetch_all(slot.artifacts))
+    eager = slot.pretrained.network(fetch_all(slot.pretrained.artifacts))
     cases = parity.references(slot.network, eager)
     found = parity.compare(name, slot.network, cases, exported(name))
     numeric = {tensor.name for tensor in slot.network.outputs if tensor.dtype != "string"}
@@ -53,12 +52,12 @@ def test_sizes_left_open_in_the_configuration_are_open_in_the_model(name: str) -
 
 @pytest.mark.parametrize(("name", "path"), FILES)
 def test_the_files_are_the_pinned_ones(name: str, path: str) -> None:
-    assert checksum(exported(name, path)) == artifacts()[SLOTS[name].files[path]].sha256
+    assert checksum(exported(name, path)) == artifacts()[SLOTS[name].pretrained.files[path]].sha256
 
 
 def test_the_exported_model_takes_the_same_decisions() -> None:
     session = parity.open_session(exported("face_expression"))
-    eager = face_expression.load(fetch_all(face_expression.SLOT.artifacts))
+    eager = face_expression.load(fetch_all(face_expression.ARTIFACTS))
     network = face_expression.SLOT.network
     assert network is not None
     inputs = network.examples(16, 1)

@@ -32,7 +32,7 @@ def pixels_of(name: str) -> torch.Tensor:
 
 @pytest.mark.parametrize("name", PICTURES)
 def test_the_detector_answers_as_the_original(reference: Any, name: str) -> None:
-    network = face_detector.load(fetch_all(face_detector.SLOT.artifacts))
+    network = face_detector.load(fetch_all(face_detector.PRETRAINED.artifacts))
     with torch.inference_mode():
         boxes, scores = network.detect(pixels_of(f"{name}_512"))
     expected = reference["detector"][name]
@@ -44,7 +44,7 @@ def test_the_detector_answers_as_the_original(reference: Any, name: str) -> None
 
 def test_the_detector_finds_the_portraits_face(reference: Any) -> None:
     expected = reference["detector"]["portrait"]
-    network = face_detector.load(fetch_all(face_detector.SLOT.artifacts))
+    network = face_detector.load(fetch_all(face_detector.PRETRAINED.artifacts))
     with torch.inference_mode():
         _, scores = network.detect(pixels_of("portrait_512"))
     assert scores.max() > 0.9
@@ -53,7 +53,7 @@ def test_the_detector_finds_the_portraits_face(reference: Any) -> None:
 
 @pytest.mark.parametrize("name", PICTURES)
 def test_the_expressions_are_the_originals(reference: Any, name: str) -> None:
-    network = face_expression.load(fetch_all(face_expression.SLOT.artifacts))
+    network = face_expression.load(fetch_all(face_expression.ARTIFACTS))
     with torch.inference_mode():
         features, probabilities = network.classify(pixels_of(f"{name}_112"))
     expected = reference["expression"][name]
@@ -63,7 +63,7 @@ def test_the_expressions_are_the_originals(reference: Any, name: str) -> None:
 
 
 def test_the_last_layer_turns_features_into_the_probabilities() -> None:
-    files = fetch_all(face_expression.SLOT.artifacts)
+    files = fetch_all(face_expression.ARTIFACTS)
     with torch.inference_mode():
         features, probabilities = face_expression.load(files).classify(pixels_of("portrait_112"))
     weight, bias = face_expression.last_layer(files)

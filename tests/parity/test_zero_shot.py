@@ -9,9 +9,8 @@ import pytest
 from numpy.typing import NDArray
 
 from export import parity
-from export.exporting import MODEL
+from export.configuration import REPOSITORY
 from export.fusion import zero_shot
-from export.placing import REPOSITORY
 from export.slots import face_expression, text_encoder
 from export.spec import Arrays
 from export.weights import fetch_all
@@ -26,7 +25,7 @@ NETWORK = zero_shot.SLOT.network
 
 def answer(inputs: Arrays) -> dict[str, NDArray[np.float32]]:
     """The exported head's outputs."""
-    path = REPOSITORY / "fusion" / MODEL
+    path = REPOSITORY / "fusion" / "1/model.onnx"
     if not path.is_file():
         pytest.skip("the fusion model is missing; `make export` brings it")
     session = parity.open_session(path)
@@ -53,7 +52,7 @@ def with_text(texts: list[str], modality: str) -> Arrays:
 
 def with_faces(expression: str, count: int) -> Arrays:
     """Features of a clip with this expression, clearly, in some of its frames."""
-    weight, _ = face_expression.last_layer(fetch_all(face_expression.SLOT.artifacts))
+    weight, _ = face_expression.last_layer(fetch_all(face_expression.ARTIFACTS))
     inputs = nothing()
     # A feature that the expression's own row of the last layer answers most.
     direction = weight[EXPRESSIONS.index(expression)] - weight.mean(0)

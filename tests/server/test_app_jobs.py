@@ -13,7 +13,6 @@ from tests import schemas
 from tests.launching import PROJECT, Launched, wait_until
 from ui.application import Application
 from ui.jobs import media, work
-from ui.jobs.adding import add_job
 from ui.jobs.job import Job, Source, SourceKind, StageState, State
 from ui.jobs.runner import Runner
 from ui.jobs.store import JobStore
@@ -45,7 +44,7 @@ def app(settings: Settings) -> Iterator[Application]:
 
 
 def add_sample(app: Application, name: str = "portrait.mp4") -> Job:
-    return add_job(app, name, Source(SourceKind.SAMPLE, str(app.settings.samples / name)))
+    return app.add_job(name, Source(SourceKind.SAMPLE, str(app.settings.samples / name)))
 
 
 def observe(app: Application, job: Job, until: Callable[[Job], bool]) -> list[Job]:
@@ -68,23 +67,23 @@ def test_a_sample_s_evidence_result_and_timeline(app: Application) -> None:
     done = seen[-1]
     assert (done.state, done.failure) == (State.DONE, None)
     assert done.result is not None and done.timeline is not None
-    schemas.check(dict(done.result), "result")
-    assert done.result["video"] == done.timeline["video"] == "portrait.mp4"
-    assert done.result["emotion"] == "joy"
-    assert set(done.result["absent"]) == {
+    schemas.check(done.result.to_dict(), "result")
+    assert done.result.video == done.timeline.video == "portrait.mp4"
+    assert done.result.emotion == "joy"
+    assert set(done.result.absent) == {
         name for name, stage in done.stages.items() if stage.state is StageState.ABSENT
     }
-    for word in ("faces", "speech", "audio_events"):
-        early = next(now for now in seen if word in now.evidence)
-        assert early.evidence[word] == done.result[word]
-    first = next(now for now in seen if "faces" in now.evidence)
+    for name in ("faces", "speech", "audio_events"):
+        early = next(now for now in seen if getattr(now.evidence, name) is not None)
+        assert getattr(early.evidence, name) == getattr(done.result, name)
+    first = next(now for now in seen if now.evidence.faces is not None)
     assert first.result is None, "evidence is there before the result"
     assert all(media.frame_path(app.store, job.id, index).is_file() for index in range(16))
     grown = [now.timeline for now in seen if now.timeline is not None]
-    assert len(done.timeline["windows"]) == 2
+    assert len(done.timeline.windows) == 2
     for timeline in grown:
-        schemas.check(dict(timeline), "timeline")
-    assert done.timeline["windows"][-1]["end_s"] == pytest.approx(done.result["duration_s"])
+        schemas.check(timeline.to_dict(), "timeline")
+    assert done.timeline.windows[-1].end_s == pytest.approx(done.result.duration_s)
 
 
 @pytest.mark.parametrize("stage", ["decode", "speech", "timeline"])
@@ -104,7 +103,7 @@ def test_cancelling_ends_the_work_at_once(app: Application, stage: str) -> None:
 def test_a_broken_file_s_failure_is_in_plain_words(app: Application) -> None:
     path = app.store.uploads / ("0" * 32)
     path.write_bytes(b"this is no video " * 100)
-    job = add_job(app, "holiday.mp4", Source(SourceKind.UPLOAD, str(path)))
+    job = app.add_job("holiday.mp4", Source(SourceKind.UPLOAD, str(path)))
     failed = observe(app, job, lambda now: now.state.is_over)[-1]
     assert failed.state is State.FAILED and failed.failure is not None
     assert failed.failure.kind == "NotAVideoError"
@@ -149,7 +148,9 @@ def test_a_killed_app_s_job_is_finished_by_the_next(settings: Settings) -> None:
         [sys.executable, "-c", KILLED, *arguments], cwd=PROJECT, stdin=subprocess.PIPE
     )
     try:
-        observe(app, job, lambda now: first.poll() is not None or "duration_s" in now.evidence)
+        observe(
+            app, job, lambda now: first.poll() is not None or now.evidence.duration_s is not None
+        )
     finally:
         first.kill()
         first.communicate()

@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 
 from tests.launching import Launched
-from ui.service.activity import History
-from ui.service.facts import advice, headline, model_rows, status
-from ui.service.metrics import fetch_metrics
-from ui.service.slots import SLOTS
-from ui.service.state import Readiness, ServerState, poll
-from ui.service.trial import try_out
+from ui.screens.service.activity import History
+from ui.screens.service.facts import advice, headline, model_rows, status
+from ui.screens.service.metrics import fetch_metrics
+from ui.screens.service.slots import SLOTS
+from ui.screens.service.state import Readiness, ServerState, poll
+from ui.screens.service.trial import send_test_clip
 from vemoclap_client import EmotionClient
 from vemoclap_client.contract import ENSEMBLE
 
@@ -95,7 +95,7 @@ def test_metrics_agree_with_the_statistics(server: Launched) -> None:
 
 def test_a_test_clip_goes_through_every_step_and_names_the_head(server: Launched) -> None:
     before = poll(server.url, timeout_s=DEADLINE_S)
-    trial = try_out(server.url)
+    trial = send_test_clip(server.url)
     assert (trial.profile, trial.head.kind, trial.head.trained_on) == (
         "embedded",
         "zero-shot",

@@ -12,7 +12,8 @@ from tests import schemas
 from tests.clips import Tone, write_clip
 from tests.launching import Launched
 from vemoclap_client import AsyncEmotionClient, EmotionClient, EmotionResult, contract, decode
-from vemoclap_client.cli.render import format_result
+from vemoclap_client.cli.render import render_result
+from vemoclap_client.requests import RESULT_OUTPUTS, build_request, send
 
 
 @pytest.fixture(scope="module")
@@ -99,7 +100,7 @@ def test_a_clip_that_shows_and_says_nothing_is_even_and_says_so(
     assert set(result.absent) == {"face", "speech", "text"}
     assert max(result.probabilities.values()) == pytest.approx(1 / 6, abs=1e-3)
     assert result.emotion is None
-    assert "Nothing was found" in format_result(result)
+    assert "Nothing was found" in render_result(result)
 
 
 def test_the_same_clip_gets_the_same_answer_alone_and_among_others(
@@ -121,18 +122,11 @@ def test_the_same_clip_gets_the_same_answer_alone_and_among_others(
 
 @pytest.fixture(scope="module")
 def answer(server: Launched, samples: Path) -> triton.InferResult:
-    """The ensemble's raw answer with every output, as those ask who train."""
-    clip = decode(samples / "portrait.mp4")
-    inputs = []
-    for name, array, kind in (
-        (contract.FRAMES, clip.frames, "UINT8"),
-        (contract.AUDIO, clip.audio, "FP32"),
-    ):
-        tensor = triton.InferInput(name, [1, *array.shape], kind)
-        tensor.set_data_from_numpy(array[None])
-        inputs.append(tensor)
+    """The ensemble's response with features, as training asks for it."""
+    outputs = (*RESULT_OUTPUTS, *contract.FEATURES.values(), contract.LENGTHS)
+    request = build_request(decode(samples / "portrait.mp4"), outputs)
     with triton.InferenceServerClient(server.url) as connection:
-        return connection.infer(contract.ENSEMBLE, inputs)
+        return send(connection, request, server.url, timeout_s=600)
 
 
 def test_the_five_features_come_padded_with_their_lengths(answer: triton.InferResult) -> None:

@@ -18,8 +18,8 @@ from tritonclient.utils import InferenceServerException, np_to_triton_dtype
 
 from tests.launching import PROJECT, Launched, launched
 from vemoclap_client import contract
-from vemoclap_client._status import server_error
 from vemoclap_client.errors import ServerOverloadedError
+from vemoclap_client.requests import server_error
 
 TIMEOUT_S = 60
 SILENCE = np.zeros((1, 0), np.float32)

@@ -45,7 +45,7 @@ def light(tmp_path: Path) -> Path:
 
 
 def regions_of(launcher_pid: int) -> list[Path]:
-    return list(Path("/dev/shm").glob(f"vemoclap_{launcher_pid}_*"))
+    return list(Path("/dev/shm").glob(f"vemoclap_{launcher_pid}_*_*"))
 
 
 def assert_nothing_is_left(server: Launched, children: list[psutil.Process]) -> None:
@@ -69,6 +69,11 @@ def test_only_the_launcher_may_load_models(server: Launched) -> None:
         urllib.request.urlopen(request)
     assert caught.value.code == 403
     caught.value.close()
+    with (
+        triton.InferenceServerClient(server.url) as connection,
+        pytest.raises(triton.InferenceServerException, match="restricted"),
+    ):
+        connection.unload_model("fusion")
 
 
 @pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
@@ -269,27 +274,19 @@ def test_a_configuration_that_is_none_is_named(light: Path) -> None:
     assert str(config) in finished.stderr
 
 
-def test_what_a_killed_launcher_left_is_swept_by_the_next(light: Path, tmp_path: Path) -> None:
-    ended = subprocess.run(
-        [sys.executable, "-c", "import os; print(os.getpid())"],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    dead_pid = int(ended.stdout)
-    temporary = tmp_path / "tmp"
-    folder = temporary / f"vemoclap-{dead_pid}-x"
-    folder.mkdir(parents=True)
-    (folder / "triton.log").touch()
-    mine = temporary / f"vemoclap-{os.getpid()}-x"
-    mine.mkdir()
-    region = Path(f"/dev/shm/vemoclap_{dead_pid}_region")
-    region.touch()
+def test_files_of_a_killed_launcher_are_removed_by_the_next(light: Path, tmp_path: Path) -> None:
+    temporary, name = tmp_path / "tmp", "vemoclap_1_killed"
+    (temporary / f"{name}_files").mkdir(parents=True)
+    other = temporary / "vemoclap-12345_xy"
+    other.mkdir()
+    region = Path(f"/dev/shm/{name}_region")
+    for path in (region, Path(f"/dev/shm/{name}.lock"), temporary / f"{name}.lock"):
+        path.touch()
     arguments = ["--model-repository", light, *FREE_PORTS, "--", "true"]
     finished = run(*arguments, environment={"TMPDIR": str(temporary)})
     assert finished.returncode == 0, finished.stderr
     assert not region.exists()
-    assert list(temporary.iterdir()) == [mine]
+    assert list(temporary.iterdir()) == [other]
 
 
 def test_missing_weights_are_named_with_the_command_that_brings_them(tmp_path: Path) -> None:

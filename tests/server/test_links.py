@@ -1,7 +1,6 @@
 """Links in place of files, from a web server on this machine to the real server."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -9,15 +8,9 @@ import pytest
 from tests import schemas
 from tests.clips import write_clip
 from tests.launching import Launched
-from tests.link_server import Site, films, serve
+from tests.link_server import Site
 from vemoclap_client import errors
 from vemoclap_client.cli.main import main
-
-
-@pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    with serve(films(tmp_path_factory.mktemp("site"))) as running:
-        yield running
 
 
 def test_links_and_files_are_classified_together(

@@ -15,9 +15,8 @@ from tritonclient.utils import InferenceServerException
 from tests import schemas
 from tests.launching import PAPER_RANDOM, SERVER_PYTHON, Launched, launched
 from tests.requiring import require
-from vemoclap_client import EmotionClient, EmotionResult, decode
-from vemoclap_client.cli.render import format_result
-from vemoclap_client.client import read_result
+from vemoclap_client import Decoded, EmotionClient, EmotionResult, decode
+from vemoclap_client.cli.render import render_result
 from vemoclap_client.contract import (
     ANALYSIS,
     ATTENTION,
@@ -31,6 +30,7 @@ from vemoclap_client.contract import (
     PROBABILITIES,
     SEQUENCES,
 )
+from vemoclap_client.requests import parse_result
 
 WIDTHS = {"image": 512, "audio": 768, "face": 768, "speech": 768, "text": 768}
 TIMEOUT_S = 240
@@ -94,7 +94,7 @@ def test_the_attention_is_told_by_moments_of_the_clip(
     answer: triton.InferResult, samples: Path
 ) -> None:
     clip = decode(samples / "portrait.mp4")
-    result = read_result("portrait.mp4", clip, 0.0, answer, 0.0)
+    result = parse_result("portrait.mp4", Decoded(clip, 0.0), answer, 0.0)
     schemas.check(result.to_dict(), "result")
     lengths = dict(zip(MODALITIES, answer.as_numpy(LENGTHS)[0].tolist(), strict=True))
     present = {name: lengths[name] for name in SEQUENCES if lengths[name]}
@@ -107,9 +107,9 @@ def test_the_attention_is_told_by_moments_of_the_clip(
 
 def test_random_weights_never_pass_for_a_result(answer: triton.InferResult, samples: Path) -> None:
     video = samples / "portrait.mp4"
-    result = read_result(str(video), decode(video), 0.0, answer, 0.0)
+    result = parse_result(str(video), Decoded(decode(video), 0.0), answer, 0.0)
     assert (result.profile, result.head.kind, result.head.trained_on) == ("paper", "random", None)
-    assert "random weights: these numbers mean nothing" in format_result(result)
+    assert "random weights: these numbers mean nothing" in render_result(result)
     assert len(result.audio_events) == 5
     assert all(event.name.startswith("event ") for event in result.audio_events)
 

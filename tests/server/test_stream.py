@@ -2,17 +2,16 @@
 
 import asyncio
 import threading
-import time
 from collections.abc import Callable, Generator
 from concurrent.futures import CancelledError, ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import tritonclient.grpc as triton
+from msgspec.structs import replace
 
 from tests.launching import Launched, wait_until
 from vemoclap_client import (
@@ -26,8 +25,6 @@ from vemoclap_client import (
 )
 from vemoclap_client.errors import InferenceError, NotAVideoError, RequestTimeoutError
 from vemoclap_client.stream import Event
-
-CANCELLED_WITHIN_S = 0.5
 
 
 @pytest.fixture(autouse=True)
@@ -58,7 +55,8 @@ def untimed(result: EmotionResult) -> EmotionResult:
 
 def findings(result: EmotionResult) -> EmotionResult:
     """The result without the head's numbers, in which there is noise."""
-    return replace(untimed(result), probabilities={}, contributions={}, attention=None)
+    even = dict.fromkeys(contract.EMOTIONS, 0.0)
+    return replace(untimed(result), probabilities=even, contributions={}, attention=None)
 
 
 def blank(height: int = 64, frames: int = contract.FRAME_COUNT) -> DecodedClip:
@@ -78,7 +76,9 @@ def blank(height: int = 64, frames: int = contract.FRAME_COUNT) -> DecodedClip:
 @pytest.fixture
 def decodes(monkeypatch: pytest.MonkeyPatch) -> Callable[[DecodedClip], None]:
     """Has every video decode to this clip, as no real decoder would."""
-    return lambda clip: monkeypatch.setattr("vemoclap_client.stream.decode", lambda video: clip)
+    return lambda clip: monkeypatch.setattr(
+        "vemoclap_client.media.video.decode", lambda video: clip
+    )
 
 
 def executions(server: Launched, model: str) -> int:
@@ -101,7 +101,7 @@ def test_evidence_comes_as_it_is_found_and_then_what_classify_answers(
     assert result.faces and result.speech and result.screen_text
     assert result.caption is None
     classified = client.classify(samples / "portrait.mp4", attention=True)
-    assert result.probabilities == pytest.approx(classified.probabilities, abs=1e-5)
+    assert result.probabilities == pytest.approx(classified.probabilities, abs=1e-4)
     assert findings(result) == findings(classified)
 
 
@@ -120,7 +120,7 @@ def test_streams_side_by_side_each_get_their_own_clips_answer(
         classified = client.classify(video)
         assert result.video == classified.video
         assert result.screen_text == classified.screen_text
-        assert result.probabilities == pytest.approx(classified.probabilities, abs=1e-5)
+        assert result.probabilities == pytest.approx(classified.probabilities, abs=1e-4)
         assert result.caption is None, "this profile has no captioner"
     assert results[0] != results[1]
 
@@ -134,10 +134,9 @@ def test_a_set_flag_cancels_at_once_and_no_further_step_is_started(
     assert isinstance(next(events), Decoded)
     assert isinstance(next(events), Evidence)
     cancel.set()
-    started = time.monotonic()
     with pytest.raises(CancelledError):
         list(events)
-    assert time.monotonic() - started < CANCELLED_WITHIN_S
+    assert executions(server, "fusion") == judged, "it did not wait for the result"
     # It waits in line behind the analyzers that were at work already: had the stream gone on, its
     # head would have been asked before this one.
     assert client.classify(samples / "title_card.mp4").screen_text is not None
@@ -145,12 +144,12 @@ def test_a_set_flag_cancels_at_once_and_no_further_step_is_started(
     assert executions(server, "fusion") == judged + 1
 
 
-def test_closing_cancels_too(client: EmotionClient, samples: Path) -> None:
+def test_closing_cancels_too(server: Launched, client: EmotionClient, samples: Path) -> None:
+    judged = executions(server, "fusion")
     with closing(client.stream(samples / "portrait.mp4")) as events:
         assert isinstance(next(events), Decoded)
         assert isinstance(next(events), Evidence)
-        started = time.monotonic()
-    assert time.monotonic() - started < CANCELLED_WITHIN_S
+    assert executions(server, "fusion") == judged, "it did not wait for the result"
 
 
 def test_a_stream_that_is_never_read_asks_nothing(client: EmotionClient, samples: Path) -> None:
@@ -189,13 +188,13 @@ def test_more_streams_than_run_at_once_all_end(
 
 
 def test_the_time_for_an_answer_holds(server: Launched, samples: Path) -> None:
-    with EmotionClient(server.url, timeout_s=0.3) as hasty:
-        started = time.monotonic()
-        with pytest.raises(RequestTimeoutError, match=r"within 0\.3 s"):
-            for event in hasty.stream(samples / "portrait.mp4"):
-                if isinstance(event, Decoded):
-                    started = time.monotonic()
-        assert time.monotonic() - started < 0.3 + CANCELLED_WITHIN_S
+    judged = executions(server, "fusion")
+    with (
+        EmotionClient(server.url, timeout_s=0.3) as hasty,
+        pytest.raises(RequestTimeoutError, match=r"within 0\.3 s"),
+    ):
+        list(hasty.stream(samples / "portrait.mp4"))
+    assert executions(server, "fusion") == judged, "it did not wait for the result"
 
 
 def test_what_is_no_video_is_refused_at_once(client: EmotionClient, tmp_path: Path) -> None:

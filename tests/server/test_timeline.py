@@ -102,9 +102,9 @@ def test_a_timeline_of_one_window_is_the_classification(
     assert window.frame_times_s == result.frame_times_s
     assert result.speech is not None
     assert window.speech == result.speech.text
-    assert window.probabilities == pytest.approx(result.probabilities, abs=1e-5)
+    assert window.probabilities == pytest.approx(result.probabilities, abs=1e-4)
     assert (window.valence, window.arousal) == pytest.approx(
-        (result.valence, result.arousal), abs=1e-5
+        (result.valence, result.arousal), abs=1e-4
     )
     assert (window.profile, window.head, window.absent) == (
         result.profile,
@@ -157,17 +157,18 @@ def assert_near(one: Any, other: Any) -> None:
         assert one == other
 
 
+INTERRUPTIBLE = """
+import signal, sys
+from vemoclap_client.cli.main import main
+signal.signal(signal.SIGINT, signal.default_int_handler)
+sys.exit(main())
+"""
+"""The command as in a terminal; in the background, shells have SIGINT ignored."""
+
+
 def test_ctrl_c_leaves_nothing(server: Launched, samples: Path, tmp_path: Path) -> None:
     video = write_clip(tmp_path / "clip.mp4", seconds=30, fps=5)
-    command = [
-        sys.executable,
-        "-m",
-        "vemoclap_client.cli.main",
-        "timeline",
-        video,
-        "--url",
-        server.url,
-    ]
+    command = [sys.executable, "-c", INTERRUPTIBLE, "timeline", video, "--url", server.url]
     lengths = ["--window-s", "1", "--hop-s", "0.25", "--csv", tmp_path / "clip.csv"]
     with subprocess.Popen(
         [*command, *lengths], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True

@@ -9,14 +9,15 @@ from pathlib import Path
 import pytest
 from av.video.frame import VideoFrame
 
+from export.configuration import REPOSITORY
 from export.exporting import export_slot
-from export.fusion import attention, checkpoint, trained
-from export.fusion.__main__ import main
-from export.fusion.store import Store
+from export.fusion import attention
 from export.options import Checkpoint, Options
-from export.placing import REPOSITORY
 from tests.clips import Tone, solid_frame, write_clip
 from tests.launching import Launched, launched
+from training import checkpoint, trained
+from training.__main__ import main
+from training.store import Store
 from vemoclap_client.cli.main import main as vemoclap
 from vemoclap_client.contract import EMOTIONS
 
@@ -87,7 +88,7 @@ def test_the_trained_head_is_served_and_named(
     repository = tmp_path / "model_repository"
     shutil.copytree(REPOSITORY, repository, copy_function=_link)
     options = Options("embedded", weights=Checkpoint(out / trained.WEIGHTS))
-    slot = attention.choose(options, repository)
+    slot = attention.choose(options)
     assert slot is not None
     export_slot(slot, repository, options=options)
     result = tmp_path / "result.json"

@@ -4,16 +4,16 @@ import threading
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import CancelledError
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+from msgspec.structs import replace
 
 from tests.launching import wait_until
 from tests.timelines import EVEN, make_timeline, make_window
 from tests.unit.app_fixture import make_result
 from ui.application import Application
-from ui.jobs.adding import add_job
 from ui.jobs.job import Job, Source, SourceKind
 from ui.jobs.runner import Runner
 from ui.jobs.store import JobStore
@@ -21,9 +21,9 @@ from ui.settings import Settings
 from vemoclap_client import EmotionClient
 from vemoclap_client.contract import EXPRESSIONS, FRAME_COUNT
 from vemoclap_client.errors import ServerLostError
-from vemoclap_client.media.video import DecodedClip
+from vemoclap_client.media.video import Decoded, DecodedClip
 from vemoclap_client.result import EmotionResult
-from vemoclap_client.stream import Decoded, Event, Evidence
+from vemoclap_client.stream import Event, Evidence
 from vemoclap_client.timeline import OnWindow, Timeline
 
 DURATION_S = 40.0
@@ -149,7 +149,7 @@ def upload(app: Application, name: str = "holiday.mp4") -> Job:
     """A job for a file that was just received."""
     path = app.store.uploads / "0123456789abcdef0123456789abcdef"
     path.write_bytes(VIDEO)
-    return add_job(app, name, Source(SourceKind.UPLOAD, str(path)))
+    return app.add_job(name, Source(SourceKind.UPLOAD, str(path)))
 
 
 def wait_for_end(store: JobStore, identifier: str) -> Job:

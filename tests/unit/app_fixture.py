@@ -3,13 +3,12 @@
 The fixture `app` (tests/unit/conftest.py) puts it in place of the process's app.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 from streamlit.testing.v1 import AppTest
+from streamlit.util import calc_hash
 
 import ui.application
 from tests.timelines import make_timeline, make_window, probabilities
@@ -18,6 +17,7 @@ from ui.jobs.job import (
     STAGES,
     Failure,
     Job,
+    KnownEvidence,
     Source,
     SourceKind,
     Stage,
@@ -29,15 +29,12 @@ from ui.jobs.store import JobStore
 from ui.settings import Settings
 from vemoclap_client.analysis import (
     AudioEvent,
-    Face,
     Head,
-    ScreenText,
     Speech,
     SpeechSegment,
-    TextLine,
 )
 from vemoclap_client.contract import EMOTIONS, FRAME_COUNT, MODALITIES
-from vemoclap_client.result import EmotionResult
+from vemoclap_client.result import EmotionResult, TimedFace, TimedScreenText, TimedTextLine
 
 APP = Path(ui.application.__file__).parent / "app.py"
 NO_SERVER = "127.0.0.1:1"
@@ -63,15 +60,13 @@ class RecordingRunner(Runner):
         self.wakes += 1
 
 
-@contextmanager
-def fake_application(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Application]:
-    """`ui.application.application()` answers with an app in `folder` until the block ends."""
+def fake_application(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Application:
+    """An app in `folder`, which ui/app.py hands to its pages."""
     settings = Settings(data=folder / "data", samples=folder / "samples", server_url=NO_SERVER)
-    monkeypatch.setattr(ui.application, "Runner", RecordingRunner)
-    monkeypatch.setattr(Settings, "read", lambda: settings)
-    ui.application.application.cache_clear()
-    yield ui.application.application()
-    ui.application.application.cache_clear()
+    store = JobStore(settings.data)
+    app = Application(settings, store, RecordingRunner(settings, store))
+    monkeypatch.setattr(ui.application, "application", lambda: app)
+    return app
 
 
 def open_page(page: str = "analyze", **query: str) -> AppTest:
@@ -79,7 +74,18 @@ def open_page(page: str = "analyze", **query: str) -> AppTest:
     opened = AppTest.from_file(str(APP), default_timeout=PAGE_TIMEOUT_S)
     opened.query_params.update(query)
     opened.context = {"url": f"{ADDRESS}/{page}"}
-    return opened.switch_page(f"screens/{page}.py").run()
+    return switch(opened, page)
+
+
+def switch(opened: AppTest, page: str = "analyze") -> AppTest:
+    """Goes to another page; AppTest.switch_page knows only pages that are files."""
+    opened._page_hash = calc_hash("" if page == "analyze" else page)
+    return opened.run()
+
+
+def press(page: AppTest, label: str) -> AppTest:
+    """Presses the button of that label."""
+    return next(button for button in page.button if button.label == label).click().run()
 
 
 def waiting_job(store: JobStore, name: str = "waiting.mp4", source: Source = UPLOAD) -> Job:
@@ -93,11 +99,11 @@ def working_job(store: JobStore, name: str = "working.mp4", source: Source = UPL
         "decode": Stage(StageState.DONE, 1.0),
         "audio": Stage(StageState.DONE, 1.0),
     }
-    evidence = {
-        "duration_s": 8.0,
-        "frame_times_s": [i / 2 for i in range(FRAME_COUNT)],
-        "audio_events": [{"name": "Speech", "probability": 0.8}],
-    }
+    evidence = KnownEvidence(
+        duration_s=8.0,
+        frame_times_s=tuple(i / 2 for i in range(FRAME_COUNT)),
+        audio_events=(AudioEvent("Speech", 0.8),),
+    )
     job = waiting_job(store, name, source)
     return store.change(
         job.id,
@@ -123,8 +129,6 @@ def done_job(
     stages = dict.fromkeys(STAGES[1:], Stage(StageState.DONE, 1.0)) | {
         "text": Stage(StageState.ABSENT, None, result.absent["text"])
     }
-    document = result.to_dict()
-    evidence_names = ("duration_s", "frame_times_s", "faces", "speech", "screen_text")
     job = waiting_job(store, name, source)
     return store.change(
         job.id,
@@ -132,14 +136,15 @@ def done_job(
             job,
             state=State.DONE,
             stages=stages,
-            evidence={key: document[key] for key in (*evidence_names, "audio_events", "absent")},
-            result=document,
-            timeline=make_timeline(windows, 4.0).to_dict(),
+            result=result,
+            timeline=make_timeline(windows, 4.0),
         ),
     )
 
 
-def make_result(video: str, emotion: str, screen_text: ScreenText | None = None) -> EmotionResult:
+def make_result(
+    video: str, emotion: str, screen_text: TimedScreenText | None = None
+) -> EmotionResult:
     """A result in which `emotion` has 0.75, a face speaks for it and two sentences are said."""
     contributions = {modality: dict.fromkeys(EMOTIONS, 0.0) for modality in MODALITIES}
     contributions["face"][emotion] = 0.5
@@ -152,7 +157,7 @@ def make_result(video: str, emotion: str, screen_text: ScreenText | None = None)
         head=Head("zero-shot", None),
         probabilities=probabilities(emotion, 0.75),
         contributions=contributions,
-        faces=(Face(2, 1.5, (0.25, 0.25, 0.5, 0.75), 0.98, EXPRESSIONS),),
+        faces=(TimedFace(2, (0.25, 0.25, 0.5, 0.75), 0.98, EXPRESSIONS, 1.5),),
         speech=Speech(
             text="It was the best of times. It was the worst of times.",
             language="en",
@@ -171,7 +176,7 @@ def make_result(video: str, emotion: str, screen_text: ScreenText | None = None)
     )
 
 
-def screen_text(text: str = "The end") -> ScreenText:
+def screen_text(text: str = "The end") -> TimedScreenText:
     """One line of text in the frame before the last."""
-    line = TextLine(14, 10.5, (0.3, 0.8, 0.7, 0.9), text, 0.95)
-    return ScreenText(text, "en", (line,), SENTIMENT)
+    line = TimedTextLine(14, (0.3, 0.8, 0.7, 0.9), text, 0.95, 10.5)
+    return TimedScreenText(text, "en", (line,), SENTIMENT)

@@ -1,6 +1,5 @@
 """What unit tests share."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,10 +9,16 @@ if TYPE_CHECKING:
     from ui.application import Application
 
 
+@pytest.fixture(autouse=True)
+def no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the user has set for links does not count."""
+    for name in ("VEMOCLAP_FETCH_PRIVATE", "VEMOCLAP_FETCH_COOKIES"):
+        monkeypatch.delenv(name, raising=False)
+
+
 @pytest.fixture
-def app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> "Iterator[Application]":
+def app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> "Application":
     """The app in a folder of its own, see app_fixture.py. Only tests that use it load Streamlit."""
     from tests.unit.app_fixture import fake_application
 
-    with fake_application(tmp_path, monkeypatch) as application:
-        yield application
+    return fake_application(tmp_path, monkeypatch)

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
-from export.fusion.features import Rows, Sample
-from export.fusion.store import Manifest, Store, Writer
+from training.features import Rows, Sample
+from training.manifest import Manifest
+from training.store import Store, Writer
 from vemoclap_client.contract import EMOTIONS
 
 WIDTHS = {"image": 6, "audio": 12, "face": 4, "speech": 4, "text": 4}

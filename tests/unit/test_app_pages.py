@@ -1,12 +1,13 @@
 """The first page and the frame of the app, without a browser and without a server."""
 
+import re
 import shutil
 from pathlib import Path
-from typing import Any
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
+import ui
 from tests.clips import write_clip
 from tests.unit.app_fixture import (
     NO_SERVER,
@@ -14,13 +15,15 @@ from tests.unit.app_fixture import (
     done_job,
     failed_job,
     open_page,
+    press,
+    switch,
     waiting_job,
     working_job,
 )
-from ui import server_status
 from ui.application import Application
 from ui.jobs.job import SourceKind, State
-from ui.text.markdown import plain
+from ui.parts import server_status
+from ui.parts.markdown import plain
 from ui.uploads.reception import make_token
 from vemoclap_client import EmotionClient
 from vemoclap_client.errors import RequestTimeoutError, ServerNotReadyError
@@ -33,7 +36,6 @@ PAGES = ("analyze", "about", "library", "service", "result", "compare")
 def _nothing_is_known_yet() -> None:
     """What pages found out about a server is kept for some seconds, across tests too."""
     server_status.find_problem.clear()
-    server_status.find_last_answer.clear()
 
 
 @pytest.fixture
@@ -60,12 +62,7 @@ def receive(app: Application, name: str, identifier: str) -> tuple[str, bytes, s
 
 def send_link(page: AppTest, link: str) -> AppTest:
     page.text_input[0].set_value(link)
-    button(page, "Analyze link").click()
-    return page.run()
-
-
-def button(page: AppTest, label: str) -> Any:
-    return next(found for found in page.button if found.label == label)
+    return press(page, "Analyze link")
 
 
 def wakes(app: Application) -> int:
@@ -134,7 +131,7 @@ def test_one_upload_becomes_a_job_and_opens_its_result(app: Application) -> None
     page.file_uploader[0].set_value([receive(app, "holiday.MP4", "0" * 32)])
     page.run()
 
-    (job,) = app.store.list()
+    (job,) = app.store.list_jobs()
     assert (job.name, job.source.kind, job.state) == (
         "holiday.MP4",
         SourceKind.UPLOAD,
@@ -153,7 +150,7 @@ def test_several_uploads_become_jobs_and_open_the_library(app: Application) -> N
     )
     page.run()
 
-    assert {job.name for job in app.store.list()} == {"one.mp4", "two.mkv"}
+    assert {job.name for job in app.store.list_jobs()} == {"one.mp4", "two.mkv"}
     assert wakes(app) == 2
     assert page.title[0].value == "Library"
     assert page.query_params == {}
@@ -163,10 +160,10 @@ def test_uploads_are_taken_once(app: Application) -> None:
     page = open_page()
     page.file_uploader[0].set_value([receive(app, "one.mp4", "1" * 32)])
     page.run()
-    page.switch_page("screens/analyze.py").run()
+    switch(page)
     page.run()
 
-    assert len(app.store.list()) == 1
+    assert len(app.store.list_jobs()) == 1
     assert not page.error
 
 
@@ -177,10 +174,10 @@ def test_upload_that_is_no_longer_there_is_said_and_the_others_are_taken(app: Ap
     page.file_uploader[0].set_value([gone, receive(app, "here.mp4", "4" * 32)])
     page.run()
 
-    (job,) = app.store.list()
+    (job,) = app.store.list_jobs()
     assert job.name == "here.mp4"
     assert page.query_params == {"id": job.id}
-    page.switch_page("screens/analyze.py").run()
+    switch(page)
     assert len(page.error) == 1
     assert plain("gone*.mp4") in page.error[0].value
     assert not page.run().error
@@ -189,7 +186,7 @@ def test_upload_that_is_no_longer_there_is_said_and_the_others_are_taken(app: Ap
 def test_link_becomes_a_job_and_opens_its_result(app: Application) -> None:
     page = send_link(open_page(), "  https://example.org/clip.mp4 ")
 
-    (job,) = app.store.list()
+    (job,) = app.store.list_jobs()
     assert job.source.kind is SourceKind.LINK
     assert job.source.location == job.name == "https://example.org/clip.mp4"
     assert "fetch" in job.stages
@@ -202,15 +199,15 @@ def test_link_that_cannot_be_used_is_said_at_once(app: Application, link: str) -
     page = send_link(open_page(), link)
 
     assert len(page.error) == 1
-    assert app.store.list() == []
+    assert app.store.list_jobs() == []
     assert page.title[0].value == "Which emotion does a video convey?"
 
 
 def test_sample_becomes_a_job_and_opens_its_result(app: Application, samples: Path) -> None:
     page = open_page()
-    button(page, "Analyze “Portrait”").click().run()
+    press(page, "Analyze “Portrait”")
 
-    (job,) = app.store.list()
+    (job,) = app.store.list_jobs()
     assert job.source.kind is SourceKind.SAMPLE
     assert Path(job.source.location) == (samples / "portrait.mp4").resolve()
     assert wakes(app) == 1
@@ -237,8 +234,8 @@ def test_clips_of_this_session_are_listed_with_what_came_out(
 ) -> None:
     done_job(app.store, "of an earlier session.mp4")
     page = open_page()
-    button(page, "Analyze “Portrait”").click().run()
-    page.switch_page("screens/analyze.py").run()
+    press(page, "Analyze “Portrait”")
+    switch(page)
 
     assert "Your clips" in headings(page)
     listed = [link.label for link in page.page_link if "waits its turn" in link.label]
@@ -250,9 +247,9 @@ def test_clip_of_this_session_that_was_deleted_is_not_listed(
     app: Application, samples: Path
 ) -> None:
     page = open_page()
-    button(page, "Analyze “Portrait”").click().run()
-    app.store.delete(app.store.list()[0].id)
-    page.switch_page("screens/analyze.py").run()
+    press(page, "Analyze “Portrait”")
+    app.store.delete(app.store.list_jobs()[0].id)
+    switch(page)
 
     assert not page.exception
     assert "Your clips" not in headings(page)
@@ -305,7 +302,6 @@ def test_server_is_asked_once_in_some_seconds(
 def test_each_page_says_which_head_gave_the_latest_answer(app: Application) -> None:
     assert "Each result names the head" in open_page("about").caption[-1].value
     done_job(app.store)
-    server_status.find_last_answer.clear()
 
     for page in PAGES:
         answer = open_page(page).caption[-1].value
@@ -323,8 +319,32 @@ def test_about_says_what_it_must_not_be_used_for_and_what_is_kept(app: Applicati
 
 def test_about_and_readme_say_the_same_of_the_numbers() -> None:
     root = Path(__file__).parents[2]
-    sentence = "expressions are read wrongly more often for some people than for others"
-    for file in ("README.md", "ui/screens/about.py"):
+    sentence = "expressions are classified wrongly more often for some groups of people than for"
+    for file in ("README.md", "ui/screens/about/page.py"):
         words = " ".join((root / file).read_text(encoding="utf-8").split())
         assert sentence in words
         assert "Do not use this to judge, select, monitor or score people" in words
+
+
+LAYERS = (
+    "settings",
+    "files",
+    "jobs",
+    "application",
+    "uploads",
+    "routes",
+    "parts",
+    "screens",
+    "app",
+)
+"""Parts of ui/, each of which imports only those before it; serve.py beside app.py."""
+
+
+def test_no_import_of_the_app_points_upwards() -> None:
+    root = Path(ui.__file__).parent
+    for rank, layer in enumerate(LAYERS):
+        for path in [*root.glob(f"{layer}.py"), *(root / layer).rglob("*.py")]:
+            imported = re.findall(r"^from ui[.](\w+)", path.read_text(), re.MULTILINE)
+            assert {LAYERS.index(name) for name in imported} <= set(range(rank + 1)), path
+            pages = re.findall(r"^from ui[.]screens[.](\w+)", path.read_text(), re.MULTILINE)
+            assert layer == "app" or set(pages) <= {path.parent.name}, path

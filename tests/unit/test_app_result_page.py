@@ -1,10 +1,10 @@
 """One clip's page: each state of its job, what a choice does, and what is deleted."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 from streamlit.testing.v1 import AppTest
 
 from tests.unit.app_fixture import (
@@ -12,6 +12,7 @@ from tests.unit.app_fixture import (
     failed_job,
     make_result,
     open_page,
+    press,
     waiting_job,
     working_job,
 )
@@ -19,7 +20,7 @@ from ui.application import Application
 from ui.jobs import media
 from ui.jobs.job import Job, Source, SourceKind, State
 from ui.jobs.store import JobNotFoundError
-from ui.views.result_parts import NOTE
+from ui.screens.result.sections import NOTE
 from vemoclap_client.analysis import Head
 from vemoclap_client.contract import FRAME_COUNT
 
@@ -30,11 +31,6 @@ def texts(page: AppTest) -> str:
     elements = [*page.get("html"), *page.get("text"), *page.get("caption"), *page.get("subheader")]
     elements += [*page.get("error"), *page.get("markdown")]
     return "\n".join(getattr(e, "body", None) or getattr(e, "value", "") for e in elements)
-
-
-def press(page: AppTest, label: str) -> None:
-    """Presses the button of that label."""
-    next(button for button in page.button if button.label == label).click().run()
 
 
 def with_clip(app: Application) -> Source:
@@ -71,8 +67,8 @@ def test_evidence_is_shown_as_soon_as_it_is_known(app: Application) -> None:
     assert "not known yet" in shown
     assert "/frames/" not in shown
     write_frames(app, job)
-    said = make_result("clip.mp4", "joy").to_dict()["speech"]
-    app.store.change(job.id, lambda job: replace(job, evidence={**job.evidence, "speech": said}))
+    said = make_result("clip.mp4", "joy").speech
+    app.store.change(job.id, lambda job: replace(job, evidence=replace(job.evidence, speech=said)))
     page.run()
     assert "It was the worst of times." in texts(page)
     assert texts(page).count("<img ") == FRAME_COUNT
@@ -81,8 +77,7 @@ def test_evidence_is_shown_as_soon_as_it_is_known(app: Application) -> None:
 def test_a_result_is_shown_while_the_timeline_grows(app: Application) -> None:
     job = done_job(app.store)
     assert job.timeline is not None
-    windows = job.timeline["windows"]
-    growing = {**job.timeline, "windows": windows[:1]}
+    growing = replace(job.timeline, windows=job.timeline.windows[:1])
     app.store.change(job.id, lambda job: replace(job, state=State.WORKING, timeline=growing))
     shown = texts(open_page("result", id=job.id))
     assert "Following the emotions over time" in shown
@@ -107,7 +102,7 @@ def test_a_result(app: Application) -> None:
 
 def test_random_weights_are_warned_of(app: Application) -> None:
     job = done_job(app.store)
-    result = replace(make_result("clip.mp4", "joy"), head=Head("random", None)).to_dict()
+    result = replace(make_result("clip.mp4", "joy"), head=Head("random", None))
     app.store.change(job.id, lambda job: replace(job, result=result))
     page = open_page("result", id=job.id)
     assert "These numbers mean nothing" in page.error[0].value

@@ -1,15 +1,31 @@
 """The app's store of jobs: what is written is read, once each, by any number of users."""
 
+import json
 import os
+import sqlite3
 import time
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
-from ui.jobs.job import STAGES, Failure, Job, Source, SourceKind, Stage, StageState, State
+from tests.unit.app_fixture import done_job, failed_job, make_result
+from ui.jobs import documents
+from ui.jobs.job import (
+    STAGES,
+    Failure,
+    Job,
+    KnownEvidence,
+    ListedJob,
+    ListedResult,
+    Source,
+    SourceKind,
+    Stage,
+    StageState,
+    State,
+)
 from ui.jobs.store import JobNotFoundError, JobStore
 
 SOURCE = Source(SourceKind.LINK, "https://videos.example/1")
@@ -34,7 +50,7 @@ def test_a_job_is_read_as_it_was_written(store: JobStore) -> None:
     full = replace(
         job,
         stages={"fetch": Stage(StageState.ABSENT, 0.5, "für später")},
-        evidence={"faces": [{"box": [0.0, 0.5, 1.0, 1.0]}]},
+        evidence=KnownEvidence(faces=make_result("clip.mp4", "joy").faces),
         failure=Failure("VideoError", "message", "advice"),
     )
     store.change(job.id, lambda _: full)
@@ -44,10 +60,16 @@ def test_a_job_is_read_as_it_was_written(store: JobStore) -> None:
 
 def test_a_list_leaves_out_what_is_long(store: JobStore) -> None:
     job = add(store)
-    result = {"emotion": "joy", "faces": [{"frame": 0}], "speech": None}
-    full = replace(job, evidence={"faces": []}, timeline={"windows": []}, result=result)
-    store.change(job.id, lambda _: full)
-    assert store.list() == [replace(full, evidence={}, timeline=None, result={"emotion": "joy"})]
+    result = make_result("clip.mp4", "joy")
+    store.change(job.id, lambda _: replace(job, result=result))
+    [listed] = store.list_jobs()
+    assert (listed.id, listed.created_at) == (job.id, job.created_at)
+    assert listed.result == ListedResult(
+        probabilities=result.probabilities,
+        duration_s=result.duration_s,
+        profile=result.profile,
+        head=result.head,
+    )
 
 
 def test_what_is_kept_is_its_owner_s_alone(store: JobStore) -> None:
@@ -60,14 +82,14 @@ def test_a_waiting_job_is_claimed_once(store: JobStore) -> None:
         claimed = list(pool.map(lambda _: store.claim(), range(30)))
     found = [job.id for job in claimed if job is not None]
     assert sorted(found) == sorted(job.id for job in jobs)
-    assert {job.state for job in store.list()} == {State.WORKING}
+    assert {job.state for job in store.list_jobs()} == {State.WORKING}
 
 
 def test_jobs_are_claimed_in_the_order_in_which_they_came(store: JobStore) -> None:
     first, second = add(store), add(store)
     claimed = [store.claim(), store.claim()]
     assert [job.id for job in claimed if job] == [first.id, second.id]
-    assert [job.id for job in store.list()] == [second.id, first.id]
+    assert [job.id for job in store.list_jobs()] == [second.id, first.id]
     assert store.claim() is None
 
 
@@ -75,13 +97,11 @@ def test_changes_from_many_threads_are_all_kept(store: JobStore) -> None:
     job = add(store)
 
     def note(number: int) -> None:
-        store.change(
-            job.id, lambda job: replace(job, evidence={**job.evidence, str(number): number})
-        )
+        store.change(job.id, lambda job: replace(job, stages={**job.stages, str(number): Stage()}))
 
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(note, range(40)))
-    assert len(store.get(job.id).evidence) == 40
+    assert len(store.get(job.id).stages) == len(STAGES) + 40
 
 
 def test_a_change_that_fails_changes_nothing(store: JobStore) -> None:
@@ -102,7 +122,7 @@ def test_a_job_that_cannot_be_prepared_is_not_there(store: JobStore) -> None:
 
     with pytest.raises(FileNotFoundError):
         store.create("clip.mp4", SOURCE, STAGES, fail)
-    assert store.list() == []
+    assert store.list_jobs() == []
     assert list((store.data / "jobs").iterdir()) == []
 
 
@@ -123,7 +143,9 @@ def test_a_released_job_begins_anew(store: JobStore) -> None:
     job = add(store)
     assert store.claim() is not None
     working = {"fetch": Stage(StageState.WORKING, 0.5)}
-    store.change(job.id, lambda job: replace(job, stages=working, evidence={"absent": {}}))
+    store.change(
+        job.id, lambda job: replace(job, stages=working, evidence=KnownEvidence(duration_s=1.0))
+    )
     assert store.release(job.id) == replace(job, stages={"fetch": Stage()})
 
 
@@ -136,7 +158,7 @@ def test_old_jobs_go_with_their_files(store: JobStore) -> None:
         waiting.id, lambda job: replace(job, created_at=datetime.now(UTC) - timedelta(days=99))
     )
     assert store.delete_older_than(30) == 1
-    assert {job.id for job in store.list()} == {new.id, waiting.id}
+    assert {job.id for job in store.list_jobs()} == {new.id, waiting.id}
     assert not store.folder(old.id).exists()
 
 
@@ -174,3 +196,74 @@ def test_no_job_of_that_id(store: JobStore) -> None:
         with pytest.raises(JobNotFoundError, match="too old to be kept"):
             use("nobody")
     store.delete("nobody")
+
+
+def insert(store: JobStore, identifier: str, document: str, state: State = State.DONE) -> None:
+    with sqlite3.connect(store.data / "jobs.sqlite") as connection:
+        row = (identifier, "2026-11-23T10:00:00+00:00", state, document)
+        connection.execute("INSERT INTO jobs VALUES (?, ?, ?, ?)", row)
+
+
+@pytest.mark.parametrize("version", ["1.0", "1.1", "1.2"])
+def test_a_job_of_an_older_release_opens(store: JobStore, version: str) -> None:
+    """The file is a row of the store before its documents were typed."""
+    document = json.loads(Path(__file__).with_name("app_stored_job.json").read_text())
+    document["result"]["schema_version"] = version
+    if version != "1.2":
+        for name in ("attention", "caption"):
+            del document["result"][name]
+    insert(store, document["id"], json.dumps(document))
+    job = store.get(document["id"])
+    assert (job.name, job.state, job.failure) == ("an older clip.mp4", State.DONE, None)
+    assert job.result is not None and job.timeline is not None
+    assert (job.result.emotion, job.result.faces[0].time_s) == ("joy", 1.5)
+    assert [window.emotion for window in job.timeline.windows] == ["joy"]
+    assert job.evidence.faces == job.result.faces
+    assert job.stages["text"].state is StageState.ABSENT
+    [listed] = store.list_jobs()
+    assert listed.result is not None and listed.result.emotion == "joy"
+
+
+@pytest.mark.parametrize(
+    "document", ["", "[]", "{}", '{"name": "odd.mp4", "result": {"probabilities": {"joy": 1}}}']
+)
+def test_a_document_that_cannot_be_read_is_a_failure(store: JobStore, document: str) -> None:
+    insert(store, "odd", document)
+    readable = add(store)
+    for job in (store.get("odd"), store.list_jobs()[1]):
+        assert (job.id, job.state) == ("odd", State.FAILED)
+        assert job.failure is not None and job.failure.kind == "StoredDocumentError"
+        assert job.name == ("odd.mp4" if "odd" in document else "clip")
+    assert store.list_jobs()[0].id == readable.id
+    store.change("odd", lambda job: replace(job, name="another"))
+    with sqlite3.connect(store.data / "jobs.sqlite") as connection:
+        kept = connection.execute("SELECT document FROM jobs WHERE id = 'odd'").fetchone()
+    assert kept == (document,), "another release may read it"
+    assert store.delete_older_than(1) == 1
+
+
+def test_a_waiting_document_that_cannot_be_read_is_passed_over(store: JobStore) -> None:
+    insert(store, "odd", "{}", State.WAITING)
+    readable = add(store)
+    claimed = store.claim()
+    assert claimed is not None and claimed.id == readable.id
+    assert not store.has_waiting()
+
+
+def test_the_latest_result_is_found_without_reading_the_others(
+    store: JobStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert store.latest_done() is None
+    for name in ("first.mp4", "second.mp4", "third.mp4"):
+        done_job(store, name)
+    failed_job(store)
+    read: list[str] = []
+
+    def count(row: tuple[str, str, str], kind: type[ListedJob]) -> ListedJob:
+        read.append(row[0])
+        return documents.read(row, kind)
+
+    monkeypatch.setattr("ui.jobs.store.read", count)
+    latest = store.latest_done()
+    assert latest is not None and latest.name == "third.mp4"
+    assert len(read) == 1

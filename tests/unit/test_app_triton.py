@@ -13,11 +13,11 @@ from tritonclient.grpc import service_pb2
 
 from server.repository import is_optional, read_configs
 from tests.launching import PROJECT
-from ui.service.activity import History, between
-from ui.service.facts import advice, failure_reasons, gpu_text, headline, model_rows, status
-from ui.service.metrics import MetricsError, fetch_metrics, parse_metrics
-from ui.service.slots import SLOTS
-from ui.service.state import Counters, Model, Readiness, ServerState, poll, read_counters
+from ui.screens.service.activity import History, between
+from ui.screens.service.facts import advice, failure_reasons, gpu_text, headline, model_rows, status
+from ui.screens.service.metrics import MetricsError, fetch_metrics, parse_metrics
+from ui.screens.service.slots import SLOTS
+from ui.screens.service.state import Counters, Model, Readiness, ServerState, poll, read_counters
 
 RECORDED = json_format.Parse(
     Path(__file__).with_name("triton_statistics.json").read_text(),

@@ -4,7 +4,8 @@ import asyncio
 import errno
 import os
 import secrets
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from itertools import chain, repeat
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -25,7 +26,6 @@ from streamlit.runtime import Runtime
 from streamlit.runtime.uploaded_file_manager import UploadedFileRec
 
 from ui.application import Application
-from ui.jobs.adding import add_job
 from ui.jobs.job import Source, SourceKind
 from ui.jobs.runner import Runner
 from ui.jobs.store import JobStore
@@ -110,7 +110,7 @@ def test_a_file_goes_to_disk_and_streamlit_gets_a_token(
     assert path.read_bytes() == content
     assert path.parent == app.store.uploads
     assert "name" not in path.name
-    job = add_job(app, token.name, Source(SourceKind.UPLOAD, str(path)))
+    job = app.add_job(token.name, Source(SourceKind.UPLOAD, str(path)))
     assert (app.store.folder(job.id) / "clip.mp4").read_bytes() == content
     assert kept(app) == []
     with pytest.raises(UploadGoneError, match="upload it again"):
@@ -129,18 +129,19 @@ def test_a_form_cut_anywhere_is_read_the_same(app: Application, behind: FakeStre
     body = PART + content + b"\r\n--edge--\r\n"
     for size in (1, 2, 7, 64):
         pieces = [body[i : i + size] for i in range(0, len(body), size)]
-        assert asyncio.run(put(app, behind, pieces, FORM)) == 204
+        assert put(app, behind, pieces, FORM) == 204
         assert take_upload(app.store, behind.files.pop()).read_bytes() == content
 
 
-async def put(
+def put(
     app: Application,
     behind: FakeStreamlit,
-    pieces: list[bytes],
+    pieces: Iterable[bytes],
     content_type: str,
     *,
     disconnects: bool = False,
     headers: tuple[tuple[bytes, bytes], ...] = (),
+    on_piece: Callable[[], object] = lambda: None,
 ) -> int | None:
     """The status of the answer to a body in these pieces; None if there is none."""
     middleware = UploadsToDisk(
@@ -148,18 +149,15 @@ async def put(
         lambda: app,
         lambda session: True,
     )
-    messages: list[Message] = [
-        {"type": "http.request", "body": piece, "more_body": True} for piece in pieces
-    ]
-    messages.append(
-        {"type": "http.disconnect"}
-        if disconnects
-        else {"type": "http.request", "body": b"", "more_body": False}
-    )
+    left = iter(pieces)
     statuses = []
 
     async def receive() -> Message:
-        return messages.pop(0) if messages else {"type": "http.disconnect"}
+        on_piece()
+        piece = next(left, None)
+        if piece is None and disconnects:
+            return {"type": "http.disconnect"}
+        return {"type": "http.request", "body": piece or b"", "more_body": piece is not None}
 
     async def send(message: Message) -> None:
         if message["type"] == "http.response.start":
@@ -172,7 +170,7 @@ async def put(
         "query_string": b"",
         "headers": [(b"content-type", content_type.encode()), *headers],
     }
-    await middleware(scope, receive, send)
+    asyncio.run(middleware(scope, receive, send))
     return statuses[0] if statuses else None
 
 
@@ -187,14 +185,14 @@ def test_a_file_over_the_limit_is_refused(
     size = 4 * MB if announced else 0
     headers = ((b"content-length", str(size).encode()),) if announced else ()
     pieces = [PART] + [bytes(100_000)] * 40 + [b"\r\n--edge--\r\n"]
-    assert asyncio.run(put(app, behind, pieces, FORM, headers=headers)) == 413
+    assert put(app, behind, pieces, FORM, headers=headers) == 413
     assert (kept(app), behind.asked) == ([], [])
 
 
 def test_a_file_of_just_the_limit_is_taken(app: Application, behind: FakeStreamlit) -> None:
     pieces = [PART] + [bytes(100_000)] * 20
-    assert asyncio.run(put(app, behind, [*pieces, b"\r\n--edge--\r\n"], FORM)) == 204
-    assert asyncio.run(put(app, behind, [*pieces, b"x\r\n--edge--\r\n"], FORM)) == 413
+    assert put(app, behind, [*pieces, b"\r\n--edge--\r\n"], FORM) == 204
+    assert put(app, behind, [*pieces, b"x\r\n--edge--\r\n"], FORM) == 413
 
 
 def test_the_limit_is_told(web: TestClient) -> None:
@@ -204,7 +202,7 @@ def test_the_limit_is_told(web: TestClient) -> None:
 
 def test_a_client_that_goes_leaves_nothing(app: Application, behind: FakeStreamlit) -> None:
     pieces = [PART] + [bytes(100_000)] * 15
-    assert asyncio.run(put(app, behind, pieces, FORM, disconnects=True)) is None
+    assert put(app, behind, pieces, FORM, disconnects=True) is None
     assert (kept(app), behind.asked) == ([], [])
 
 
@@ -226,7 +224,7 @@ def test_a_client_that_goes_leaves_nothing(app: Application, behind: FakeStreaml
 def test_what_is_not_one_file_is_refused(
     app: Application, behind: FakeStreamlit, body: bytes, content_type: str
 ) -> None:
-    assert asyncio.run(put(app, behind, [body], content_type)) == 400
+    assert put(app, behind, [body], content_type) == 400
     assert (kept(app), behind.asked) == ([], [])
 
 
@@ -303,45 +301,12 @@ def test_a_large_upload_needs_little_memory(app: Application, behind: FakeStream
     piece, count = bytes(1 << 16), 2000
     process = psutil.Process()
     before = process.memory_info().rss
-    most = before
-
-    async def body() -> AsyncIterator[bytes]:
-        yield PART
-        for _ in range(count):
-            yield piece
-        yield b"\r\n--edge--\r\n"
-
-    async def upload() -> None:
-        pieces = body()
-
-        async def receive() -> Message:
-            nonlocal most
-            most = max(most, process.memory_info().rss)
-            chunk = await anext(pieces, None)
-            return {"type": "http.request", "body": chunk or b"", "more_body": chunk is not None}
-
-        async def send(message: Message) -> None:
-            statuses.append(message.get("status"))
-
-        middleware = UploadsToDisk(
-            Starlette(routes=[Route("/{path:path}", behind.answer, methods=["PUT"])]),
-            lambda: large,
-            lambda session: True,
-        )
-        scope = {
-            "type": "http",
-            "method": "PUT",
-            "path": URL,
-            "query_string": b"",
-            "headers": [(b"content-type", FORM.encode())],
-        }
-        await middleware(scope, receive, send)
-
-    statuses: list[int | None] = []
-    asyncio.run(upload())
-    assert statuses[0] == 204
+    used: list[int] = []
+    body = chain([PART], repeat(piece, count), [b"\r\n--edge--\r\n"])
+    status = put(large, behind, body, FORM, on_piece=lambda: used.append(process.memory_info().rss))
+    assert status == 204
     assert take_upload(large.store, behind.files[0]).stat().st_size == count * len(piece)
-    assert most - before < 30 * MB
+    assert max(used) - before < 30 * MB
 
 
 @pytest.fixture

@@ -9,10 +9,11 @@ import pytest
 from tests.unit.app_fixture import done_job, failed_job, waiting_job, working_job
 from ui.application import Application
 from ui.jobs.job import Job
+from ui.parts.limits import keeping, length_limit, upload_label
+from ui.parts.markdown import plain
+from ui.screens.analyze.links import LETTERS_MAX, objection_to
+from ui.screens.analyze.page import outcome
 from ui.settings import Settings
-from ui.text.links import LETTERS_MAX, objection_to
-from ui.text.markdown import plain
-from ui.text.wording import keeping, length_limit, outcome, upload_label
 
 
 @pytest.mark.parametrize(

@@ -10,11 +10,11 @@ from av.audio.frame import AudioFrame
 from numpy.typing import NDArray
 
 from tests.clips import KEEP_CLOCK, Tone, concatenate, damage, join_streams, write_clip, write_sound
-from vemoclap_client import errors
 from vemoclap_client.contract import SAMPLE_RATE_HZ
-from vemoclap_client.media import audio
+from vemoclap_client.media import _alignment
+from vemoclap_client.media import _audio as audio
+from vemoclap_client.media._audio import decode_audio, mono
 from vemoclap_client.media._channels import ChannelMixer
-from vemoclap_client.media.audio import decode_audio, mono
 from vemoclap_client.media.video import decode
 
 
@@ -33,14 +33,14 @@ def loud_range_s(samples: NDArray[np.float32]) -> tuple[float, float]:
     return loud[0] / SAMPLE_RATE_HZ, loud[-1] / SAMPLE_RATE_HZ
 
 
-@pytest.mark.parametrize("rate_hz", [8_000, 16_000, 22_050, 44_100, 48_000, 96_000])
+@pytest.mark.parametrize("rate_hz", [1_000, 8_000, 16_000, 22_050, 44_100, 96_000, 768_000])
 def test_rates(tmp_path: Path, rate_hz: int) -> None:
-    tone = Tone((440,), rate_hz=rate_hz, codec="pcm_s16le")
+    tone = Tone((100,), rate_hz=rate_hz, codec="pcm_s16le")
     sound = decode_audio(write_sound(tmp_path / "sound.wav", tone))
     assert sound.samples.dtype == np.float32
-    assert sound.samples.size == pytest.approx(32_000, abs=1)
-    assert amplitude_at(sound.samples, 440) == pytest.approx(0.5, rel=0.01)
-    assert amplitude_at(sound.samples, 450) < 0.01
+    assert sound.samples.size == pytest.approx(32_000, abs=20)
+    assert amplitude_at(sound.samples, 100) == pytest.approx(0.5, rel=0.02)
+    assert amplitude_at(sound.samples, 110) < 0.01
 
 
 def test_what_16_khz_cannot_hold_is_filtered_out(tmp_path: Path) -> None:
@@ -190,31 +190,23 @@ def test_a_gap_is_filled_with_silence(tmp_path: Path) -> None:
     assert samples[49_000:].min() > 0.4
 
 
-def test_too_long_sound_is_cut_with_a_warning(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("max_samples", [20_000, 32_000])
+def test_sound_above_the_greatest_length_is_cut_with_a_warning(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, max_samples: int
 ) -> None:
-    monkeypatch.setattr(audio, "MAX_SAMPLES", 20_000)
-    path = write_sound(tmp_path / "sound.wav", Tone(codec="pcm_s16le"))
-    sound = decode_audio(path)
-    assert sound.samples.size == 20_000
-    assert sound.warnings == ("only the first 30 minutes of the sound were used",)
-
-
-def test_sound_of_the_greatest_length_is_not_warned_about(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(audio, "MAX_SAMPLES", 32_000)
+    monkeypatch.setattr(audio, "MAX_SAMPLES", max_samples)
     tone = Tone(codec="pcm_s16le", rate_hz=16_000)
     sound = decode_audio(write_sound(tmp_path / "sound.wav", tone))
-    assert sound.samples.size == 32_000
-    assert sound.warnings == ()
+    warning = "only the first 30 minutes of the sound were used"
+    assert sound.samples.size == max_samples
+    assert sound.warnings == ((warning,) if max_samples < 32_000 else ())
 
 
 def test_damaged_packet_is_left_out_with_a_warning(tmp_path: Path) -> None:
     tone = Tone(codec="flac", seconds=2)
     whole = write_clip(tmp_path / "whole.mkv", sound=tone)
     clip = decode(damage(whole, tmp_path / "damaged.mkv", "audio", 5))
-    assert clip.has_audio
+    assert clip.audio_absent_reason is None
     assert clip.warnings == ("1 damaged packets of the sound were left out",)
     # Its place stays: what follows is not moved forward.
     assert clip.audio.size == pytest.approx(2 * SAMPLE_RATE_HZ, abs=16)
@@ -277,26 +269,18 @@ def test_an_absurd_rate_is_no_sound(tmp_path: Path, rate_hz: int) -> None:
     assert f"cannot be decoded: it claims {rate_hz} samples" in clip.audio_absent_reason
 
 
-@pytest.mark.parametrize("rate_hz", [1_000, 768_000])
-def test_the_extreme_rates_are_heard(tmp_path: Path, rate_hz: int) -> None:
-    tone = Tone((100,), rate_hz=rate_hz, codec="pcm_s16le")
-    samples = decode_audio(write_sound(tmp_path / "sound.mka", tone)).samples
-    assert samples.size == pytest.approx(32_000, abs=20)
-    assert amplitude_at(samples, 100) == pytest.approx(0.5, rel=0.02)
-
-
 def test_a_long_packet_is_resampled_in_pieces(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sizes: list[int] = []
-    resample = audio._Resampler.resample
+    resample = _alignment.Resampler.resample
 
-    def spy(self: audio._Resampler, samples: NDArray[np.float32]) -> NDArray[np.float32]:
+    def spy(self: _alignment.Resampler, samples: NDArray[np.float32]) -> NDArray[np.float32]:
         sizes.append(samples.size)
         return resample(self, samples)
 
     path = write_one_packet(tmp_path / "long.mkv", rate_hz=1_000, samples=50_000)
-    monkeypatch.setattr(audio._Resampler, "resample", spy)
+    monkeypatch.setattr(_alignment.Resampler, "resample", spy)
     assert decode_audio(path).samples.size == pytest.approx(50 * SAMPLE_RATE_HZ, abs=20)
     assert max(sizes) == 1_000
 
@@ -309,7 +293,7 @@ def test_failing_resampling_is_no_sound(
         raise error(12, "no") if error is not MemoryError else MemoryError
 
     path = write_sound(tmp_path / "sound.wav", Tone(codec="pcm_s16le"))
-    monkeypatch.setattr(audio._Resampler, "resample", fail)
+    monkeypatch.setattr(_alignment.Resampler, "resample", fail)
     assert decode_audio(path).absent_reason == "the sound track cannot be decoded"
 
 
@@ -323,9 +307,3 @@ def write_one_packet(path: Path, rate_hz: int, samples: int) -> Path:
         packet.pts = packet.dts = 0
         container.mux(packet)
     return path
-
-
-def test_a_file_that_is_no_media_is_an_error(tmp_path: Path) -> None:
-    (tmp_path / "text.mp4").write_text("no sound")
-    with pytest.raises(errors.NotAVideoError):
-        decode_audio(tmp_path / "text.mp4")

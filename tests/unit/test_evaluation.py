@@ -11,24 +11,24 @@ import torch
 from PIL import Image
 
 from export.errors import CheckpointError
-from export.fusion import (
-    attention,
+from export.fusion import attention, description
+from export.fusion.attention_head import AttentionHead
+from export.fusion.description import Description
+from tests.unit import synthetic
+from training import (
     batches,
     bootstrap,
     calibration,
-    description,
+    confusion_picture,
     evaluation,
     metrics,
-    picture,
     report,
     store,
     trained,
 )
-from export.fusion.__main__ import main
-from export.fusion.attention_head import AttentionHead
-from export.fusion.description import Description
-from export.fusion.errors import FeatureError, OtherDataError, ProfileMismatchError, StoreError
-from tests.unit import synthetic
+from training.__main__ import main
+from training.errors import FeatureError, OtherDataError, ProfileMismatchError, StoreError
+from training.manifest import Manifest
 from vemoclap_client.contract import EMOTIONS, MODALITIES
 
 LABELS = np.array([0, 0, 0, 1, 1, 3])
@@ -155,6 +155,14 @@ def test_the_calibration_error_agrees_with_a_loop_over_bins() -> None:
     assert metrics.calibration_error(shares, labels) == pytest.approx(expected)
 
 
+def cross_entropy(
+    scores: metrics.Floats, labels: metrics.Indices, temperature: float = 1.0
+) -> float:
+    """The mean of -log p(true emotion), in nats."""
+    shares = calibration.softmax(scores, temperature)
+    return float(-np.log(shares[np.arange(len(labels)), labels]).mean())
+
+
 @pytest.mark.parametrize(("sureness", "expected"), [(3.0, 3.0), (1.0, 1.0), (0.4, 0.4)])
 def test_the_temperature_undoes_what_was_too_sure_and_changes_no_answer(
     sureness: float, expected: float
@@ -162,12 +170,11 @@ def test_the_temperature_undoes_what_was_too_sure_and_changes_no_answer(
     scores, labels = answers(3000, 1, sureness)
     temperature = calibration.fit_temperature(scores, labels)
     assert temperature == pytest.approx(expected, rel=0.1)
-    loss = calibration.negative_log_likelihood
-    best = loss(scores, labels, temperature)
-    assert best <= loss(scores, labels)
-    assert best < min(loss(scores, labels, temperature * by) for by in (0.9, 1.1))
+    best = cross_entropy(scores, labels, temperature)
+    assert best <= cross_entropy(scores, labels)
+    assert best < min(cross_entropy(scores, labels, temperature * by) for by in (0.9, 1.1))
     if sureness != 1.0:
-        assert best < loss(scores, labels) - 0.01
+        assert best < cross_entropy(scores, labels) - 0.01
     scaled = calibration.softmax(scores, temperature)
     np.testing.assert_array_equal(scaled.argmax(1), scores.argmax(1))
     held_out, truth = answers(3000, 2, sureness)
@@ -278,8 +285,8 @@ def test_the_command_writes_the_figures_and_the_picture(
     assert document["calibration"]["bins"] == 15
     first = (head.parent / report.FILE).read_bytes()
     image = Image.open(head.parent / "confusion.png")
-    assert image.getpixel(pixel(0, 0)) == picture.DARK
-    assert image.getpixel(pixel(0, 5)) == picture.LIGHT
+    assert image.getpixel(pixel(0, 0)) == confusion_picture.DARK
+    assert image.getpixel(pixel(0, 5)) == confusion_picture.LIGHT
     assert main([*command, "--split", "validation", "--out", str(head.parent / "other")]) == 0
     assert "temperature is fitted to it" in capsys.readouterr().err
     assert main(command) == 0
@@ -288,17 +295,17 @@ def test_the_command_writes_the_figures_and_the_picture(
 
 def pixel(row: int, column: int) -> tuple[int, int]:
     """A place in a cell that its number does not cover."""
-    left, top = (offset + 5 for offset in (picture.LEFT_PX, picture.TOP_PX))
-    return left + column * picture.CELL_PX, top + row * picture.CELL_PX
+    left, top = (offset + 5 for offset in (confusion_picture.LEFT_PX, confusion_picture.TOP_PX))
+    return left + column * confusion_picture.CELL_PX, top + row * confusion_picture.CELL_PX
 
 
 def test_the_picture_shows_which_emotion_was_taken_for_which(tmp_path: Path) -> None:
     shares = metrics.normalised(metrics.confusion(LABELS, PREDICTED))
-    picture.write_confusion(tmp_path / "confusion.png", shares)
+    confusion_picture.write(tmp_path / "confusion.png", shares)
     image = Image.open(tmp_path / "confusion.png")
-    assert image.getpixel(pixel(0, 1)) == picture.colour(1 / 3), "anger taken for disgust"
-    assert image.getpixel(pixel(1, 0)) == picture.LIGHT, "and not the other way round"
-    assert image.getpixel(pixel(2, 2)) == picture.EMPTY, "no clip of fear"
+    assert image.getpixel(pixel(0, 1)) == confusion_picture.colour(1 / 3), "anger taken for disgust"
+    assert image.getpixel(pixel(1, 0)) == confusion_picture.LIGHT, "and not the other way round"
+    assert image.getpixel(pixel(2, 2)) == confusion_picture.EMPTY, "no clip of fear"
 
 
 def test_other_data_are_refused_unless_allowed_and_then_warned_of(
@@ -318,8 +325,8 @@ def test_other_data_are_refused_unless_allowed_and_then_warned_of(
 
 
 def test_the_released_checkpoint_is_warned_of(tmp_path: Path) -> None:
-    manifest = store.Manifest("Ekman-6", "paper", {}, attention.WIDTHS)
-    writer = store.Writer(tmp_path / "store", manifest)
+    described = Manifest("Ekman-6", "paper", {}, attention.WIDTHS)
+    writer = store.Writer(tmp_path / "store", described)
     source = np.random.default_rng(0)
     labels = {}
     for number in range(6):

@@ -6,7 +6,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -16,19 +15,17 @@ import onnxruntime
 import pytest
 import torch
 
-from export import cli, exporting, leftovers, samples
+from export import cli, exporting, samples
 from export.cli import main
 from export.errors import StorageError
 from export.exporting import export_slot, unchanged
 from export.options import Format, Options
 from export.registry import PROFILES
-from export.spec import Files, Slot
+from export.spec import Builder, Files, Slot
 from export.weights import fetching
 from export.weights.manifest import Artifact
-from tests.unit.toy_slot import NETWORK, TOY
-
-START_S = 60
-"""Torch may take long to start on a busy machine."""
+from tests.launching import wait_until
+from tests.unit.toy_slot import NETWORK, TOY, load
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +56,7 @@ def full(*_: object, **__: object) -> NoReturn:
     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
-def make_half(_: Files, folder: Path) -> None:
+def write_half(_: Files, folder: Path) -> None:
     (folder / "1" / "half.bin").write_bytes(b"the first ha")
     full()
 
@@ -81,7 +78,9 @@ def cannot_describe(monkeypatch: pytest.MonkeyPatch) -> Slot:
 
 FULL_DISKS: dict[str, Callable[[pytest.MonkeyPatch], Slot]] = {
     "the network": lambda _: replace(TOY, network=replace(NETWORK, finish=full)),
-    "a conversion": lambda _: replace(TOY, artifacts=("sample_bunny",), make=make_half),
+    "a conversion": lambda _: replace(
+        TOY, pretrained=Builder(network=load, write=write_half, artifacts=("sample_bunny",))
+    ),
     "a text": cannot_write_labels,
     "the stamp": cannot_describe,
 }
@@ -106,13 +105,13 @@ def test_a_disk_that_fills_up_leaves_the_earlier_model(
 def test_what_is_written_by_hand_is_copied_whole_or_not_at_all(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, earlier: Callable[[], dict[str, bytes]]
 ) -> None:
-    def cut(_: Path, target: Path) -> None:
-        Path(target).write_bytes(b"the first ha")
+    def cut(_: IO[bytes], target: IO[bytes]) -> None:
+        target.write(b"the first ha")
         full()
 
     (tmp_path / "out" / "audio_encoder" / "config.pbtxt").write_text("stale")
     before = earlier()
-    monkeypatch.setattr(shutil, "copyfile", cut)
+    monkeypatch.setattr(shutil, "copyfileobj", cut)
     with pytest.raises(StorageError):
         export_slot(TOY, tmp_path / "out", force=True)
     config = "audio_encoder/config.pbtxt"
@@ -153,11 +152,11 @@ def test_a_full_disk_is_one_line_and_an_exit_code(
     assert not any("Traceback" in line for line in told)
 
 
-def test_a_killed_export_keeps_the_earlier_model_and_is_cleared_away_later(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, earlier: Callable[[], dict[str, bytes]]
+def test_a_killed_export_keeps_the_earlier_model_and_leaves_nothing_to_the_next(
+    tmp_path: Path, earlier: Callable[[], dict[str, bytes]]
 ) -> None:
     before, marker, repository = earlier(), tmp_path / "marker", tmp_path / "out"
-    kill_at(marker, repository)
+    end_at(marker, repository, signal.SIGKILL)
     version = repository / "audio_encoder" / "1"
     (left,) = version.glob(".export-*")
     inside = {f"audio_encoder/1/{left.name}/{name}" for name in contents(left)}
@@ -165,31 +164,35 @@ def test_a_killed_export_keeps_the_earlier_model_and_is_cleared_away_later(
     now = earlier()
     assert {name: now[name] for name in now if name not in inside} == before
     onnxruntime.InferenceSession(version / "model.onnx")
-    assert unchanged(TOY, repository)
-    later = time.time() + leftovers.OLD_S + 1
-    monkeypatch.setattr(leftovers.time, "time", lambda: later)
-    export_slot(TOY, repository, force=True)
-    assert not list(version.glob(".export-*"))
+    assert main(["audio_encoder", "--out", str(repository)]) == 0
+    assert earlier() == before
 
 
-def kill_at(marker: Path, repository: Path) -> None:
-    """Start an export in a process of its own, and kill it when it has written the graph."""
+def test_an_export_that_is_told_to_end_leaves_nothing(
+    tmp_path: Path, earlier: Callable[[], dict[str, bytes]]
+) -> None:
+    before = earlier()
+    assert end_at(tmp_path / "marker", tmp_path / "out", signal.SIGTERM) == 128 + signal.SIGTERM
+    assert earlier() == before
+
+
+def end_at(marker: Path, repository: Path, by: signal.Signals) -> int:
+    """Start an export in a process of its own, and end it when it has written the graph."""
     root = Path(__file__).parents[2]
     with subprocess.Popen(
         [sys.executable, "-m", "tests.unit.toy_slot", str(repository), str(marker)],
         cwd=root,
         env=os.environ | {"PYTHONPATH": f"{root}:{root / 'client'}"},
     ) as process:
-        deadline = time.monotonic() + START_S
-        while not marker.exists():
-            assert process.poll() is None
-            assert time.monotonic() < deadline
-            time.sleep(0.02)
-        process.send_signal(signal.SIGKILL)
+        wait_until(lambda: process.poll() is not None or marker.exists())
+        assert process.poll() is None
+        process.send_signal(by)
+        return process.wait()
 
 
 def spoilt(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    return {"other.weight": state["layer.weight"], "layer.bias": state["layer.bias"][:3]}
+    others = {name: value for name, value in state.items() if name != "layer.weight"}
+    return others | {"other.weight": state["layer.weight"], "layer.bias": state["layer.bias"][:3]}
 
 
 def test_a_checkpoint_that_does_not_fit_names_the_keys(
@@ -198,7 +201,7 @@ def test_a_checkpoint_that_does_not_fit_names_the_keys(
     earlier: Callable[[], dict[str, bytes]],
 ) -> None:
     before, path = earlier(), tmp_path / "other.pt"
-    torch.save(spoilt(NETWORK.load({}).state_dict()), path)
+    torch.save(spoilt(load({}).state_dict()), path)
     command = ["audio_encoder", "--checkpoint", str(path), "--out", str(tmp_path / "out")]
     assert main(command) == 47
     told = capsys.readouterr().err
@@ -277,7 +280,11 @@ def test_an_artifact_that_cannot_be_had_leaves_the_earlier_model(
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
     monkeypatch.setattr(fetching, "artifact", lambda _: wanted)
     monkeypatch.setattr(exporting.stamp, "stamp_of", lambda *_: {})
-    monkeypatch.setitem(PROFILES, "embedded", {"audio_encoder": replace(TOY, artifacts=("toy",))})
+    monkeypatch.setitem(
+        PROFILES,
+        "embedded",
+        {"audio_encoder": replace(TOY, pretrained=Builder(network=load, artifacts=("toy",)))},
+    )
     close_session()
     assert main(["audio_encoder", "--force", "--out", str(tmp_path / "out")]) == 43
     close_session()

@@ -5,12 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from export import cli, configuration, stamp
+from export import cli, stamp
 from export.cli import main
 from export.errors import FetchError
 from export.exporting import Report
-from export.options import Format, Options, Precision, Pretrained, Random
-from export.placing import CONFIG, REPOSITORY
+from export.options import Checkpoint, Format, Options, Precision, Pretrained, Random
 from export.registry import PROFILES, artifacts_of, select
 from export.spec import Slot
 from export.weights import artifacts
@@ -103,10 +102,9 @@ def test_what_is_there_is_exported_again_as_it_was(
     kept = {"fusion"} if isinstance(given.weights, Pretrained) else set()
     brought = {"stamp": {"profile": given.profile, "weights": "checkpoint 12ab"}}
     for name, slot in slots.items():
-        document = {"stamp": stamp.stamp_of(slot, given, REPOSITORY / name / CONFIG)}
+        document = brought if name in kept else {"stamp": stamp.stamp_of(slot, given)}
         (tmp_path / name / "1").mkdir(parents=True)
-        text = json.dumps(brought if name in kept else document)
-        (tmp_path / name / stamp.STAMP).write_text(text)
+        (tmp_path / name / stamp.STAMP).write_text(json.dumps(document))
     asked: dict[str, tuple[Slot, Options]] = {}
 
     def export(slot: Slot, _: Path, options: Options, **__: object) -> Report:
@@ -127,13 +125,31 @@ def test_the_paper_profile_asks_for_its_head_before_it_fetches_anything(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_force_does_not_ask_for_a_head_that_was_brought_earlier(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = tmp_path / "fusion" / "1" / "checkpoint.pt"
+    kept.parent.mkdir(parents=True)
+    kept.touch()
+    brought = {"profile": "paper", "weights": "checkpoint 12ab"}
+    (tmp_path / "fusion" / stamp.STAMP).write_text(json.dumps({"stamp": brought}))
+    asked = []
+
+    def export(slot: Slot, _: Path, options: Options, **__: object) -> Report:
+        asked.append(options.weights)
+        return Report(slot.name, None, None, {}, 1.0)
+
+    monkeypatch.setattr(cli, "export_slot", export)
+    command = ["fusion", "--profile", "paper", "--out", str(tmp_path)]
+    assert main([*command, "--force"]) == main(command) == 0
+    assert asked == [Checkpoint(kept), Checkpoint(kept)]
+
+
 def test_another_profile_comes_as_a_whole_or_not_at_all(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "fusion" / "1").mkdir(parents=True)
-    earlier = stamp.stamp_of(
-        PROFILES["embedded"]["fusion"], Options(), REPOSITORY / "fusion" / CONFIG
-    )
+    earlier = stamp.stamp_of(PROFILES["embedded"]["fusion"], Options())
     (tmp_path / "fusion" / stamp.STAMP).write_text(json.dumps({"stamp": earlier, "sizes": {}}))
     seen = []
 
@@ -167,13 +183,6 @@ def test_where_nothing_is_the_embedded_profile_is_exported(
     )
     assert main(["--as-before", "--out", str(tmp_path)]) == 0
     assert asked == [(name, Options()) for name in PROFILES["embedded"]]
-
-
-@pytest.mark.parametrize(("profile", "name"), NETWORKS)
-def test_declarations_fit_the_configurations(profile: str, name: str) -> None:
-    network = PROFILES[profile][name].network
-    assert network is not None
-    configuration.check(name, network, configuration.read(REPOSITORY / name / CONFIG))
 
 
 @pytest.mark.parametrize(("profile", "name"), NETWORKS)

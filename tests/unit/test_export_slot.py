@@ -12,70 +12,25 @@ import onnx
 import pytest
 import torch
 
-from export import exporting, leftovers, parity, placing, stamp
+from export import exporting, files, parity, stamp
+from export.configuration import REPOSITORY
 from export.errors import CheckpointError, ParityError, SpecMismatchError
-from export.exporting import MODEL, export_slot, remove_others, unchanged
-from export.networks.state import load_state, read_checkpoint, read_settings
+from export.exporting import export_slot, unchanged
+from export.fusion import attention
+from export.networks.state import read_checkpoint, read_settings
 from export.options import Checkpoint, Format, Options, Precision, Random, Weights
 from export.parity import largest_difference
-from export.placing import REPOSITORY
+from export.placing import remove_others
 from export.slots import audio_encoder
-from export.spec import Arrays, Files, Network, Slot, Tensor
+from export.spec import Builder, Slot, Tensor
 from export.variants import VARIANTS_OF
+from server.backends.onnx_metadata import read_metadata
+from server.repository import check_weights, read_configs, variants
+from tests.unit.toy_slot import NETWORK, TOY, load, restore
 
+MODEL = f"1/{Format.ONNX.filename}"
 WINDOW = audio_encoder.WINDOW
 VARIANT_FILES = {f"configs/{variant}.pbtxt" for variant in VARIANTS_OF}
-
-
-class Toy(torch.nn.Module):
-    """Peaks of the quarters, through a layer with random weights."""
-
-    FLOAT32_PARTS = ("scale",)
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.scale = torch.nn.LayerNorm(4)
-        self.layer = torch.nn.Linear(4, 4)
-        self.gain = torch.nn.Parameter(torch.ones(4))
-
-    def forward(self, window: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        peaks = self.scale(window.reshape(-1, 4, WINDOW // 4).amax(2) + 1.0)
-        # A tensor made here must lie where the input does.
-        shift = torch.ones(window.shape[0], 1, device=window.device)
-        mixed = self.layer(peaks.to(self.gain.dtype) * self.gain).float() + shift
-        return mixed, mixed.mean(1, keepdim=True)
-
-
-def build() -> torch.nn.Module:
-    return Toy().eval()
-
-
-def load(_: Files) -> torch.nn.Module:
-    with torch.random.fork_rng():
-        torch.manual_seed(7)
-        return build()
-
-
-def restore(path: Path) -> torch.nn.Module:
-    return load_state(build(), read_checkpoint(path), path)
-
-
-def examples(batch: int, case: int) -> Arrays:
-    random = np.random.default_rng([batch, case])
-    return {"WINDOW": random.normal(size=(batch, WINDOW)).astype(np.float32)}
-
-
-NETWORK = Network(
-    inputs=(Tensor("WINDOW", "float32", (WINDOW,)),),
-    outputs=(Tensor("FEATURES", "float32", (4,)), Tensor("EVENTS", "float32", (1,))),
-    load=load,
-    examples=examples,
-    random=build,
-    restore=restore,
-    formats=tuple(Format),
-    precisions=tuple(Precision),
-)
-TOY = Slot("audio_encoder", __name__, network=NETWORK, texts={"labels.txt": "Peak\n"})
 
 
 def spoil(model: onnx.ModelProto, _: Weights) -> None:
@@ -208,6 +163,9 @@ def test_every_format_and_precision_is_written_and_checked(
     assert set(report.figures) == {"FEATURES", "EVENTS"}
     stamped = json.loads((tmp_path / "audio_encoder" / "1" / "export.json").read_text())
     assert set(stamped["sizes"]) == {f"1/{chosen.filename}", "labels.txt"}
+    if chosen is Format.ONNX:
+        metadata = read_metadata(tmp_path / "audio_encoder" / MODEL)
+        assert ("disabled_optimizers" in metadata) == (precision is Precision.FP16)
     exact = precision is Precision.FP32
     assert (max(report.figures.values()) < 1e-5) == exact
     assert unchanged(TOY, tmp_path, options) is not None
@@ -317,19 +275,22 @@ def test_a_checkpoint_that_would_run_code_is_refused_without_advice_to_let_it(
 
 def test_weights_that_a_slot_would_pass_over_are_refused(tmp_path: Path) -> None:
     """Filled with others, it would be stamped as what it is not."""
-    fixed = with_network(random=None, restore=None)
-    converted = Slot("translator", __name__, make=lambda *_: None)
-    for slot in (fixed, converted):
-        for weights in (Random(), Checkpoint(Path(__file__))):
-            with pytest.raises(CheckpointError, match=f"slot {slot.name} of profile embedded "):
-                export_slot(slot, tmp_path, options=Options(weights=weights))
+    fixed = replace(TOY, random=None, checkpoint=None)
+    for weights in (Random(), Checkpoint(Path(__file__))):
+        with pytest.raises(CheckpointError, match="slot audio_encoder of profile embedded "):
+            export_slot(fixed, tmp_path, options=Options(weights=weights))
+    with pytest.raises(CheckpointError, match="--head FILE"):
+        export_slot(replace(TOY, pretrained=None), tmp_path)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_what_lies_beside_a_checkpoint_decides_too(tmp_path: Path) -> None:
     path = tmp_path / "toy.pt"
     torch.save(load({}).state_dict(), path)
-    slot, options = replace(TOY, beside=("config.json",)), Options(weights=Checkpoint(path))
+    slot, options = (
+        replace(TOY, checkpoint=Builder(network=restore, companion_files=("config.json",))),
+        Options(weights=Checkpoint(path)),
+    )
     export_slot(slot, tmp_path / "out", options=options)
     assert unchanged(slot, tmp_path / "out", options)
     (tmp_path / "config.json").write_text("{}")
@@ -342,7 +303,7 @@ def test_a_checksum_that_is_only_known_once_fetched_is_in_the_stamp(
     known = []
     monkeypatch.setattr(exporting, "fetch_all", lambda names: known.extend(names) or {})
     monkeypatch.setattr(stamp, "identity", lambda _: "checksum" if known else "name")
-    slot = replace(TOY, artifacts=("sample_bunny",))
+    slot = replace(TOY, pretrained=Builder(network=load, artifacts=("sample_bunny",)))
     export_slot(slot, tmp_path)
     assert known == ["sample_bunny"]
     assert unchanged(slot, tmp_path)
@@ -360,11 +321,11 @@ def test_what_is_written_by_hand_is_brought_up_to_date_without_an_export(tmp_pat
     assert config.stat().st_mtime_ns == written_at  # a Triton that polls would load it again
 
 
-def test_of_two_exports_at_once_one_waits_to_put_its_files_in_place(tmp_path: Path) -> None:
+def test_of_two_exports_at_once_one_waits_to_put_its_files_in_move_to(tmp_path: Path) -> None:
     export_slot(TOY, tmp_path)
     folder = tmp_path / "audio_encoder"
     with ThreadPoolExecutor() as pool:
-        with placing._alone(folder):
+        with files.locked(folder):
             other = pool.submit(export_slot, TOY, tmp_path, True, Options(weights=Random(1)))
             while not list(folder.glob("1/.export-*/1/export.json")):
                 time.sleep(0.02)
@@ -396,16 +357,49 @@ def test_a_difference_is_relative_and_nan_counts_as_infinite() -> None:
     assert largest_difference(reference * np.float32("nan"), reference) == float("inf")
 
 
-@pytest.mark.parametrize(("age_s", "kept"), [(3500, True), (3700, False)])
-def test_leftovers_of_a_killed_export_are_removed_when_they_are_old(
-    age_s: int, kept: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_what_a_killed_export_left_is_removed_and_what_another_works_in_is_not(
+    tmp_path: Path,
 ) -> None:
     version = tmp_path / "audio_encoder" / "1"
     for name in (".export-killed", "whisper"):
         (version / name).mkdir(parents=True)
         (version / name / "model.onnx").touch()
-    now = time.time()
-    monkeypatch.setattr(leftovers.time, "time", lambda: now + age_s)
-    export_slot(TOY, tmp_path)
-    folders = sorted(path.name for path in version.iterdir() if path.is_dir())
-    assert folders == [".export-killed", "whisper"][not kept :]
+    with files.workspace(version, ".export-") as at_work:
+        export_slot(TOY, tmp_path)
+        folders = {path.name for path in version.iterdir() if path.is_dir()}
+        assert folders == {at_work.name, "whisper"}
+
+
+def test_a_stamp_names_the_files_that_it_depends_on_and_no_others(tmp_path: Path) -> None:
+    """A module that only a type checker imports changes nothing about an export."""
+    named = stamp.stamp_of(attention.SLOT, Options("paper", weights=Random()))["sources"]
+    assert isinstance(named, dict)
+    assert {"export.fusion.attention_head", "export.graph", "config.pbtxt"} <= named.keys()
+    ours = {name for name in named if name.startswith("vemoclap_client")}
+    assert ours == {"vemoclap_client.contract", "vemoclap_client.errors"}
+    assert not {"export.cli", "export.exporting", "export.placing", "export.files"} & named.keys()
+
+
+def test_a_head_that_was_brought_is_exported_again_without_asking_for_it(tmp_path: Path) -> None:
+    checkpoint, out = tmp_path / "toy.pt", tmp_path / "out"
+    torch.save(load({}).state_dict(), checkpoint)
+    slot = replace(TOY, pretrained=None)
+    export_slot(slot, out, options=Options("paper", weights=Checkpoint(checkpoint)))
+    model = out / "audio_encoder" / MODEL
+    before = model.read_bytes()
+    checkpoint.unlink()
+    kept = exporting.kept_checkpoint(out / "audio_encoder", "paper")
+    assert kept is not None
+    options = Options("paper", weights=Checkpoint(kept))
+    assert unchanged(slot, out, options)
+    model.unlink()
+    export_slot(slot, out, force=True, options=options)
+    assert model.read_bytes() == before
+    assert exporting.kept_checkpoint(out / "audio_encoder", "paper") == kept
+    assert exporting.kept_checkpoint(out / "audio_encoder", "embedded") is None
+
+
+def test_an_exported_slot_is_served_in_every_variant(tmp_path: Path) -> None:
+    export_slot(TOY, tmp_path, options=Options(format=Format.TORCHSCRIPT))
+    assert variants(tmp_path) == sorted(VARIANTS_OF)
+    check_weights(tmp_path, read_configs(tmp_path, "torchscript"))

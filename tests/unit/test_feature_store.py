@@ -7,16 +7,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from export import files
+from export.configuration import REPOSITORY
 from export.errors import StorageError
-from export.fusion import files, folder, splits
-from export.fusion.errors import FeatureError, LabelError, ProfileMismatchError, StoreError
-from export.fusion.features import Rows, Sample, shorten
-from export.fusion.folder import encoder_checksums, extract, find_clips
-from export.fusion.server_features import Answer, FeatureServer
-from export.fusion.store import MANIFEST, Manifest, Store, Writer
-from export.placing import REPOSITORY
 from tests.unit import synthetic
 from tests.unit.synthetic import WIDTHS
+from training import folder, splits
+from training.errors import FeatureError, LabelError, ProfileMismatchError, StoreError
+from training.features import Rows, Sample, shorten
+from training.folder import encoder_checksums, extract, find_clips
+from training.manifest import MANIFEST, Manifest
+from training.server_features import ClipFeatures, FeatureServer
+from training.store import Store, Writer
 from vemoclap_client.errors import NotAVideoError, ServerLostError, VemoclapError
 from vemoclap_client.media.container import check_file
 
@@ -32,7 +34,7 @@ class Encoder(FeatureServer):
         self.asked: list[str] = []
         self.lost_after = 1000
 
-    def extract(self, video: Path) -> Answer:
+    def extract(self, video: Path) -> ClipFeatures:
         if len(self.asked) >= self.lost_after:
             raise ServerLostError("the connection broke")
         self.asked.append(video.name)
@@ -44,7 +46,7 @@ class Encoder(FeatureServer):
             modality: np.full((1, width), float(content), np.float32)
             for modality, width in WIDTHS.items()
         }
-        return Answer(self.profile, rows)
+        return ClipFeatures(self.profile, rows)
 
 
 @pytest.fixture

@@ -1,21 +1,14 @@
 """`vemoclap fetch`, and links in the other commands before any server is asked."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.link_server import Site, films, serve
+from tests.link_server import Site
 from vemoclap_client import errors
 from vemoclap_client.cli.main import main
 
 NOBODY = "127.0.0.1:1"
-
-
-@pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    with serve(films(tmp_path_factory.mktemp("site"))) as running:
-        yield running
 
 
 def test_a_folder_gets_files_named_after_their_titles(
@@ -71,8 +64,3 @@ def test_a_missing_server_is_said_before_a_download(command: str, site: Site) ->
     arguments = [command, f"{site.address}/clip.mp4", "--allow-private", "--url", NOBODY]
     assert main(arguments) == errors.ServerUnavailableError.exit_code
     assert len(site.asked) == before
-
-
-def test_every_error_has_its_exit_code() -> None:
-    kinds = [errors.FetchError, *errors.FetchError.__subclasses__()]
-    assert [kind.exit_code for kind in kinds] == list(range(30, 40))

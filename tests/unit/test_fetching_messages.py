@@ -8,7 +8,7 @@ import pytest
 
 from vemoclap_client import errors
 from vemoclap_client.fetch._messages import clean, to_error, without_user
-from vemoclap_client.fetch.names import place, place_in, safe_name
+from vemoclap_client.files import move_into, move_to, safe_name
 
 URL = "https://example.org/v"
 NO_RUNTIME = (
@@ -194,12 +194,12 @@ def test_nothing_is_overwritten(tmp_path: Path) -> None:
     for number in ("first", "second", "third"):
         source = tmp_path / "source.mp4"
         source.write_text(number)
-        place_in(source, tmp_path, "A film")
+        move_into(source, tmp_path, "A film")
     names = ["A film.mp4", "A film (2).mp4", "A film (3).mp4"]
     assert [(tmp_path / name).read_text() for name in names] == ["first", "second", "third"]
     source.write_text("fourth")
     with pytest.raises(errors.OutputError, match="exists"):
-        place(source, tmp_path / names[0])
+        move_to(source, tmp_path / names[0])
     assert (tmp_path / names[0]).read_text() == "first"
 
 
@@ -207,5 +207,5 @@ def test_a_folder_that_cannot_be_written_to_is_said(tmp_path: Path) -> None:
     (tmp_path / "source.mp4").touch()
     (tmp_path / "file").touch()
     with pytest.raises(errors.OutputError):
-        place(tmp_path / "source.mp4", tmp_path / "file" / "x.mp4")
+        move_to(tmp_path / "source.mp4", tmp_path / "file" / "x.mp4")
     assert (tmp_path / "source.mp4").exists()

@@ -1,36 +1,13 @@
 """Links that are refused: where they lead to, what they are, what is there."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from tests.link_server import Site, films, serve
+from tests.link_server import HERE, Site, fetch_error, serve
 from vemoclap_client import errors
 from vemoclap_client.fetch import FetchLimits, fetch
-
-HERE = FetchLimits(allow_private=True)
-
-
-@pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    with serve(films(tmp_path_factory.mktemp("site"))) as running:
-        yield running
-
-
-@pytest.fixture(autouse=True)
-def no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("VEMOCLAP_FETCH_PRIVATE", "VEMOCLAP_FETCH_COOKIES"):
-        monkeypatch.delenv(name, raising=False)
-
-
-def fetch_error(url: str, folder: Path, limits: FetchLimits = HERE) -> errors.FetchError:
-    """What the download fails with; nothing of it is left in the folder."""
-    with pytest.raises(errors.FetchError) as caught, fetch(url, limits, folder=folder):
-        pass
-    assert list(folder.iterdir()) == []
-    return caught.value
 
 
 @pytest.mark.parametrize(

@@ -38,3 +38,14 @@ def test_a_library_in_the_cache_is_used(tmp_path: Path) -> None:
     folder.mkdir(parents=True)
     (folder / LIBRARY).touch()
     assert installation._libpython_directory() == folder
+
+
+@pytest.mark.parametrize("variable", ["VEMOCLAP_CACHE", "XDG_CACHE_HOME"])
+def test_a_cache_may_be_in_the_home_folder(
+    variable: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("VEMOCLAP_CACHE")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv(variable, "~/kept")
+    expected = tmp_path / "kept"
+    assert installation._cache_directory() in (expected, expected / "vemoclap")

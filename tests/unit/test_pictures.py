@@ -11,7 +11,7 @@ from av.video.reformatter import Colorspace
 
 from tests.clips import concatenate, numbered_frames, read_number, solid_frame, write_clip
 from vemoclap_client.errors import NotAVideoError
-from vemoclap_client.media.scaling import Scaler, stack_images
+from vemoclap_client.media._scaling import Scaler, stack_images
 from vemoclap_client.media.video import decode_frames
 from vemoclap_client.media.windows import decode_windows
 

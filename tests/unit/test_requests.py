@@ -1,4 +1,4 @@
-"""How the ensemble's answer becomes a result: where the head looked, and when that was."""
+"""How the ensemble's response becomes a result: where the head looked, and when that was."""
 
 import json
 from dataclasses import dataclass
@@ -7,26 +7,40 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from tritonclient.grpc import InferenceServerClient
 
 from tests import schemas
-from vemoclap_client.cli.render import format_result
+from vemoclap_client.cli.render import render_result
 from vemoclap_client.contract import (
     ANALYSIS,
     ANALYSIS_SCHEMA_VERSION,
     ATTENTION,
     CONTRIBUTIONS,
+    ENSEMBLE,
     PROBABILITIES,
 )
-from vemoclap_client.media.video import DecodedClip
-from vemoclap_client.requests import read_result
+from vemoclap_client.errors import ServerLostError, ServerUnavailableError
+from vemoclap_client.media.video import Decoded, DecodedClip
+from vemoclap_client.requests import build_request, build_stream_request, parse_result, send
 from vemoclap_client.result import EmotionResult, Moment
 
 WEIGHTS = np.stack([np.arange(1, 17), np.arange(16, 0, -1), np.full(16, 8.5)]) / 136
 """Of image, audio and face: rising, falling, even."""
 
+CLIP = DecodedClip(
+    frames=np.full((16, 16, 16, 3), 7, np.uint8),
+    audio=np.linspace(-1, 1, 9, dtype=np.float32),
+    duration_s=8.0,
+    frame_times_s=tuple(index / 2 for index in range(16)),
+    audio_absent_reason=None,
+    width=16,
+    height=16,
+    warnings=(),
+)
+
 
 @dataclass(frozen=True)
-class Answer:
+class Response:
     """Outputs by name, as Triton's client has them."""
 
     outputs: dict[str, NDArray[Any]]
@@ -65,17 +79,7 @@ def read(weights: NDArray[Any] | None, analysis: dict[str, Any]) -> EmotionResul
     }
     if weights is not None:
         outputs[ATTENTION] = weights[None].astype(np.float32)
-    clip = DecodedClip(
-        frames=np.zeros((16, 16, 16, 3), np.uint8),
-        audio=np.zeros(0, np.float32),
-        duration_s=8.0,
-        frame_times_s=tuple(index / 2 for index in range(16)),
-        audio_absent_reason=None,
-        width=16,
-        height=16,
-        warnings=(),
-    )
-    result = read_result("clip.mp4", clip, 1.0, Answer(outputs), 1.0)
+    result = parse_result("clip.mp4", Decoded(CLIP, 1.0), Response(outputs), 1.0)
     schemas.check(result.to_dict(), "result")
     return result
 
@@ -87,8 +91,8 @@ def test_each_real_row_is_a_moment_of_the_clip() -> None:
     assert len(attention["image"]) == 16
     assert attention["image"][0] == Moment(0.0, 0.0, 0.007353)
     assert attention["image"][15] == Moment(7.5, 7.5, 0.117647)
-    stretches = [(moment.start_s, moment.end_s) for moment in attention["audio"]]
-    assert stretches == [(0.0, 3.0), (1.5, 4.5), (3.0, 6.0), (4.5, 7.5)]
+    times_s = [(moment.start_s, moment.end_s) for moment in attention["audio"]]
+    assert times_s == [(0.0, 3.0), (1.5, 4.5), (3.0, 6.0), (4.5, 7.5)]
     assert [moment.weight for moment in attention["audio"]] == [
         0.117647,
         0.110294,
@@ -108,14 +112,14 @@ def test_an_absent_modality_is_left_out() -> None:
 def test_a_head_that_does_not_attend_looked_nowhere() -> None:
     result = read(np.zeros((3, 16)), make_analysis((1,), windows=2))
     assert result.attention == {}
-    assert "does not attend" in format_result(result)
+    assert "does not attend" in render_result(result)
 
 
 def test_attention_that_was_not_asked_for_is_none_and_not_printed() -> None:
     result = read(None, make_analysis((1,), windows=2))
     assert result.attention is None
-    assert "look" not in format_result(result)
-    assert "attend" not in format_result(result)
+    assert "look" not in render_result(result)
+    assert "attend" not in render_result(result)
 
 
 @pytest.mark.parametrize(
@@ -127,6 +131,34 @@ def test_attention_that_was_not_asked_for_is_none_and_not_printed() -> None:
     ],
 )
 def test_the_strongest_moments_are_printed(line: str) -> None:
-    text = format_result(read(WEIGHTS, make_analysis((2, 3, 9), windows=4)))
+    text = render_result(read(WEIGHTS, make_analysis((2, 3, 9), windows=4)))
     assert line in text.splitlines()
     assert "no proof of why" in text
+
+
+def test_both_requests_have_the_same_tensors() -> None:
+    request = build_request(CLIP, [ANALYSIS])
+    stream_request = build_stream_request(CLIP, caption=True)
+    assert request["model_name"] == ENSEMBLE
+    assert [output.name() for output in request["outputs"]] == [ANALYSIS]
+    contents = stream_request.raw_input_contents
+    for ours, raw, content, array in zip(
+        request["inputs"], stream_request.inputs, contents, (CLIP.frames, CLIP.audio), strict=True
+    ):
+        assert (ours.name(), ours.datatype()) == (raw.name, raw.datatype)
+        assert ours.shape() == list(raw.shape) == [1, *array.shape]
+        assert content == array.tobytes()
+    assert stream_request.parameters["caption"].bool_param
+
+
+@pytest.mark.parametrize(
+    ("connected", "expected"), [(True, ServerLostError), (False, ServerUnavailableError)]
+)
+def test_a_request_that_fails_is_an_error_of_this_package(
+    connected: bool, expected: type[Exception]
+) -> None:
+    with (
+        InferenceServerClient("127.0.0.1:1") as client,
+        pytest.raises(expected, match=r"127\.0\.0\.1:1"),
+    ):
+        send(client, build_request(CLIP), "127.0.0.1:1", 5.0, connected=connected)

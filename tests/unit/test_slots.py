@@ -12,8 +12,10 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from server.slots import audio, face, frames, report, screen, speech
-from server.slots.slot import Tensors, analyzer_outputs
+from server.slots import analysis, audio, face, frames, language, screen, speech
+from server.slots.slot import Tensors, analyzer_outputs, json_tensor
+from vemoclap_client.analysis import Analysis, Face, Head, Speech, StepEvidence, parse_json
+from vemoclap_client.errors import DocumentError
 
 RATE = 16_000
 HAPPY = np.eye(7, dtype=np.float32)[3]
@@ -192,7 +194,7 @@ def test_a_crowd_is_cut_to_the_largest_faces() -> None:
 
 def test_a_crop_is_squared_with_black() -> None:
     frame = np.full((100, 100, 3), 200, np.uint8)
-    cropped = face.crop(frame, face.Face(0, (10, 10, 40, 90), 0.9))
+    cropped = face.crop(frame, face.DetectedFace(0, (10, 10, 40, 90), 0.9))
     assert cropped.shape == (224, 224, 3)
     assert (cropped[:, 112] == 200).all()
     assert not cropped[:, :60].any()
@@ -200,10 +202,10 @@ def test_a_crop_is_squared_with_black() -> None:
 
 def test_a_frames_feature_is_the_mean_of_its_two_largest_faces() -> None:
     faces = [
-        face.Face(2, (0, 0, 30, 30), 0.9),
-        face.Face(2, (0, 0, 20, 20), 0.9),
-        face.Face(2, (0, 0, 10, 10), 0.9),
-        face.Face(7, (0, 0, 10, 10), 0.9),
+        face.DetectedFace(2, (0, 0, 30, 30), 0.9),
+        face.DetectedFace(2, (0, 0, 20, 20), 0.9),
+        face.DetectedFace(2, (0, 0, 10, 10), 0.9),
+        face.DetectedFace(7, (0, 0, 10, 10), 0.9),
     ]
     rows = face.frame_features(faces, np.float32([[1], [3], [100], [7]]))
     np.testing.assert_array_equal(rows, [[2], [7]])
@@ -255,6 +257,8 @@ class Segment:
     no_speech_prob: float = 0.1
     avg_logprob: float = -0.3
     compression_ratio: float = 1.2
+    start: float = 0.5
+    end: float = 1.5
 
 
 def test_segments_that_are_guesses_are_dropped() -> None:
@@ -269,51 +273,66 @@ def test_segments_that_are_guesses_are_dropped() -> None:
     assert [segment.text for segment in kept] == ["Hello."]
 
 
+@dataclass
+class Info:
+    language: str
+    language_probability: float = 0.98765
+
+
 class Whisper:
-    """Answers a translation that repeats itself, unless it may not."""
+    """Transcribes; its translation repeats itself, unless it may not."""
 
-    def __init__(self, second: Segment) -> None:
+    def __init__(self, language: str, second: Segment) -> None:
+        self.language = language
         self.second = second
-        self.options: list[dict[str, Any]] = []
+        self.tasks: list[str] = []
 
-    def transcribe(self, audio: NDArray[np.float32], **options: Any) -> tuple[list[Segment], None]:
-        self.options.append(options)
+    def transcribe(self, audio: NDArray[np.float32], **options: Any) -> tuple[list[Segment], Info]:
+        self.tasks.append(options.get("task", "transcribe"))
         looped = Segment("round of the round of the round of the", compression_ratio=4.0)
-        return [self.second if "no_repeat_ngram_size" in options else looped], None
+        translated = self.second if "no_repeat_ngram_size" in options else looped
+        return [translated if "task" in options else Segment(" 很美味 ")], Info(self.language)
+
+
+def recognize(whisper: Whisper) -> tuple[str | None, Speech | None]:
+    recognizer = speech.SpeechRecognizer.__new__(speech.SpeechRecognizer)
+    recognizer._whisper = whisper
+    return recognizer._recognize(np.ones(RATE, np.float32))
 
 
 @pytest.mark.parametrize("better", [True, False])
 def test_a_translation_that_loops_is_tried_once_more(better: bool) -> None:
-    recognizer = speech.SpeechRecognizer.__new__(speech.SpeechRecognizer)
-    whisper = Whisper(Segment("It is delicious.", avg_logprob=-0.5 if better else -2.0))
-    recognizer._whisper = whisper
-    found = {"text": "很美味", "language": "zh"}
-    reason = recognizer._translate(np.zeros(RATE, np.float32), found)
-    assert [options["task"] for options in whisper.options] == ["translate"] * 2
-    assert found["text"] == ("It is delicious." if better else "很美味")
-    assert reason == (None if better else "the speech in language 'zh' could not be translated")
+    whisper = Whisper("zh", Segment("It is delicious.", avg_logprob=-0.5 if better else -2.0))
+    absent, found = recognize(whisper)
+    assert whisper.tasks == ["transcribe", "translate", "translate"]
+    assert found is not None
+    assert found.text == ("It is delicious." if better else "很美味")
+    assert [segment.text for segment in found.segments] == ["很美味"]
+    assert (found.language, found.language_probability) == ("zh", 0.9877)
+    assert absent == (None if better else "the speech in language 'zh' could not be translated")
 
 
 def test_english_is_not_translated() -> None:
-    recognizer = speech.SpeechRecognizer.__new__(speech.SpeechRecognizer)
-    assert recognizer._translate(np.zeros(RATE, np.float32), {"language": "en"}) is None
+    whisper = Whisper("en", Segment(""))
+    assert recognize(whisper)[0] is None
+    assert whisper.tasks == ["transcribe"]
 
 
 def test_screen_text_is_lower_cased_unique_and_in_order() -> None:
     lines = [
-        screen.Line(0, (0, 0, 20, 10), "Hello World", 0.9),
-        screen.Line(1, (0, 0, 20, 10), "HELLO WORLD", 0.95),
-        screen.Line(1, (10, 50, 110, 60), "The second line is here", 0.9),
+        screen.DetectedLine(0, (0, 0, 20, 10), "Hello World", 0.9),
+        screen.DetectedLine(1, (0, 0, 20, 10), "HELLO WORLD", 0.95),
+        screen.DetectedLine(1, (10, 50, 110, 60), "The second line is here", 0.9),
     ]
-    found = screen.describe(lines, (100, 100))
-    assert found["text"] == "hello world. the second line is here"
-    assert found["language"] == "en"
-    assert [line["frame"] for line in found["lines"]] == [0, 1, 1]
-    assert found["lines"][2]["box"] == [0.1, 0.5, 1.0, 0.6]
+    found = screen.model_screen_text(lines, (100, 100), "en")
+    assert found.text == "hello world. the second line is here"
+    assert found.language == "en"
+    assert [line.frame for line in found.lines] == [0, 1, 1]
+    assert found.lines[2].box == (0.1, 0.5, 1.0, 0.6)
 
 
 @pytest.mark.parametrize(
-    ("text", "language"),
+    ("text", "code"),
     [
         ("this is certainly an english sentence about the weather", "en"),
         ("das ist ganz bestimmt ein deutscher satz über das wetter", "de"),
@@ -321,22 +340,81 @@ def test_screen_text_is_lower_cased_unique_and_in_order() -> None:
         ("xq", "unknown"),
     ],
 )
-def test_language_is_named_only_where_it_is_certain(text: str, language: str) -> None:
-    assert screen.language_of(text) == language
+def test_language_is_named_only_where_it_is_certain(text: str, code: str) -> None:
+    assert language.language_of(text) == code
 
 
-# --- the answer ---
+# --- the analysis ---
 
 
 def test_lengths_are_collected_in_the_contracts_order() -> None:
     given = {"AUDIO_LENGTH": 2, "FACE_LENGTH": 3, "SPEECH_LENGTH": 1, "TEXT_LENGTH": 0}
     inputs = {name: np.array([value], np.int32) for name, value in given.items()}
-    outputs = asyncio.run(report.LengthCollector(Path()).run(inputs, Slots({})))
+    outputs = asyncio.run(analysis.LengthCollector(Path()).run(inputs, Slots({})))
     np.testing.assert_array_equal(outputs["LENGTHS"], [16, 2, 3, 1, 0])
 
 
 def test_features_are_padded_with_zeros() -> None:
-    outputs = analyzer_outputs(np.ones((3, 5), np.float32), 16, {"absent": None})
+    outputs = analyzer_outputs(np.ones((3, 5), np.float32), 16, StepEvidence())
     assert outputs["LENGTH"] == [3]
     assert outputs["FEATURES"].shape == (16, 5)
     assert outputs["FEATURES"].sum() == 15
+
+
+HEAD = {"profile": "paper", "kind": "attention", "trained_on": "clips"}
+FACE = {
+    "frame": 3,
+    "box": [0.1, 0.1, 0.2, 0.3],
+    "confidence": 0.9,
+    "expressions": {"happy": 1.0},
+}
+EVIDENCE: dict[str, dict[str, Any]] = {
+    "audio": {"absent": "the clip has no sound", "events": [], "windows_s": []},
+    "face": {"absent": None, "faces": [FACE]},
+    "speech": {"absent": "no speech was recognised", "speech": None},
+    "text": {"absent": None, "screen_text": None},
+}
+
+
+def written_analysis(evidence: Mapping[str, Mapping[str, Any]]) -> NDArray[Any]:
+    """ANALYSIS from these documents; each step took one millisecond more than the one before."""
+    inputs = {"HEAD": json_tensor(HEAD)}
+    for duration_ms, (modality, document) in enumerate(evidence.items()):
+        timed = {**document, "duration_ms": duration_ms}
+        inputs[f"{modality.upper()}_EVIDENCE"] = json_tensor(timed)
+    for name in ("IMAGE", "AUDIO", "FACE", "SPEECH", "TEXT"):
+        inputs[f"{name}_FEATURES"] = np.zeros((1, 4), np.float32)
+    inputs["LENGTHS"] = np.zeros(5, np.int32)
+    outputs = asyncio.run(analysis.AnswerWriter(Path()).run(inputs, Slots({})))
+    assert {name for name in outputs if name.endswith("_COPY")} == {
+        f"{name}_COPY" for name in inputs if name.endswith(("_FEATURES", "LENGTHS"))
+    }
+    return outputs["ANALYSIS"]
+
+
+def test_the_analysis_joins_the_evidence_of_all_steps() -> None:
+    document = parse_json(written_analysis(EVIDENCE)[0], Analysis, "ANALYSIS")
+    assert document == Analysis(
+        profile="paper",
+        head=Head("attention", "clips"),
+        faces=(Face(3, (0.1, 0.1, 0.2, 0.3), 0.9, {"happy": 1.0}),),
+        speech=None,
+        screen_text=None,
+        audio_events=(),
+        audio_windows_s=(),
+        absent={"audio": "the clip has no sound", "speech": "no speech was recognised"},
+        timings_ms={
+            "audio_analyzer": 0,
+            "face_analyzer": 1,
+            "speech_recognizer": 2,
+            "screen_reader": 3,
+        },
+    )
+    fields = json.loads(written_analysis(EVIDENCE)[0])
+    assert "speech" in fields and fields["speech"] is None
+
+
+def test_wrong_evidence_is_an_error_that_names_the_slot_and_the_field() -> None:
+    wrong = {**EVIDENCE, "face": {"faces": [{**FACE, "box": [0.1, 0.1, 0.2, 7]}]}}
+    with pytest.raises(DocumentError, match=r"slot face_analyzer: .*faces\[0\]\.box\[3\]"):
+        written_analysis(wrong)

@@ -1,10 +1,13 @@
 """Every status that Triton answers with becomes the right error."""
 
+import re
+
 import pytest
 from tritonclient.utils import InferenceServerException
 
 from vemoclap_client import EmotionClient, errors
-from vemoclap_client._status import server_error
+from vemoclap_client.cli.main import EXIT_CODES
+from vemoclap_client.requests import server_error
 
 CASES = [
     ("UNAVAILABLE", "Exceeds maximum queue size", errors.ServerOverloadedError),
@@ -57,5 +60,8 @@ def test_every_error_of_the_client_has_an_exit_code_of_its_own() -> None:
         # Two kinds of one error share its code.
         if error.__module__ == errors.__name__ and "exit_code" in vars(error)
     ]
-    assert len(codes) == len(set(codes)) == 26
+    assert len(codes) == len(set(codes)) == 28
     assert not {0, 2} & set(codes)
+    explained = {int(number) for number in re.findall(r"\b\d+\b", EXIT_CODES)}
+    # The bases VemoclapError, VideoError and ServerError are never raised themselves.
+    assert set(codes) - {1, 10, 20} <= explained

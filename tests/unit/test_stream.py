@@ -8,6 +8,7 @@ from pathlib import Path
 from threading import Event
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -23,11 +24,12 @@ from server.slots.stream import (
     caption_step,
     ensemble_steps,
     fullest_frame,
-    last_answer,
     read_graph,
 )
 from vemoclap_client import contract
-from vemoclap_client.stream import MODALITY_OF_STEP, interruptible
+from vemoclap_client._stream_call import run_cancellable
+from vemoclap_client.analysis import Face, FaceEvidence, FrameCaption, TextEvidence, TextLine
+from vemoclap_client.stream import MODALITY_OF_STEP
 
 REPOSITORY = Path(__file__).parents[2] / "model_repository"
 WANTED = (contract.PROBABILITIES, contract.ANALYSIS)
@@ -66,7 +68,7 @@ def start_run(slots: Slots, steps: Sequence[GraphStep] = DIAMOND) -> GraphRun:
     return GraphRun(steps, {"START": np.zeros((1, 1))}, slots)
 
 
-async def told_by(run: GraphRun) -> list[str]:
+async def slots_of(run: GraphRun) -> list[str]:
     return [step.slot async for step in run.steps_done(lambda: False)]
 
 
@@ -83,7 +85,7 @@ def test_a_step_starts_when_its_inputs_are_there_and_not_before() -> None:
         last = await anext(steps)
         assert (last.slot, last.evidence) == ("join", b"{}")
         assert slots.asked == ["left", "right", "join"]
-        assert run.values["END"][0, 0] == "join.Y"
+        assert run.outputs(["END"])["END"][0, 0] == "join.Y"
 
     asyncio.run(check())
 
@@ -94,7 +96,7 @@ def test_a_failing_step_is_raised_at_once_and_none_is_started_after_it() -> None
         slots.failing = {"right"}
         run = start_run(slots)
         with pytest.raises(RuntimeError, match="slot right: broken"):
-            await told_by(run)
+            await slots_of(run)
         settling = asyncio.ensure_future(run.settle())
         await asyncio.sleep(0)
         assert not settling.done(), "left is still at work"
@@ -121,11 +123,11 @@ def test_the_committed_ensemble_runs_to_its_outputs_each_step_once() -> None:
         steps = ensemble_steps(config, WANTED)
         clip = {contract.FRAMES: np.zeros((1, 16)), contract.AUDIO: np.zeros((1, 0))}
         run = GraphRun(steps, clip, slots)
-        told = await told_by(run)
+        ended = await slots_of(run)
         names = [step.model_name for step in config.ensemble_scheduling.step]
-        assert sorted(told) == sorted(slots.asked) == sorted(names)
-        assert told[-1] == "answer_writer"
-        assert set(last_answer(run.values, WANTED)) == set(WANTED)
+        assert sorted(ended) == sorted(slots.asked) == sorted(names)
+        assert ended[-1] == "answer_writer"
+        assert set(run.outputs(WANTED)) == set(WANTED)
 
     asyncio.run(check())
 
@@ -143,8 +145,16 @@ def test_outputs_that_nobody_reads_are_not_asked_for() -> None:
 def test_the_frame_with_most_faces_and_lines_is_captioned(
     faces: list[int], lines: list[int], frame: int
 ) -> None:
-    found = [[{"frame": index} for index in kind] for kind in (faces, lines)]
-    assert fullest_frame(*found) == frame
+    found = [face_in(index) for index in faces]
+    written = [TextLine(index, BOX, "", 1) for index in lines]
+    assert fullest_frame(found, written) == frame
+
+
+BOX = (0.0, 0.0, 1.0, 1.0)
+
+
+def face_in(frame: int) -> Face:
+    return Face(frame, BOX, 1, {})
 
 
 def test_the_caption_is_made_from_the_chosen_frames_feature() -> None:
@@ -160,11 +170,11 @@ def test_the_caption_is_made_from_the_chosen_frames_feature() -> None:
 
     inputs = {
         "features": features,
-        "faces": json_tensor({"faces": [{"frame": 6}]})[None],
-        "texts": json_tensor({"screen_text": None})[None],
+        "faces": json_tensor(FaceEvidence(faces=(face_in(6),)))[None],
+        "texts": json_tensor(TextEvidence())[None],
     }
     values, evidence = asyncio.run(CaptionStep({}).run(inputs, infer))
-    assert json.loads(evidence) == {"frame": 6, "text": "a man in a café"}
+    assert msgspec.json.decode(evidence, type=FrameCaption) == FrameCaption(6, "a man in a café")
     assert values[contract.CAPTION][0, 0] == evidence
     assert asked[0]["IMAGE_FEATURE"].shape == (1, 512)
     assert np.unique(asked[0]["IMAGE_FEATURE"]) == [6]
@@ -187,7 +197,8 @@ def test_a_caption_is_made_on_request_where_the_repository_can(tmp_path: Path) -
 
 
 def test_no_caption_is_null() -> None:
-    assert last_answer({}, [contract.CAPTION])[contract.CAPTION].tolist() == [[b"null"]]
+    outputs = start_run(Slots(), []).outputs([contract.CAPTION])
+    assert outputs[contract.CAPTION].tolist() == [[b"null"]]
 
 
 def test_the_client_knows_the_steps_that_the_server_has() -> None:
@@ -196,11 +207,11 @@ def test_the_client_knows_the_steps_that_the_server_has() -> None:
 
 
 def test_what_waits_can_be_cancelled_and_its_errors_come_through() -> None:
-    assert interruptible(lambda: 3, None) == 3
+    assert run_cancellable(lambda: 3, None) == 3
     with pytest.raises(ZeroDivisionError):
-        interruptible(lambda: 1 // 0, None)
+        run_cancellable(lambda: 1 // 0, None)
     never, cancel = Event(), Event()
     cancel.set()
     with pytest.raises(CancelledError):
-        interruptible(never.wait, cancel)
+        run_cancellable(never.wait, cancel)
     never.set()

@@ -9,9 +9,9 @@ import pytest
 from av.subtitles.stream import SubtitleStream
 
 from tests.timelines import EVEN, make_timeline, make_window, probabilities
-from vemoclap_client.cli.files import check_writable, write_text
 from vemoclap_client.contract import EMOTIONS
 from vemoclap_client.errors import OutputError
+from vemoclap_client.files import check_writable, write_text
 from vemoclap_client.formats.subtitles import Cue, format_srt, format_vtt, make_cues
 from vemoclap_client.formats.table import format_csv
 from vemoclap_client.timeline import Timeline

@@ -1,23 +1,30 @@
 """Windows at work on a made-up server: order, bounds, errors, interruptions; the JSON."""
 
 import asyncio
+import socket
 import threading
 import time
+import weakref
 from collections.abc import Callable, Generator, Iterator
+from concurrent.futures import Future
 from contextlib import aclosing, closing
 from pathlib import Path
+from typing import Any, NoReturn
 
 import numpy as np
 import pytest
+from tritonclient.utils import InferenceServerException
 
 from tests import schemas
+from tests.launching import wait_until
 from tests.timelines import EVEN, make_timeline, make_window, probabilities
-from vemoclap_client import EmotionClient, contract
-from vemoclap_client._in_flight import IN_FLIGHT_MAX, answers_in_order, answers_in_order_async
+from vemoclap_client import AsyncEmotionClient, EmotionClient, contract
+from vemoclap_client._in_flight import IN_FLIGHT_MAX, classify_in_order, classify_in_order_async
 from vemoclap_client.cli.main import main
-from vemoclap_client.cli.render import format_end, format_window
+from vemoclap_client.cli.render import render_summary, render_window
 from vemoclap_client.errors import (
     OutputError,
+    RequestTimeoutError,
     ServerError,
     ServerLostError,
     ServerUnavailableError,
@@ -26,14 +33,15 @@ from vemoclap_client.errors import (
 )
 from vemoclap_client.media.video import DecodedClip
 from vemoclap_client.media.windows import DecodedWindow
-from vemoclap_client.timeline import Answered, Timeline, TimelineBuilder, Window
+from vemoclap_client.timeline import ClassifiedWindow, Timeline
+from vemoclap_client.timeline import make_timeline as gather
 
 NOBODY = "127.0.0.1:1"
 """Nothing listens there."""
 
 
 class Source:
-    """A clip's windows, as stretches.decode_windows gives them, without a clip."""
+    """A clip's windows, as media.windows.decode_windows gives them, without a clip."""
 
     def __init__(self, count: int, fails: bool = False, slow_s: float = 0) -> None:
         self.decoded = 0
@@ -43,20 +51,20 @@ class Source:
         self._fails = fails
         self._slow_s = slow_s
 
-    def stretches(self) -> Generator[DecodedWindow]:
+    def windows(self) -> Generator[DecodedWindow]:
         try:
             for number in range(self._count):
                 self.decoding.set()
                 time.sleep(self._slow_s)
                 self.decoded += 1
-                yield make_stretch(number, self._count)
+                yield make_decoded(number, self._count)
             if self._fails:
                 raise UndecodableVideoError("the rest is damaged")
         finally:
             self.closed = True
 
 
-def make_stretch(number: int, count: int) -> DecodedWindow:
+def make_decoded(number: int, count: int) -> DecodedWindow:
     clip = DecodedClip(
         frames=np.zeros((16, 2, 2, 3), np.uint8),
         frame_times_s=tuple(float(number) for _ in range(16)),
@@ -65,14 +73,13 @@ def make_stretch(number: int, count: int) -> DecodedWindow:
         duration_s=2.0,
         width=2,
         height=2,
-        warnings=(),
+        warnings=(f"{number}",),
     )
     return DecodedWindow(number, count, number, number + 2, count + 1, clip)
 
 
-def answer(stretch: DecodedWindow) -> Answered:
-    window = make_window(stretch.start_s, stretch.end_s, EVEN)
-    return Answered(window, stretch.count, stretch.clip_duration_s, (f"{stretch.number}",))
+def classified(decoded: DecodedWindow) -> ClassifiedWindow:
+    return ClassifiedWindow(decoded, make_window(decoded.start_s, decoded.end_s, EVEN))
 
 
 class Server:
@@ -89,49 +96,50 @@ class Server:
         self.most_ahead = 0
         self.cancelled: set[int] = set()
 
-    def submit(self, stretch: DecodedWindow) -> "Work":
-        self.at_work.add(stretch.number)
+    def submit(self, decoded: DecodedWindow) -> "Work":
+        self.at_work.add(decoded.number)
         self.most_at_work = max(self.most_at_work, len(self.at_work))
         self.most_ahead = max(self.most_ahead, self.source.decoded - min(self.at_work))
-        return Work(self, stretch)
+        return Work(self, decoded)
 
-    async def classify(self, stretch: DecodedWindow) -> Answered:
-        work = self.submit(stretch)
+    async def classify(self, decoded: DecodedWindow) -> ClassifiedWindow:
+        work = self.submit(decoded)
         try:
             # The later ones are faster, and yet come later.
-            await asyncio.sleep(0.02 if stretch.number % 2 else 0.04)
+            await asyncio.sleep(0.02 if decoded.number % 2 else 0.04)
         except asyncio.CancelledError:
             work.cancel()
             raise
         return work.result()
 
 
-class Work:
-    def __init__(self, server: Server, stretch: DecodedWindow) -> None:
+class Work(Future[ClassifiedWindow]):
+    """Is done when it is waited for."""
+
+    def __init__(self, server: Server, decoded: DecodedWindow) -> None:
+        super().__init__()
         self._server = server
-        self._stretch = stretch
+        self._decoded = decoded
 
-    def done(self) -> bool:
-        return False
-
-    def result(self) -> Answered:
-        self._server.at_work.discard(self._stretch.number)
-        if self._stretch.number == self._server.fails_at:
+    def result(self, timeout: float | None = None) -> ClassifiedWindow:
+        self._server.at_work.discard(self._decoded.number)
+        if self._decoded.number == self._server.fails_at:
             raise self._server.error
-        return answer(self._stretch)
+        return classified(self._decoded)
 
-    def cancel(self) -> None:
-        self._server.at_work.discard(self._stretch.number)
-        self._server.cancelled.add(self._stretch.number)
-
-
-def blocking(server: Server) -> Iterator[Answered]:
-    return answers_in_order(server.source.stretches(), server.submit)
+    def cancel(self) -> bool:
+        self._server.at_work.discard(self._decoded.number)
+        self._server.cancelled.add(self._decoded.number)
+        return True
 
 
-def with_asyncio(server: Server) -> Iterator[Answered]:
+def blocking(server: Server) -> Iterator[ClassifiedWindow]:
+    return classify_in_order(server.source.windows(), server.submit)
+
+
+def with_asyncio(server: Server) -> Iterator[ClassifiedWindow]:
     """The same from the asyncio twin, in a loop of its own."""
-    answers = answers_in_order_async(server.source.stretches(), server.classify)
+    answers = classify_in_order_async(server.source.windows(), server.classify)
     with asyncio.Runner() as runner:
         while True:
             try:
@@ -140,29 +148,24 @@ def with_asyncio(server: Server) -> Iterator[Answered]:
                 return
 
 
-both = pytest.mark.parametrize("answers_of", [blocking, with_asyncio])
-AnswersOf = Callable[[Server], Iterator[Answered]]
+both = pytest.mark.parametrize("classify", [blocking, with_asyncio])
+Classify = Callable[[Server], Iterator[ClassifiedWindow]]
 
 
-def starts(answers: Iterator[Answered]) -> list[float]:
-    return [answered.window.start_s for answered in answers]
+def starts(windows: Iterator[ClassifiedWindow]) -> list[float]:
+    return [each.window.start_s for each in windows]
 
 
 def wait_for_closing(source: Source) -> None:
     """Under asyncio another thread closes the clip."""
-    deadline = time.monotonic() + 5
-    while not source.closed and time.monotonic() < deadline:
-        time.sleep(0.01)
-    assert source.closed
+    wait_until(lambda: source.closed)
 
 
 @both
 @pytest.mark.parametrize("count", [1, 3, 4, 5, 23])
-def test_answers_come_in_order_and_few_windows_are_at_work(
-    answers_of: AnswersOf, count: int
-) -> None:
+def test_answers_come_in_order_and_few_windows_are_at_work(classify: Classify, count: int) -> None:
     server = Server(Source(count))
-    assert starts(answers_of(server)) == list(range(count))
+    assert starts(classify(server)) == list(range(count))
     assert server.most_at_work == min(count, IN_FLIGHT_MAX)
     # One more is decoded while those are worked on.
     assert server.most_ahead <= IN_FLIGHT_MAX + 1
@@ -170,12 +173,12 @@ def test_answers_come_in_order_and_few_windows_are_at_work(
 
 
 @both
-def test_an_error_comes_after_the_windows_before_it(answers_of: AnswersOf) -> None:
+def test_an_error_comes_after_the_windows_before_it(classify: Classify) -> None:
     server = Server(Source(20), fails_at=6)
     seen: list[float] = []
     with pytest.raises(ServerLostError):
-        for answered in answers_of(server):
-            seen.append(answered.window.start_s)
+        for each in classify(server):
+            seen.append(each.window.start_s)
     assert seen == [0, 1, 2, 3, 4, 5]
     assert not server.at_work
     assert server.source.decoded <= 6 + IN_FLIGHT_MAX + 1
@@ -183,12 +186,12 @@ def test_an_error_comes_after_the_windows_before_it(answers_of: AnswersOf) -> No
 
 
 @both
-def test_an_undecodable_rest_comes_after_the_windows_before_it(answers_of: AnswersOf) -> None:
+def test_an_undecodable_rest_comes_after_the_windows_before_it(classify: Classify) -> None:
     server = Server(Source(6, fails=True))
     seen: list[float] = []
     with pytest.raises(UndecodableVideoError):
-        for answered in answers_of(server):
-            seen.append(answered.window.start_s)
+        for each in classify(server):
+            seen.append(each.window.start_s)
     assert seen == [0, 1, 2, 3, 4, 5]
     assert server.cancelled == set()
 
@@ -204,7 +207,7 @@ def test_ctrl_c_cancels_what_is_at_work() -> None:
 
 def test_closing_early_cancels_what_is_at_work() -> None:
     server = Server(Source(20))
-    with closing(answers_in_order(server.source.stretches(), server.submit)) as answers:
+    with closing(classify_in_order(server.source.windows(), server.submit)) as answers:
         next(answers)
     assert server.cancelled == {1, 2, 3}
     assert server.source.closed
@@ -214,8 +217,8 @@ def test_closing_the_asyncio_twin_early_cancels_what_is_at_work() -> None:
     server = Server(Source(20))
 
     async def first_only() -> None:
-        stretches = server.source.stretches()
-        async with aclosing(answers_in_order_async(stretches, server.classify)) as answers:
+        windows = server.source.windows()
+        async with aclosing(classify_in_order_async(windows, server.classify)) as answers:
             await anext(answers)
 
     asyncio.run(first_only())
@@ -228,7 +231,7 @@ def test_a_cancelled_task_never_closes_the_clip_under_the_decoder() -> None:
     server = Server(source)
 
     async def cancelled_while_decoding() -> None:
-        answers = answers_in_order_async(source.stretches(), server.classify)
+        answers = classify_in_order_async(source.windows(), server.classify)
         task = asyncio.ensure_future(anext(answers))
         await asyncio.to_thread(source.decoding.wait)
         task.cancel()
@@ -249,17 +252,94 @@ def test_the_timeline_is_what_its_published_schema_says() -> None:
     assert (first["emotion"], second["emotion"]) == ("joy", None)
 
 
-def test_a_timeline_gathers_its_windows_and_tells_of_each() -> None:
-    told: list[tuple[Window, int]] = []
-    built = TimelineBuilder("clip.mp4", 2, 1, lambda window, count: told.append((window, count)))
-    answers = [answer(make_stretch(number, 3)) for number in range(3)]
-    for answered in answers:
-        built.add(answered)
-    windows = tuple(answered.window for answered in answers)
-    assert told == [(window, 3) for window in windows]
-    assert built.build() == Timeline(
-        video="clip.mp4", duration_s=4, window_s=2.0, hop_s=1.0, windows=windows, warnings=("2",)
+def test_a_timeline_has_the_clip_s_length_and_the_last_window_s_warnings() -> None:
+    windows = [classified(make_decoded(number, 3)) for number in range(3)]
+    assert gather("clip.mp4", 2, 1, windows) == Timeline(
+        video="clip.mp4",
+        duration_s=4,
+        window_s=2.0,
+        hop_s=1.0,
+        windows=tuple(window for _, window in windows),
+        warnings=("2",),
     )
+
+
+class Connection:
+    """In place of tritonclient's connection: holds requests until they are answered."""
+
+    def __init__(self, *, is_asyncio: bool) -> None:
+        self.sent: list[Callable[..., None]] = []
+        self.cancelled = 0
+        self._is_asyncio = is_asyncio
+
+    def async_infer(self, callback: Callable[..., None], **request: Any) -> "Connection":
+        self.sent.append(callback)
+        return self
+
+    def cancel(self) -> None:
+        self.cancelled += 1
+
+    async def infer(self, **request: Any) -> NoReturn:
+        await asyncio.sleep(60)
+        raise AssertionError
+
+    def close(self) -> Any:
+        return asyncio.sleep(0) if self._is_asyncio else None
+
+
+def test_a_cancelled_window_is_cancelled_on_the_server_and_its_error_is_not_lost() -> None:
+    with EmotionClient(NOBODY) as client:
+        client._triton = connection = Connection(is_asyncio=False)
+        cancelled, failed, garbled = (client._submit(make_decoded(i, 3)) for i in range(3))
+        cancelled.cancel()
+        error = InferenceServerException("closed", "StatusCode.CANCELLED")
+        connection.sent[0](result=None, error=error)
+        connection.sent[1](result=None, error=error)
+        broken = InferenceServerException("broken", "StatusCode.INTERNAL")
+        connection.sent[2](result=None, error=broken)
+    assert connection.cancelled == 1
+    assert isinstance(failed.exception(), ServerLostError)
+    assert isinstance(garbled.exception(), ServerError)
+
+
+def test_a_window_that_cannot_be_sent_fails() -> None:
+    with EmotionClient(NOBODY) as client:
+        failure = client._submit(make_decoded(0, 1)).exception(timeout=30)
+    assert isinstance(failure, ServerLostError)
+
+
+def test_frames_and_sound_are_dropped_once_they_are_sent() -> None:
+    async def check() -> None:
+        async with AsyncEmotionClient(NOBODY) as client:
+            client._triton = Connection(is_asyncio=True)
+            decoded = make_decoded(0, 1)
+            arrays = weakref.ref(decoded.clip.frames), weakref.ref(decoded.clip.audio)
+            task = asyncio.create_task(client._classify_window(decoded))
+            del decoded
+            await asyncio.sleep(0)
+            assert [array() for array in arrays] == [None, None]
+            task.cancel()
+
+    asyncio.run(check())
+
+
+@pytest.mark.parametrize("is_asyncio", [False, True])
+def test_a_server_that_is_silent_is_not_waited_for(
+    is_asyncio: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def check_ready(url: str) -> None:
+        async with AsyncEmotionClient(url) as client:
+            await client.check_ready()
+
+    for module in ("client", "async_client"):
+        monkeypatch.setattr(f"vemoclap_client.{module}.READY_TIMEOUT_S", 0.2)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"127.0.0.1:{silent.getsockname()[1]}"
+        with pytest.raises((RequestTimeoutError, ServerUnavailableError)):
+            if is_asyncio:
+                asyncio.run(check_ready(url))
+            else:
+                EmotionClient(url).check_ready()
 
 
 @pytest.mark.parametrize("emotion", contract.EMOTIONS)
@@ -278,12 +358,12 @@ def test_valence_and_arousal_are_expected_values() -> None:
 
 
 def test_a_window_is_one_line() -> None:
-    line = format_window(make_window(59.96, 3600, probabilities("joy", 0.5)))
+    line = render_window(make_window(59.96, 3600, probabilities("joy", 0.5)))
     assert line.split()[:3] == ["1:00.0", "-", "60:00.0"]
     assert "joy" in line
     assert "0.50" in line
-    assert "nothing speaks" in format_window(make_window(0, 2, EVEN))
-    assert "zero-shot" in format_end(make_timeline([make_window(0, 2, EVEN)], 1))
+    assert "nothing speaks" in render_window(make_window(0, 2, EVEN))
+    assert "zero-shot" in render_summary(make_timeline([make_window(0, 2, EVEN)], 1))
 
 
 @pytest.mark.parametrize(

@@ -11,15 +11,17 @@ import pytest
 import torch
 
 from export.errors import CheckpointError
-from export.exporting import MODEL, export_slot, unchanged
-from export.fusion import attention, batches, checkpoint, store, trained, training
-from export.fusion.__main__ import main
-from export.fusion.errors import FeatureError, ProfileMismatchError, TrainingError
+from export.exporting import export_slot, kept_checkpoint, unchanged
+from export.fusion import attention
 from export.fusion.heads import ROWS
-from export.fusion.recipe import FAST, PAPER, Recipe
-from export.fusion.training import Training
 from export.options import Checkpoint, Options
 from tests.unit import synthetic
+from training import batches, checkpoint, store, trained, trainer
+from training.__main__ import main
+from training.errors import FeatureError, ProfileMismatchError, TrainingError
+from training.manifest import check_fits
+from training.recipe import FAST, PAPER, Recipe
+from training.trainer import Training
 from vemoclap_client.contract import EMOTIONS, FEATURES, LENGTHS, MODALITIES, PROBABILITIES
 
 SMALL = replace(
@@ -77,7 +79,7 @@ def test_the_head_learns_what_only_a_pair_of_modalities_tells(tmp_path: Path) ->
     subject.run(stop_when_learned)
     subject.state.head.load_state_dict(subject.state.best_weights)
     held_out = batches.stack(data.samples("test"))
-    accuracy, _ = training.evaluate(subject.state.head, held_out)
+    accuracy, _ = trainer.evaluate(subject.state.head, held_out)
     assert len(held_out) >= 200
     assert accuracy >= 0.95
     assert linear_accuracy(data) < 0.6
@@ -91,7 +93,7 @@ class KilledError(Exception):
 def test_a_killed_training_ends_as_if_it_had_not_been(
     killed_after: int, small_store: store.Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(training, "SAVE_EVERY", 2)
+    monkeypatch.setattr(trainer, "SAVE_EVERY", 2)
     whole = Training(small_store, tmp_path / "whole", TINY, device="cpu")
     best = whole.run()
 
@@ -134,7 +136,7 @@ def test_it_logs_for_tensorboard(small_store: store.Store, tmp_path: Path) -> No
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
     Training(small_store, tmp_path, TINY, device="cpu").run()
-    events = EventAccumulator(str(tmp_path / training.LOGS)).Reload()
+    events = EventAccumulator(str(tmp_path / trainer.LOGS)).Reload()
     assert set(events.Tags()["scalars"]) == {
         "loss/train",
         "loss/validation",
@@ -216,7 +218,7 @@ def test_another_training_in_the_folder_is_refused(
 
 
 def test_a_damaged_checkpoint_is_said(small_store: store.Store, tmp_path: Path) -> None:
-    (tmp_path / training.CHECKPOINT).write_bytes(b"PK nothing")
+    (tmp_path / trainer.CHECKPOINT).write_bytes(b"PK nothing")
     with pytest.raises(TrainingError, match=r"training\.pt cannot be read"):
         Training(small_store, tmp_path, TINY, device="cpu")
 
@@ -242,8 +244,8 @@ def test_a_full_disk_leaves_the_earlier_checkpoint(
 def test_cuda_where_there_is_none_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(TrainingError, match="--device cpu"):
-        training.choose_device("cuda")
-    assert training.choose_device("auto").type == "cpu"
+        trainer.choose_device("cuda")
+    assert trainer.choose_device("auto").type == "cpu"
 
 
 @pytest.fixture(scope="module")
@@ -259,10 +261,10 @@ def test_the_head_is_exported_into_its_own_profile_and_names_itself(
     head: Training, small_store: store.Store, tmp_path: Path
 ) -> None:
     options = Options("embedded", weights=Checkpoint(head.folder / trained.WEIGHTS))
-    slot = attention.choose(options, tmp_path)
+    slot = attention.choose(options)
     assert slot is not None
     export_slot(slot, tmp_path, options=options)
-    session = onnxruntime.InferenceSession(tmp_path / "fusion" / MODEL)
+    session = onnxruntime.InferenceSession(tmp_path / "fusion" / "1" / "model.onnx")
     sample = small_store.samples("test")[0]
     inputs: dict[str, Any] = {
         LENGTHS: np.array([[len(sample.features[m]) for m in MODALITIES]], np.int32)
@@ -284,10 +286,12 @@ def test_the_head_is_exported_into_its_own_profile_and_names_itself(
         f"synthetic (manifest {small_store.sha256[:12]}, {checkpoint.today()})"
     )
     # What lies there is kept where no checkpoint is named.
-    kept = attention.choose(Options("embedded"), tmp_path)
+    kept = kept_checkpoint(tmp_path / "fusion", "embedded")
     assert kept is not None
-    assert unchanged(kept, tmp_path, Options("embedded")) is not None
-    assert attention.choose(Options("paper"), tmp_path) is None
+    again = Options("embedded", weights=Checkpoint(kept))
+    same = attention.choose(again)
+    assert same is not None
+    assert unchanged(same, tmp_path, again) is not None
 
 
 def test_features_of_one_profile_are_refused_by_a_head_of_another(
@@ -295,21 +299,21 @@ def test_features_of_one_profile_are_refused_by_a_head_of_another(
 ) -> None:
     options = Options("paper", weights=Checkpoint(head.folder / trained.WEIGHTS))
     with pytest.raises(CheckpointError, match="--profile embedded"):
-        attention.choose(options, tmp_path)
+        attention.choose(options)
     with pytest.raises(ProfileMismatchError, match="profile paper"):
-        store.check_fits(small_store.manifest, "paper", attention.WIDTHS, "the authors' head")
+        check_fits(small_store.manifest, "paper", attention.WIDTHS, "the authors' head")
     with pytest.raises(FeatureError, match="image 6, not 512"):
-        store.check_fits(small_store.manifest, "embedded", attention.WIDTHS, "the head")
+        check_fits(small_store.manifest, "embedded", attention.WIDTHS, "the head")
 
 
 def test_a_head_without_its_description_is_refused(head: Training, tmp_path: Path) -> None:
     path = tmp_path / trained.WEIGHTS
     path.write_bytes((head.folder / trained.WEIGHTS).read_bytes())
     with pytest.raises(CheckpointError, match=r"head\.json"):
-        attention.choose(Options("embedded", weights=Checkpoint(path)), tmp_path)
+        attention.choose(Options("embedded", weights=Checkpoint(path)))
     (tmp_path / "head.json").write_text('{"kind": "attention"}')
     with pytest.raises(CheckpointError, match=r"head\.json"):
-        attention.choose(Options("embedded", weights=Checkpoint(path)), tmp_path)
+        attention.choose(Options("embedded", weights=Checkpoint(path)))
 
 
 def test_the_command_trains_on_a_store_and_goes_on(

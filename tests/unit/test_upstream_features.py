@@ -13,9 +13,9 @@ import pytest
 import torch
 
 from export.fusion import attention
-from export.fusion.errors import FeatureError, LabelError, StoreError, UnsafeFileError
-from export.fusion.restricted_pickle import read
-from export.fusion.upstream import Import, store_features
+from training.errors import FeatureError, LabelError, StoreError, UnsafeFileError
+from training.restricted_pickle import read
+from training.upstream import Import, store_features
 
 NAMES = {
     "clip": ("image", 512),

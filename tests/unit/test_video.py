@@ -33,9 +33,14 @@ from tests.clips import (
     write_sound,
 )
 from vemoclap_client import errors
-from vemoclap_client.media.container import choose_video_stream, open_container, use_threads
-from vemoclap_client.media.scaling import Scaler, scaled_size
-from vemoclap_client.media.video import Frames, decode, decode_frames, iterate_frames
+from vemoclap_client.media._scaling import Scaler, scaled_size
+from vemoclap_client.media.container import (
+    VideoFile,
+    choose_video_stream,
+    open_container,
+    use_threads,
+)
+from vemoclap_client.media.video import Frames, decode, decode_file, decode_frames, open_video
 
 SEEKABLE: dict[str, dict[str, Any]] = {
     "closed.mp4": {"b_frames": 3},
@@ -176,7 +181,8 @@ def test_chosen_times(tmp_path: Path) -> None:
     found = decode_frames(path, times_s)
     assert [read_number(image) for image in found.images] == [0, 0, 10, 10, 50, 74, 74]
     assert found.times_s == pytest.approx((0, 0, 0.4, 0.4, 2, 2.96, 2.96))
-    one_by_one = list(iterate_frames(path, times_s))
+    with open_video(path) as video:
+        one_by_one = list(video.frames_at(times_s))
     assert [time_s for time_s, _ in one_by_one] == list(found.times_s)
     np.testing.assert_array_equal(np.stack([image for _, image in one_by_one]), found.images)
 
@@ -467,13 +473,13 @@ def test_decode_gives_frames_and_sound(tmp_path: Path) -> None:
     assert (clip.width, clip.height) == (96, 64)
     assert clip.audio.dtype == np.float32
     assert clip.audio.size == pytest.approx(32_000, abs=1024)
-    assert clip.has_audio
+    assert clip.audio_absent_reason is None
     assert clip.warnings == ()
 
 
 def test_decode_without_sound(tmp_path: Path) -> None:
     clip = decode(write_clip(tmp_path / "clip.mp4"))
-    assert not clip.has_audio
+    assert clip.audio_absent_reason is not None
     assert clip.audio.shape == (0,)
     assert clip.audio_absent_reason == "the file has no sound track"
 
@@ -611,6 +617,17 @@ def test_no_file_stays_open(tmp_path: Path) -> None:
     decode(good)
     with pytest.raises(errors.UndecodableVideoError):
         decode(bad)
-    list(iterate_frames(good, [0.0]))
+    with open_video(good) as video:
+        list(video.frames_at([0.0]))
     decode_frames(unseekable)
     assert set(Path("/proc/self/fd").iterdir()) == before
+
+
+def test_a_file_is_opened_once(tmp_path: Path) -> None:
+    path = write_clip(tmp_path / "clip.mkv", sound=Tone())
+    expected = decode(path)
+    with VideoFile(path) as file:
+        path.unlink()
+        clip = decode_file(file)
+    np.testing.assert_array_equal(clip.frames, expected.frames)
+    np.testing.assert_array_equal(clip.audio, expected.audio)

@@ -2,7 +2,6 @@ import hashlib
 import io
 import os
 import tarfile
-import time
 import zipfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -14,9 +13,9 @@ from typing import IO
 
 import pytest
 
-from export import leftovers
 from export.cli import main
 from export.errors import ChecksumError, FetchError, WeightsError
+from export.files import workspace
 from export.weights import fetch, fetching, registries
 from export.weights.cache import cached_path, is_verified
 from export.weights.fetching import Source, deliver, second_source
@@ -275,17 +274,12 @@ def test_a_right_file_is_not_fetched_again(delivered: list[str]) -> None:
     assert delivered == ["thing"]
 
 
-@pytest.mark.parametrize(("age_s", "kept"), [(3500, True), (3700, False)])
-def test_leftovers_of_a_killed_fetch_are_removed_when_they_are_old(
-    age_s: int, kept: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_a_killed_fetch_left_is_removed_and_what_another_fetches_is_not() -> None:
     folder = cached_path(ARTIFACT).parent
-    folder.mkdir(parents=True)
-    (folder / ".fetching-killed").touch()
-    # As a fetch that is about to move its file into place has done.
-    os.utime(folder / ".fetching-killed", (0, 0))
-    now = time.time()
-    monkeypatch.setattr(leftovers.time, "time", lambda: now + age_s)
-    deliver(ARTIFACT, [source_of(CONTENT)])
-    expected = [".fetching-killed", "data.bin", "data.bin.verified"]
-    assert sorted(files_in_cache()) == expected[not kept :]
+    (folder / ".fetching-killed").mkdir(parents=True)
+    (folder / ".fetching-killed" / "data.bin").touch()
+    with workspace(folder, ".fetching-") as at_work:
+        (at_work / "data.bin").touch()
+        deliver(ARTIFACT, [source_of(CONTENT)])
+        assert sorted(folder.glob(".fetching-*")) == [at_work]
+    assert sorted(files_in_cache()) == ["data.bin", "data.bin.verified"]

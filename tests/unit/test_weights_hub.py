@@ -7,7 +7,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -21,6 +20,7 @@ from export.errors import ChecksumError, FetchError, WeightsError
 from export.weights import fetch, fetching, hub
 from export.weights.cache import cached_path, expected_checksum, identity, is_verified
 from export.weights.manifest import Artifact
+from tests.launching import wait_until
 from tests.unit.hub_server import COMMIT, State, git_name, serve
 
 WEIGHTS = b"weights " * 5000
@@ -410,11 +410,10 @@ def test_after_a_killed_run_the_next_one_goes_on(server: State, tmp_path: Path) 
         "from huggingface_hub import constants\nconstants.DOWNLOAD_CHUNK_SIZE = 100\n" + PROGRAM
     )
     with subprocess.Popen([sys.executable, "-c", program], env=given) as process:
-        deadline = time.monotonic() + 30
-        while not any(path.stat().st_size for path in partials()):
-            assert process.poll() is None
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
+        wait_until(
+            lambda: process.poll() is not None or any(path.stat().st_size for path in partials())
+        )
+        assert process.poll() is None
         process.send_signal(signal.SIGKILL)
     (partial,) = partials()
     begun = partial.stat().st_size

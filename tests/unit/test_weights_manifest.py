@@ -58,7 +58,7 @@ def test_what_may_not_be_used_commercially_says_so() -> None:
 def test_every_artifact_is_used_and_every_used_one_is_listed() -> None:
     used = set(ONLY_FOR_TESTS)
     for slot in (*declared_slots(), *(slot for one in PROFILES.values() for slot in one.values())):
-        used |= {*slot.artifacts, *slot.files.values()}
+        used |= set(slot.pretrained.fetched) if slot.pretrained else set()
     for files in speech_recognizer.SIZES.values():
         used |= set(files.values())
     for sample in SAMPLES.values():

@@ -17,9 +17,10 @@ from numpy.typing import NDArray
 from tests.clips import OPEN_GOP, Tone, cut, write_clip, write_sound
 from vemoclap_client.errors import NoVideoStreamError, VideoNotFoundError
 from vemoclap_client.media import windows
-from vemoclap_client.media.audio import decode_audio
-from vemoclap_client.media.scaling import Scaler
-from vemoclap_client.media.video import OpenVideo, decode, decode_frames, open_video
+from vemoclap_client.media._audio import decode_audio
+from vemoclap_client.media._scaling import Scaler
+from vemoclap_client.media.container import VideoFile
+from vemoclap_client.media.video import OpenVideo, decode, decode_frames, open_pictures, open_video
 from vemoclap_client.media.windows import (
     DecodedWindow,
     WindowTimes,
@@ -46,31 +47,29 @@ DECEPTIVE = ("intra_refresh.mp4",)
 """Those with keyframes that are none."""
 
 
-def spans(duration_s: str, window_s: float, hop_s: float) -> list[tuple[float, float]]:
+@pytest.mark.parametrize(
+    ("duration_s", "window_s", "hop_s", "times"),
+    [
+        ("20", 8, 4, [(0, 8), (4, 12), (8, 16), (12, 20)]),
+        ("20", 10, 10, [(0, 10), (10, 20)]),
+        # A clip no longer than a window is one.
+        ("0.04", 8, 4, [(0, 0.04)]),
+        ("8", 8, 4, [(0, 8)]),
+        # The rest gets a window that ends with the clip ...
+        ("9", 8, 4, [(0, 8), (1, 9)]),
+        ("22.5", 8, 4, [(0, 8), (4, 12), (8, 16), (12, 20), (14.5, 22.5)]),
+        ("2.25", 1, 0.5, [(0, 1), (0.5, 1.5), (1, 2), (1.25, 2.25)]),
+        # ... or lengthens the last one, if it is short.
+        ("8.9", 8, 4, [(0, 8.9)]),
+        ("20.9", 8, 4, [(0, 8), (4, 12), (8, 16), (12, 20.9)]),
+        ("2.2", 1, 0.5, [(0, 1), (0.5, 1.5), (1, 2.2)]),
+    ],
+)
+def test_where_windows_lie(
+    duration_s: str, window_s: float, hop_s: float, times: list[tuple[float, float]]
+) -> None:
     planned = plan_windows(Fraction(duration_s), window_s, hop_s)
-    return [(float(span.start_s), float(span.end_s)) for span in planned]
-
-
-def test_windows_begin_every_hop() -> None:
-    assert spans("20", 8, 4) == [(0, 8), (4, 12), (8, 16), (12, 20)]
-    assert spans("20", 10, 10) == [(0, 10), (10, 20)]
-
-
-def test_a_clip_no_longer_than_a_window_is_one() -> None:
-    assert spans("0.04", 8, 4) == [(0, 0.04)]
-    assert spans("8", 8, 4) == [(0, 8)]
-    assert spans("8.9", 8, 4) == [(0, 8.9)]
-
-
-def test_the_rest_gets_a_window_that_ends_with_the_clip() -> None:
-    assert spans("9", 8, 4) == [(0, 8), (1, 9)]
-    assert spans("22.5", 8, 4) == [(0, 8), (4, 12), (8, 16), (12, 20), (14.5, 22.5)]
-
-
-def test_a_short_rest_lengthens_the_last_window() -> None:
-    assert spans("20.9", 8, 4) == [(0, 8), (4, 12), (8, 16), (12, 20.9)]
-    assert spans("2.2", 1, 0.5) == [(0, 1), (0.5, 1.5), (1, 2.2)]
-    assert spans("2.25", 1, 0.5) == [(0, 1), (0.5, 1.5), (1, 2), (1.25, 2.25)]
+    assert [(float(window.start_s), float(window.end_s)) for window in planned] == times
 
 
 def test_lengths_are_the_decimal_numbers_that_they_look_like() -> None:
@@ -87,8 +86,8 @@ def test_windows_cover_the_clip(window_s: float, hop_s: float) -> None:
         assert planned[-1].end_s == duration
         for earlier, later in pairwise(planned):
             assert earlier.start_s < later.start_s <= earlier.end_s < later.end_s
-        for span in planned:
-            length_s = span.end_s - span.start_s
+        for times in planned:
+            length_s = times.end_s - times.start_s
             assert min(duration, Fraction(str(window_s))) <= length_s < window_s + 1
 
 
@@ -104,8 +103,8 @@ def test_impossible_lengths_are_refused(window_s: float, hop_s: float, tmp_path:
 
 
 @contextmanager
-def watched_video(path: Path) -> Iterator[OpenVideo]:
-    with open_video(path) as video:
+def watched_pictures(file: VideoFile) -> Iterator[OpenVideo]:
+    with open_pictures(file) as video:
         WATCHED.append(video)
         yield video
 
@@ -118,17 +117,17 @@ def test_frames_are_those_of_decoding_each_window_and_decoded_once(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = write_clip(tmp_path / name, **{"seconds": 5, **KINDS[name]})
-    monkeypatch.setattr(windows, "open_video", watched_video)
+    monkeypatch.setattr(windows, "open_pictures", watched_pictures)
     found = list(decode_windows(path, 2, 0.7))
     video = WATCHED.pop()
     planned = plan_windows(video.index.duration_s, 2, 0.7)
     assert len(planned) > 3
-    for stretch, span in zip(found, planned, strict=True):
-        alone = decode_frames(path, span.times_s())
-        np.testing.assert_array_equal(stretch.clip.frames, alone.images)
-        assert stretch.clip.frame_times_s == alone.times_s
-        assert (stretch.clip.width, stretch.clip.height) == (alone.width, alone.height)
-        assert stretch.clip.warnings == ()
+    for decoded, times in zip(found, planned, strict=True):
+        alone = decode_frames(path, times.frames_s())
+        np.testing.assert_array_equal(decoded.clip.frames, alone.images)
+        assert decoded.clip.frame_times_s == alone.times_s
+        assert (decoded.clip.width, decoded.clip.height) == (alone.width, alone.height)
+        assert decoded.clip.warnings == ()
     # 2 s windows every 0.7 s look at nearly every frame of the 125 at 25 Hz.
     frames = 60 if "times_ms" in KINDS[name] else 125
     # Where a keyframe proves false on the way, decoding starts over, once.
@@ -136,7 +135,7 @@ def test_frames_are_those_of_decoding_each_window_and_decoded_once(
     assert video.statistics.frames_decoded <= passes * frames + 3
 
 
-def test_stretches_know_their_place(tmp_path: Path) -> None:
+def test_windows_know_their_move_to(tmp_path: Path) -> None:
     path = write_clip(tmp_path / "clip.mp4", seconds=5)
     found = list(decode_windows(path, 2, 1.5))
     assert [(s.number, s.count, s.start_s, s.end_s, s.clip_duration_s) for s in found] == [
@@ -174,24 +173,24 @@ def test_sound_is_cut_from_what_decoding_it_all_gives(
         whole = decode_audio(path, video.index.start_s).samples
     found = list(decode_windows(path, 2, 0.9))
     assert len(found) == 5
-    for stretch in found:
-        first, end = round(stretch.start_s * 16_000), round(stretch.end_s * 16_000)
-        np.testing.assert_array_equal(stretch.clip.audio, whole[first:end])
-        assert stretch.clip.audio.size > 0
+    for decoded in found:
+        first, end = round(decoded.start_s * 16_000), round(decoded.end_s * 16_000)
+        np.testing.assert_array_equal(decoded.clip.audio, whole[first:end])
+        assert decoded.clip.audio.size > 0
 
 
 def test_windows_after_the_sounds_end_say_so(tmp_path: Path) -> None:
     tone = Tone(seconds=2.5, codec="flac", rate_hz=16_000)
     path = write_clip(tmp_path / "clip.mkv", seconds=6, size=(16, 16), sound=tone)
-    found = [stretch.clip for stretch in decode_windows(path, 2, 1)]
+    found = [decoded.clip for decoded in decode_windows(path, 2, 1)]
     assert [clip.audio.size for clip in found] == [32_000, 24_000, 8_000, 0, 0]
-    assert [clip.has_audio for clip in found] == [True, True, True, False, False]
-    assert found[-1].audio_absent_reason == "the sound track ends before this window begins"
+    reason = "the sound track ends before this window begins"
+    assert [clip.audio_absent_reason for clip in found] == [None, None, None, reason, reason]
 
 
 def test_a_silent_file_says_so_in_every_window(tmp_path: Path) -> None:
     path = write_clip(tmp_path / "clip.mp4", seconds=6, size=(16, 16))
-    reasons = [stretch.clip.audio_absent_reason for stretch in decode_windows(path, 2, 2)]
+    reasons = [decoded.clip.audio_absent_reason for decoded in decode_windows(path, 2, 2)]
     assert reasons == ["the file has no sound track"] * 3
 
 

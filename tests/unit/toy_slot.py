@@ -12,34 +12,47 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from export.exporting import export_slot
+from export.cli import main
 from export.networks.state import load_state, read_checkpoint
-from export.options import Format
+from export.options import Format, Precision
+from export.registry import PROFILES
 from export.slots import audio_encoder
-from export.spec import Arrays, Files, Network, Slot, Tensor
+from export.spec import Arrays, Builder, Files, Network, Slot, Tensor, seeded
 
 WINDOW = audio_encoder.WINDOW
 
 
 class Toy(torch.nn.Module):
+    """Peaks of the quarters, through a layer with random weights."""
+
+    FLOAT32_PARTS = ("scale",)
+
     def __init__(self) -> None:
         super().__init__()
+        self.scale = torch.nn.LayerNorm(4)
         self.layer = torch.nn.Linear(4, 4)
+        self.gain = torch.nn.Parameter(torch.ones(4))
 
     def forward(self, window: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        features = self.layer(window.reshape(-1, 4, WINDOW // 4).amax(2))
-        return features, features.mean(1, keepdim=True)
+        peaks = self.scale(window.reshape(-1, 4, WINDOW // 4).amax(2) + 1.0)
+        # A tensor made here must lie where the input does.
+        shift = torch.ones(window.shape[0], 1, device=window.device)
+        mixed = self.layer(peaks.to(self.gain.dtype) * self.gain).float() + shift
+        return mixed, mixed.mean(1, keepdim=True)
+
+
+def build() -> torch.nn.Module:
+    return Toy().eval()
 
 
 def load(_: Files) -> torch.nn.Module:
-    network = Toy().eval()
-    for value in network.parameters():
-        torch.nn.init.constant_(value, 0.5)
-    return network
+    with torch.random.fork_rng():
+        torch.manual_seed(7)
+        return build()
 
 
 def restore(path: Path) -> torch.nn.Module:
-    return load_state(Toy().eval(), read_checkpoint(path), path)
+    return load_state(build(), read_checkpoint(path), path)
 
 
 def examples(batch: int, case: int) -> Arrays:
@@ -50,22 +63,29 @@ def examples(batch: int, case: int) -> Arrays:
 NETWORK = Network(
     inputs=(Tensor("WINDOW", "float32", (WINDOW,)),),
     outputs=(Tensor("FEATURES", "float32", (4,)), Tensor("EVENTS", "float32", (1,))),
-    load=load,
     examples=examples,
-    restore=restore,
-    formats=(Format.ONNX, Format.TORCHSCRIPT),
+    formats=tuple(Format),
+    precisions=tuple(Precision),
 )
-TOY = Slot("audio_encoder", __name__, network=NETWORK, texts={"labels.txt": "Peak\n"})
+TOY = Slot(
+    "audio_encoder",
+    __name__,
+    NETWORK,
+    pretrained=Builder(network=load),
+    random=Builder(network=seeded(build)),
+    checkpoint=Builder(network=restore),
+    texts={"labels.txt": "Peak\n"},
+)
 
 
-def export_until_killed(folder: Path, marker: Path) -> None:
+def export_until_killed(folder: Path, marker: Path) -> int:
     def wait(*_: object) -> None:
         marker.touch()
         time.sleep(60)
 
-    slot = replace(TOY, network=replace(NETWORK, finish=wait))
-    export_slot(slot, folder, force=True)
+    PROFILES["embedded"] = {TOY.name: replace(TOY, network=replace(NETWORK, finish=wait))}
+    return main([TOY.name, "--force", "--out", str(folder)])
 
 
 if __name__ == "__main__":
-    export_until_killed(Path(sys.argv[1]), Path(sys.argv[2]))
+    sys.exit(export_until_killed(Path(sys.argv[1]), Path(sys.argv[2])))

@@ -40,6 +40,8 @@ ADVICE = {
     "VideoUnavailableError": f"If you can watch it: {UPLOAD_INSTEAD}",
     "FetchError": f"Try again in a moment. {UPLOAD_INSTEAD}",
     "OutputError": DISK_FULL,
+    "DocumentError": "App and server are of two releases. Use those of one, then analyze it again.",
+    "StoredDocumentError": "Another release of the app wrote it. Analyze the clip again.",
     "ClipNotAllowedError": "Choose a clip from the list, or upload it.",
     "AppEndedError": "The clip may need more memory than there is. Try a shorter one.",
     "DiskFullError": DISK_FULL,

@@ -7,16 +7,16 @@ from contextlib import contextmanager
 
 
 class Cancellation:
-    """Can be asked for once, by any thread; the work looks at it or is interrupted by it."""
+    """A request to end one job's work. Any thread may make it; the work checks for it."""
 
     def __init__(self) -> None:
-        """Nothing is asked for."""
+        """No end is requested yet."""
         self.event = threading.Event()
         self._lock = threading.Lock()
         self._interrupts: list[Callable[[], object]] = []
 
     def request(self) -> None:
-        """Asks for the end and interrupts what the work is waiting for."""
+        """Requests the end and interrupts what the work is waiting for."""
         with self._lock:
             self.event.set()
             interrupts, self._interrupts = self._interrupts, []
@@ -27,16 +27,16 @@ class Cancellation:
         """Returns if the work may go on.
 
         Raises:
-            CancelledError: it was asked to end.
+            CancelledError: its end was requested.
         """
         if self.event.is_set():
             raise CancelledError
 
     @contextmanager
     def interrupting(self, interrupt: Callable[[], object]) -> Iterator[None]:
-        """Calls `interrupt`, from the thread that asks, if the end is asked for in this block.
+        """Calls `interrupt`, in the requesting thread, if the end is requested during this block.
 
-        What the block raises because of it comes out as CancelledError.
+        An error that the block then raises becomes a CancelledError.
         """
         with self._lock:
             self.check()

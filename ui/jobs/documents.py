@@ -1,32 +1,55 @@
-"""A job as JSON, as the store keeps it."""
+"""A job's JSON document, as the store keeps it."""
 
-import json
-from dataclasses import asdict
 from datetime import datetime
-from typing import Any
+from typing import TypeVar
 
-from ui.jobs.job import Failure, Job, Source, SourceKind, Stage, StageState, State
+import msgspec
+
+from ui.jobs.advice import failure
+from ui.jobs.job import BaseJob, Job, ListedJob, Source, SourceKind, State
+
+UNREADABLE = "StoredDocumentError"
+"""Kind of the failure that stands for a document which cannot be read."""
+
+JobType = TypeVar("JobType", Job, ListedJob)
 
 
-def write_job(job: Job) -> str:
-    """The job as JSON."""
-    document = asdict(job) | {"created_at": job.created_at.isoformat()}
-    return json.dumps(document, ensure_ascii=False)
+def encode(job: Job) -> str:
+    """The document of a job."""
+    return msgspec.json.encode(job).decode()
 
 
-def read_job(text: str) -> Job:
-    """The job that was written so."""
-    document: dict[str, Any] = json.loads(text)
-    source = document["source"]
-    failure = document["failure"]
-    document |= {
-        "created_at": datetime.fromisoformat(document["created_at"]),
-        "state": State(document["state"]),
-        "source": Source(SourceKind(source["kind"]), source["location"]),
-        "stages": {
-            name: Stage(StageState(stage["state"]), stage["progress"], stage["detail"])
-            for name, stage in document["stages"].items()
-        },
-        "failure": Failure(**failure) if failure else None,
-    }
-    return Job(**document)
+def read(row: tuple[str, str, str], kind: type[JobType]) -> JobType:
+    """The job of a row; a failed one in the place of one whose document cannot be read.
+
+    Args:
+        row: id, time of creation, document. Fields that the type lacks are passed over.
+    """
+    identifier, created_at, document = row
+    try:
+        return msgspec.json.decode(document, type=kind)
+    except msgspec.DecodeError as error:
+        return kind(
+            id=identifier,
+            name=_name_in(document),
+            source=Source(SourceKind.UPLOAD, ""),
+            created_at=datetime.fromisoformat(created_at),
+            state=State.FAILED,
+            failure=failure(UNREADABLE, f"what is stored of this clip cannot be read: {error}"),
+        )
+
+
+def is_unreadable(job: BaseJob) -> bool:
+    """Whether the job stands for one whose document cannot be read."""
+    return job.failure is not None and job.failure.kind == UNREADABLE
+
+
+class _Named(msgspec.Struct):
+    name: str = "clip"
+
+
+def _name_in(document: str) -> str:
+    try:
+        return msgspec.json.decode(document, type=_Named).name
+    except msgspec.DecodeError:
+        return _Named().name

@@ -1,10 +1,15 @@
 """What a job is: one clip on its way from its source to its result."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import TypeAlias
+
+from msgspec import Struct, structs
+
+from vemoclap_client import stream
+from vemoclap_client.analysis import AudioEvent, Head, Speech
+from vemoclap_client.result import EmotionResult, Judgement, TimedFace, TimedScreenText
+from vemoclap_client.timeline import Timeline
 
 
 class State(StrEnum):
@@ -31,8 +36,7 @@ class SourceKind(StrEnum):
     FOLDER = "folder"
 
 
-@dataclass(frozen=True)
-class Source:
+class Source(Struct, frozen=True):
     """Where the clip comes from.
 
     Attributes:
@@ -57,24 +61,27 @@ class StageState(StrEnum):
     WORKING = "working"
     DONE = "done"
     ABSENT = "absent"
-    """The modality said nothing; the stage's detail says why."""
+    """There is nothing of the modality to use; the stage's detail says why."""
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the stage has ended."""
+        return self in (StageState.DONE, StageState.ABSENT)
 
 
 STAGES = ("fetch", "decode", "image", "audio", "face", "speech", "text", "fusion", "timeline")
 """In the order in which they are shown. `fetch` is left out where nothing is fetched."""
 
 
-@dataclass(frozen=True)
-class Stage:
-    """One stage's progress: 0 to 1, or None where it cannot be told."""
+class Stage(Struct, frozen=True):
+    """One stage's progress: 0 to 1, or None where it is not known."""
 
     state: StageState = StageState.WAITING
     progress: float | None = None
     detail: str = ""
 
 
-@dataclass(frozen=True)
-class Failure:
+class Failure(Struct, frozen=True):
     """Why a job failed: the error's type, what happened, and what to do."""
 
     kind: str
@@ -82,19 +89,44 @@ class Failure:
     advice: str
 
 
-@dataclass(frozen=True)
-class Job:
-    """One clip's way through the system, as the store knows it.
+class KnownEvidence(Struct, frozen=True, kw_only=True):
+    """What is known of a clip before its result: fields of EmotionResult, None until known."""
+
+    duration_s: float | None = None
+    frame_times_s: tuple[float, ...] | None = None
+    faces: tuple[TimedFace, ...] | None = None
+    speech: Speech | None = None
+    screen_text: TimedScreenText | None = None
+    audio_events: tuple[AudioEvent, ...] | None = None
+    absent: dict[str, str] = {}
+
+    def with_modality(self, found: stream.Evidence) -> "KnownEvidence":
+        """This, with the evidence of one modality added."""
+        absent = {found.modality: found.absent} if found.absent is not None else {}
+        known = structs.replace(self, absent={**self.absent, **absent})
+        match found.modality:
+            case "face":
+                return structs.replace(known, faces=found.faces)
+            case "speech":
+                return structs.replace(known, speech=found.speech)
+            case "text":
+                return structs.replace(known, screen_text=found.screen_text)
+            case "audio":
+                return structs.replace(known, audio_events=found.audio_events)
+        return known
+
+
+Known: TypeAlias = KnownEvidence | EmotionResult
+"""The evidence of a clip, complete or not."""
+
+
+class BaseJob(Struct, frozen=True, kw_only=True):
+    """What a job and its entry in the list of jobs share.
 
     Attributes:
         id: hard to guess: whoever knows it can see the job.
         name: for people: the file's name or the link's title.
         stages: stage -> how far it is, in the order of STAGES.
-        evidence: what is known so far, in the published result's own words: `duration_s`,
-            `frame_times_s`, `faces`, `speech`, `screen_text`, `audio_events`, `absent`, each as
-            soon as it is known.
-        result: the published result (result.schema.json); None until fusion is done.
-        timeline: the published timeline (timeline.schema.json); its windows come one by one.
         failure: set where the state is FAILED.
         attempts: how often work on it was begun and neither ended nor was given back.
     """
@@ -104,10 +136,43 @@ class Job:
     source: Source
     created_at: datetime
     state: State = State.WAITING
-    stages: Mapping[str, Stage] = field(default_factory=dict)
-    evidence: Mapping[str, Any] = field(default_factory=dict)
-    result: Mapping[str, Any] | None = None
-    timeline: Mapping[str, Any] | None = None
+    stages: dict[str, Stage] = {}
     failure: Failure | None = None
     cancel_requested: bool = False
     attempts: int = 0
+
+
+class Job(BaseJob, frozen=True, kw_only=True):
+    """One clip's way through the system, as the store keeps it.
+
+    Attributes:
+        evidence: what is known so far; what comes with the result is in the result alone.
+        result: None until fusion is done.
+        timeline: its windows come one by one.
+    """
+
+    evidence: KnownEvidence = KnownEvidence()
+    result: EmotionResult | None = None
+    timeline: Timeline | None = None
+
+    @property
+    def known(self) -> Known:
+        """The result or, before there is one, the evidence so far."""
+        return self.result or self.evidence
+
+
+class ListedResult(Judgement, frozen=True, kw_only=True):
+    """The fields of EmotionResult that lists show."""
+
+    duration_s: float
+    profile: str
+    head: Head
+
+
+class ListedJob(BaseJob, frozen=True, kw_only=True):
+    """A job in a list, which may have a thousand: without evidence and timeline."""
+
+    result: ListedResult | None = None
+
+
+AnyJob: TypeAlias = Job | ListedJob

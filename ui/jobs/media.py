@@ -2,14 +2,13 @@
 
 import hashlib
 import re
-import secrets
-import shutil
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from ui.files import UNFINISHED, remove, write_atomically
 from ui.jobs.job import ClipNotAllowedError, Job, Source, SourceKind
 from ui.jobs.store import JobStore
 from ui.settings import Settings
@@ -105,12 +104,12 @@ def frame_path(store: JobStore, job_id: str, index: int) -> Path:
 def write_frames(store: JobStore, job_id: str, frames: NDArray[np.uint8]) -> None:
     """Writes a clip's frames, uint8 [16, H, W, 3], as JPEGs that appear all at once."""
     folder = store.folder(job_id) / FRAMES
-    unfinished = folder.with_suffix(".part")
-    shutil.rmtree(unfinished, ignore_errors=True)
+    unfinished = folder.with_suffix(UNFINISHED)
+    remove(unfinished)
     unfinished.mkdir()
     for index, frame in enumerate(frames):
         Image.fromarray(frame).save(unfinished / f"{index:02}.jpg", quality=JPEG_QUALITY)
-    shutil.rmtree(folder, ignore_errors=True)
+    remove(folder)
     unfinished.rename(folder)
 
 
@@ -153,7 +152,4 @@ def _middle_frame(clip: Path) -> NDArray[np.uint8]:
 
 def _write_small(image: Image.Image, path: Path) -> None:
     image.thumbnail((THUMBNAIL_SIDE_PX, THUMBNAIL_SIDE_PX))
-    # Two requests may make it at once: each writes a file of its own.
-    unfinished = path.with_name(f"{path.stem}-{secrets.token_hex(4)}.part")
-    image.save(unfinished, "JPEG", quality=JPEG_QUALITY)
-    unfinished.replace(path)
+    write_atomically(path, lambda file: image.save(file, "JPEG", quality=JPEG_QUALITY))

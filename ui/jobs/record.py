@@ -1,16 +1,16 @@
-"""One job in the store, as the work on it changes it."""
+"""Writes to one job in the store, while it is worked on."""
 
 from collections.abc import Callable, Mapping
 from concurrent.futures import CancelledError
-from dataclasses import replace
-from typing import Any
+
+from msgspec.structs import replace
 
 from ui.jobs.job import Failure, Job, Stage, StageState, State
 from ui.jobs.store import JobStore
 
 
 class JobRecord:
-    """Writes what the work on a job finds, as long as the job is to be worked on."""
+    """Changes a job as long as it is to be worked on."""
 
     def __init__(self, store: JobStore, identifier: str) -> None:
         """For the job of that id."""
@@ -32,27 +32,22 @@ class JobRecord:
 
         return self._store.change(self._identifier, guarded)
 
-    def stages(self, stages: Mapping[str, Stage], **evidence: Any) -> None:
-        """Says how far some stages are, and what became known with that.
-
-        Args:
-            evidence: in the words of the published result; `absent` is added to what is absent
-                already.
-        """
-        self.edit(lambda job: _with_evidence(_with_stages(job, stages), evidence))
+    def set_stages(self, stages: Mapping[str, Stage]) -> None:
+        """Writes how far some stages are."""
+        self.edit(lambda job: with_stages(job, stages))
 
     def finish(self) -> None:
         """The job is done."""
         self.edit(lambda job: replace(job, state=State.DONE))
 
     def fail(self, failure: Failure) -> None:
-        """The job failed; what was being worked on waits for ever, so it is said to wait."""
-        self.edit(lambda job: replace(_halted(job), state=State.FAILED, failure=failure))
+        """The job failed; stages that were at work wait again."""
+        self.edit(lambda job: replace(without_work(job), state=State.FAILED, failure=failure))
 
 
 def cancelled(job: Job) -> Job:
     """The job, cancelled if it is not over."""
-    return job if job.state.is_over else replace(_halted(job), state=State.CANCELLED)
+    return job if job.state.is_over else replace(without_work(job), state=State.CANCELLED)
 
 
 def done(detail: str = "") -> Stage:
@@ -66,22 +61,17 @@ def working(progress: float | None = None, detail: str = "") -> Stage:
 
 
 def absent(reason: str) -> Stage:
-    """A stage that said nothing, and why."""
+    """A stage with nothing of its modality to use, and why."""
     return Stage(StageState.ABSENT, None, reason)
 
 
-def _with_stages(job: Job, stages: Mapping[str, Stage]) -> Job:
+def with_stages(job: Job, stages: Mapping[str, Stage]) -> Job:
+    """The job with some of its stages replaced."""
     return replace(job, stages={**job.stages, **stages})
 
 
-def _with_evidence(job: Job, evidence: Mapping[str, Any]) -> Job:
-    missing = {**job.evidence.get("absent", {}), **evidence.get("absent", {})}
-    known = {**job.evidence, **evidence}
-    return replace(job, evidence=known | {"absent": missing} if known else known)
-
-
-def _halted(job: Job) -> Job:
-    """Nothing is being worked on any more."""
+def without_work(job: Job) -> Job:
+    """The job, with the stages that were at work waiting again."""
     stages = {
         name: Stage() if stage.state is StageState.WORKING else stage
         for name, stage in job.stages.items()

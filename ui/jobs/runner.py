@@ -11,10 +11,10 @@ from datetime import timedelta
 from functools import partial
 from queue import Empty, SimpleQueue
 
+from ui.files import FolderLock
 from ui.jobs.advice import is_expected, to_failure
 from ui.jobs.cancelling import Cancellation
 from ui.jobs.job import Job
-from ui.jobs.lock import DataFolderLock
 from ui.jobs.record import JobRecord, cancelled
 from ui.jobs.store import JobNotFoundError, JobStore
 from ui.jobs.work import Connect, JobWork
@@ -22,13 +22,13 @@ from ui.settings import Settings
 from vemoclap_client import EmotionClient
 
 LOG = logging.getLogger(__name__)
-LOOK_EVERY_S = 2.0
-"""For waiting jobs of which nobody told: those of another process."""
+CLAIM_EVERY_S = 2.0
+"""Between two claims without a wake: another process may have added a job."""
 
 WATCH_EVERY_S = 0.25
-"""For jobs at work that another process cancelled or deleted."""
+"""Between two checks of jobs at work, which another process may cancel or delete."""
 
-TIDY_EVERY_S = 3600.0
+REMOVE_EVERY_S = 3600.0
 LEFTOVER_AGE = timedelta(days=1)
 
 
@@ -44,8 +44,8 @@ class Task:
 class Runner:
     """Takes waiting jobs from the store, one after the other in each thread.
 
-    A clip's timeline costs many times its answer. So one thread of its own follows the clips that
-    have been answered, and pauses while another clip still waits for its answer.
+    A clip's timeline costs many times its result. So one thread of its own computes timelines, of
+    clips that have their result, and pauses while another clip waits for its result.
     """
 
     def __init__(self, settings: Settings, store: JobStore, connect: Connect | None = None) -> None:
@@ -57,21 +57,21 @@ class Runner:
         self._settings = settings
         self._store = store
         self._connect = connect or partial(EmotionClient, windows_at_once=settings.windows_at_once)
-        self._lock = DataFolderLock(store.data)
+        self._lock = FolderLock(store.data)
         self._threads: list[threading.Thread] = []
         self._stopping = threading.Event()
         self._wakes = threading.Semaphore(0)
         self._at_work: dict[str, Cancellation] = {}
-        self._answered: SimpleQueue[Task] = SimpleQueue()
-        self._answering = 0
-        self._answering_changed = threading.Condition()
-        self._tidied = 0.0
+        self._classified: SimpleQueue[Task] = SimpleQueue()
+        self._classifying = 0
+        self._classifying_changed = threading.Condition()
+        self._removed_old_at = 0.0
 
     def reserve(self) -> None:
         """Makes the folder of jobs this app's own, until `stop`; `start` does it too.
 
         Raises:
-            DataFolderInUseError: another app works on the same folder.
+            FolderInUseError: another app works on the same folder.
         """
         self._lock.acquire()
 
@@ -79,13 +79,15 @@ class Runner:
         """Begins to work, also on what an app that was killed has left.
 
         Raises:
-            DataFolderInUseError: another app works on the same folder.
+            FolderInUseError: another app works on the same folder.
         """
         self.reserve()
         self._stopping.clear()
         self._store.release_all()
-        self._tidy()
-        targets = [self._watch, self._follow] + [self._work] * self._settings.workers
+        self._remove_old()
+        targets = [self._check_jobs, self._work_on_timelines] + [
+            self._work
+        ] * self._settings.workers
         self._threads = [
             threading.Thread(target=target, name=f"jobs{target.__name__}", daemon=True)
             for target in targets
@@ -112,11 +114,11 @@ class Runner:
         return has_ended
 
     def wake(self) -> None:
-        """Has a thread look for a waiting job now; call it after adding one."""
+        """Has a thread claim a waiting job now; call it after adding one."""
         self._wakes.release()
 
     def cancel(self, identifier: str) -> Job:
-        """Ends a job: for whoever looks it is cancelled now, its work ends at once or soon after.
+        """Marks a job as cancelled and ends its work, at once or soon after.
 
         Raises:
             JobNotFoundError: there is none of that id.
@@ -133,17 +135,17 @@ class Runner:
     def _work(self) -> None:
         while not self._stopping.is_set():
             if not self._work_on_next():
-                self._wakes.acquire(timeout=LOOK_EVERY_S)
+                self._wakes.acquire(timeout=CLAIM_EVERY_S)
 
     def _work_on_next(self) -> bool:
         """Whether there was a job to work on. It raises nothing: its thread must not die."""
         try:
             # Counted before it is claimed, so that it is never neither waiting nor counted.
-            with self._counted():
+            with self._counting():
                 task = self._claim()
-                has_answer = task is not None and self._attempt(task, task.work.answer)
-            if task is not None and has_answer:
-                self._answered.put(task)
+                is_classified = task is not None and self._attempt(task, task.work.classify)
+            if task is not None and is_classified:
+                self._classified.put(task)
         except Exception:
             LOG.exception("a job could not be worked on")
             return False
@@ -159,17 +161,17 @@ class Runner:
         work = JobWork(self._settings, self._store, job, cancellation, self._connect)
         return Task(job, cancellation, work)
 
-    def _follow(self) -> None:
-        """Follows answered clips over time, one after the other; at the end puts down the rest."""
-        while not self._stopping.is_set() or not self._answered.empty():
+    def _work_on_timelines(self) -> None:
+        """Computes the timelines of classified clips, one by one; at a stop releases the rest."""
+        while not self._stopping.is_set() or not self._classified.empty():
             with suppress(Empty):
-                task = self._answered.get(timeout=WATCH_EVERY_S)
-                if self._attempt(task, partial(task.work.follow, self._give_way)):
+                task = self._classified.get(timeout=WATCH_EVERY_S)
+                if self._attempt(task, partial(task.work.classify_windows, self._wait_for_turn)):
                     del self._at_work[task.job.id]
 
     @contextmanager
-    def _counted(self) -> Iterator[None]:
-        """Counts a clip that waits for its answer."""
+    def _counting(self) -> Iterator[None]:
+        """Counts a clip as one that waits for its result, during the block."""
         self._count(1)
         try:
             yield
@@ -177,54 +179,54 @@ class Runner:
             self._count(-1)
 
     def _count(self, change: int) -> None:
-        with self._answering_changed:
-            self._answering += change
-            self._answering_changed.notify_all()
+        with self._classifying_changed:
+            self._classifying += change
+            self._classifying_changed.notify_all()
 
-    def _give_way(self, cancellation: Cancellation) -> None:
-        """Returns when no clip waits for its answer.
+    def _wait_for_turn(self, cancellation: Cancellation) -> None:
+        """Returns when no clip waits for its result.
 
         Raises:
             CancelledError: the work was asked to end.
         """
-        with self._answering_changed:
-            while self._answering or self._store.has_waiting():
+        with self._classifying_changed:
+            while self._classifying or self._store.has_waiting():
                 cancellation.check()
-                self._answering_changed.wait(WATCH_EVERY_S)
+                self._classifying_changed.wait(WATCH_EVERY_S)
         cancellation.check()
 
-    def _attempt(self, task: Task, step: Callable[[], object]) -> bool:
-        """Whether the step came to its end; otherwise the job is over, or is to wait.
+    def _attempt(self, task: Task, work: Callable[[], object]) -> bool:
+        """Does a part of the work; False where it failed or was interrupted.
 
         It raises nothing: its thread must not die.
         """
         identifier = task.job.id
         try:
-            step()
+            work()
         except CancelledError:
-            self._tried(self._put_down, identifier)
+            self._quietly(self._end_interrupted, identifier)
         except JobNotFoundError:
             pass
         except Exception as error:
-            self._tried(self._fail, task, error)
+            self._quietly(self._fail, task, error)
         else:
             return True
         del self._at_work[identifier]
         return False
 
-    def _tried(self, action: Callable[..., None], *arguments: object) -> None:
+    def _quietly(self, action: Callable[..., None], *arguments: object) -> None:
         try:
             action(*arguments)
         except JobNotFoundError:
             pass
         except Exception:
-            LOG.exception("a job could not be put down")
+            LOG.exception("the end of a job could not be stored")
 
     def _fail(self, task: Task, error: Exception) -> None:
-        # A clip that is deleted or cancelled under one's hands fails in many ways.
+        # Work on a clip that is deleted or cancelled meanwhile fails in many ways.
         self._store.get(task.job.id)
         if task.cancellation.event.is_set():
-            self._put_down(task.job.id)
+            self._end_interrupted(task.job.id)
             return
         if not is_expected(error):
             LOG.error("job %s failed", task.job.id, exc_info=error)
@@ -232,8 +234,8 @@ class Runner:
         with suppress(CancelledError):
             JobRecord(self._store, task.job.id).fail(failure)
 
-    def _put_down(self, identifier: str) -> None:
-        """After an interruption: it was cancelled, or the runner stops and the job is to wait."""
+    def _end_interrupted(self, identifier: str) -> None:
+        """Stores an interruption: the job is cancelled or, where the runner stops, waits again."""
         job = self._store.get(identifier)
         if job.state.is_over:
             return
@@ -242,17 +244,17 @@ class Runner:
         else:
             self._store.change(identifier, cancelled)
 
-    def _watch(self) -> None:
+    def _check_jobs(self) -> None:
         while not self._stopping.wait(WATCH_EVERY_S):
             try:
                 for identifier in list(self._at_work):
-                    self._look_at(identifier)
-                if time.monotonic() - self._tidied > TIDY_EVERY_S:
-                    self._tidy()
+                    self._check(identifier)
+                if time.monotonic() - self._removed_old_at > REMOVE_EVERY_S:
+                    self._remove_old()
             except Exception:
                 LOG.exception("the jobs at work could not be watched")
 
-    def _look_at(self, identifier: str) -> None:
+    def _check(self, identifier: str) -> None:
         try:
             job = self._store.get(identifier)
         except JobNotFoundError:
@@ -262,7 +264,7 @@ class Runner:
             self._interrupt(identifier)
             self._store.change(identifier, cancelled)
 
-    def _tidy(self) -> None:
-        self._tidied = time.monotonic()
+    def _remove_old(self) -> None:
+        self._removed_old_at = time.monotonic()
         self._store.delete_older_than(self._settings.keep_days)
         self._store.remove_leftovers(LEFTOVER_AGE)

@@ -5,17 +5,18 @@ a restarted app all read it here.
 """
 
 import secrets
-import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager, suppress
-from dataclasses import replace
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from msgspec.structs import replace
+
+from ui.files import old_entries, remove
 from ui.jobs.advice import failure
-from ui.jobs.documents import read_job, write_job
-from ui.jobs.job import Job, Source, Stage, State
+from ui.jobs.documents import encode, is_unreadable, read
+from ui.jobs.job import Job, KnownEvidence, ListedJob, Source, Stage, State
 
 ID_BYTES = 12
 BUSY_TIMEOUT_S = 30.0
@@ -31,18 +32,7 @@ CREATE TABLE IF NOT EXISTS jobs (
 );
 CREATE INDEX IF NOT EXISTS by_state ON jobs (state, created_at);
 """
-
-ON_ITS_OWN_PAGE = (
-    "$.evidence",
-    "$.timeline",
-    "$.result.faces",
-    "$.result.speech",
-    "$.result.screen_text",
-    "$.result.attention",
-)
-LIST = (
-    f"SELECT json_remove(document{', ?' * len(ON_ITS_OWN_PAGE)}) FROM jobs ORDER BY created_at DESC"
-)
+SELECT = "SELECT id, created_at, document FROM jobs"
 
 
 class JobNotFoundError(LookupError):
@@ -50,7 +40,13 @@ class JobNotFoundError(LookupError):
 
 
 class JobStore:
-    """Jobs on disk. Any number of threads and processes may use it at once."""
+    """Jobs on disk. Any number of threads and processes may use it at once.
+
+    Attributes:
+        data: the folder that everything is in.
+        uploads: folder of received files, before a job takes them over.
+        thumbnails: folder of small pictures of the samples.
+    """
 
     def __init__(self, data: Path) -> None:
         """Makes the folder and the file, if they are not there.
@@ -58,8 +54,10 @@ class JobStore:
         Args:
             data: folder for everything; it is made readable to its owner alone.
         """
-        self._data = data
-        self._file = data / "jobs.sqlite"
+        self.data = data
+        self.uploads = data / "uploads"
+        self.thumbnails = data / "thumbnails"
+        self._jobs = data / "jobs"
         data.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.uploads.mkdir(exist_ok=True)
         with self._connected() as connection:
@@ -92,17 +90,17 @@ class JobStore:
             if prepare is not None:
                 prepare(folder)
         except BaseException:
-            shutil.rmtree(folder, ignore_errors=True)
+            remove(folder)
             raise
         with self._connected() as connection:
             connection.execute(
                 "INSERT INTO jobs VALUES (?, ?, ?, ?)",
-                (job.id, job.created_at.isoformat(), job.state, write_job(job)),
+                (job.id, job.created_at.isoformat(), job.state, encode(job)),
             )
         return job
 
     def get(self, identifier: str) -> Job:
-        """The job as it is now.
+        """The job as it is now; one whose document cannot be read is a failed job.
 
         Raises:
             JobNotFoundError: there is none of that id.
@@ -110,15 +108,20 @@ class JobStore:
         with self._connected() as connection:
             return _find(connection, identifier)
 
-    def list(self) -> list[Job]:
-        """All jobs, the latest first, without what only a clip's own page shows.
-
-        They have no evidence and no timeline, and their results no faces, words and attention:
-        a list of a thousand clips is read every other second by each who looks at the library.
-        """
+    def list_jobs(self) -> list[ListedJob]:
+        """All jobs, the latest first."""
         with self._connected() as connection:
-            rows = connection.execute(LIST, ON_ITS_OWN_PAGE)
-            return [read_job(row[0]) for row in rows]
+            rows = connection.execute(f"{SELECT} ORDER BY created_at DESC")
+            return [read(row, ListedJob) for row in rows]
+
+    def latest_done(self) -> ListedJob | None:
+        """The latest job that is done and can be read; None if there is none."""
+        with self._connected() as connection:
+            # Rows are read one by one: it is the first that counts.
+            rows = connection.execute(
+                f"{SELECT} WHERE state = ? ORDER BY created_at DESC", (State.DONE,)
+            )
+            return next((job for row in rows if (job := read(row, ListedJob)).result), None)
 
     def change(self, identifier: str, edit: Callable[[Job], Job]) -> Job:
         """Replaces a job by what `edit` makes of it, as one step that nobody sees half done.
@@ -128,13 +131,12 @@ class JobStore:
         """
         with self._connected() as connection:
             connection.execute("BEGIN IMMEDIATE")
-            job = edit(_find(connection, identifier))
-            connection.execute(
-                "UPDATE jobs SET state = ?, document = ? WHERE id = ?",
-                (job.state, write_job(job), identifier),
-            )
+            job = _find(connection, identifier)
+            edited = edit(job)
+            if edited is not job:
+                _update(connection, edited)
             connection.execute("COMMIT")
-        return job
+        return edited
 
     def has_waiting(self) -> bool:
         """Whether a job waits to be worked on."""
@@ -147,19 +149,16 @@ class JobStore:
         with self._connected() as connection:
             connection.execute("BEGIN IMMEDIATE")
             row = connection.execute(
-                "SELECT document FROM jobs WHERE state = ? ORDER BY created_at LIMIT 1",
-                (State.WAITING,),
+                f"{SELECT} WHERE state = ? ORDER BY created_at LIMIT 1", (State.WAITING,)
             ).fetchone()
             if row is None:
                 return None
-            job = read_job(row[0])
-            job = replace(job, state=State.WORKING, attempts=job.attempts + 1)
-            connection.execute(
-                "UPDATE jobs SET state = ?, document = ? WHERE id = ?",
-                (job.state, write_job(job), job.id),
-            )
+            job = read(row, Job)
+            if not job.state.is_over:
+                job = replace(job, state=State.WORKING, attempts=job.attempts + 1)
+            _update(connection, job)
             connection.execute("COMMIT")
-        return job
+        return self.claim() if job.state.is_over else job
 
     def release(self, identifier: str) -> Job:
         """Lets a job wait again that work was begun on, as if it had not been.
@@ -178,7 +177,7 @@ class JobStore:
 
         A job that was being worked on at ATTEMPTS_MAX such ends may be their cause: it fails.
         """
-        left = [job for job in self.list() if job.state is State.WORKING]
+        left = [job for job in self.list_jobs() if job.state is State.WORKING]
         for job in left:
             self.change(job.id, _give_up if job.attempts >= ATTEMPTS_MAX else _start_over)
         return len(left)
@@ -203,12 +202,12 @@ class JobStore:
         """Removes the job with its clip; does nothing if there is none of that id."""
         with self._connected() as connection:
             connection.execute("DELETE FROM jobs WHERE id = ?", (identifier,))
-        shutil.rmtree(self.folder(identifier), ignore_errors=True)
+        remove(self.folder(identifier))
 
     def delete_older_than(self, days: int) -> int:
         """Removes jobs that are over and older than that; says how many."""
         limit = datetime.now(UTC) - timedelta(days=days)
-        old = [job.id for job in self.list() if job.state.is_over and job.created_at < limit]
+        old = [job.id for job in self.list_jobs() if job.state.is_over and job.created_at < limit]
         for identifier in old:
             self.delete(identifier)
         return len(old)
@@ -220,14 +219,11 @@ class JobStore:
         before the job was stored.
         """
         limit = (datetime.now(UTC) - older_than).timestamp()
-        known = {job.id for job in self.list()}
-        left = [*_old_entries(self.uploads, limit)]
-        left += [path for path in _old_entries(self._jobs, limit) if path.name not in known]
+        known = {job.id for job in self.list_jobs()}
+        left = [*old_entries(self.uploads, limit)]
+        left += [path for path in old_entries(self._jobs, limit) if path.name not in known]
         for path in left:
-            if path.is_dir():
-                shutil.rmtree(path, ignore_errors=True)
-            else:
-                path.unlink(missing_ok=True)
+            remove(path)
         return len(left)
 
     def folder(self, identifier: str) -> Path:
@@ -240,58 +236,46 @@ class JobStore:
             raise JobNotFoundError(f"{identifier!r} is not the id of a job")
         return self._jobs / identifier
 
-    @property
-    def _jobs(self) -> Path:
-        return self._data / "jobs"
-
-    @property
-    def data(self) -> Path:
-        """The folder that everything is in."""
-        return self._data
-
-    @property
-    def thumbnails(self) -> Path:
-        """Where small pictures of the samples are kept."""
-        return self._data / "thumbnails"
-
-    @property
-    def uploads(self) -> Path:
-        """Where files are received, before a job takes them over."""
-        return self._data / "uploads"
-
     @contextmanager
     def _connected(self) -> Iterator[sqlite3.Connection]:
-        connection = sqlite3.connect(self._file, timeout=BUSY_TIMEOUT_S, isolation_level=None)
+        connection = sqlite3.connect(
+            self.data / "jobs.sqlite", timeout=BUSY_TIMEOUT_S, isolation_level=None
+        )
         with closing(connection):
             yield connection
 
 
-def _old_entries(folder: Path, limit: float) -> list[Path]:
-    if not folder.is_dir():
-        return []
-    old = []
-    for path in folder.iterdir():
-        # It may be taken over, or removed, at this moment.
-        with suppress(FileNotFoundError):
-            if path.lstat().st_mtime < limit:
-                old.append(path)
-    return old
-
-
 def _find(connection: sqlite3.Connection, identifier: str) -> Job:
-    row = connection.execute("SELECT document FROM jobs WHERE id = ?", (identifier,)).fetchone()
+    row = connection.execute(f"{SELECT} WHERE id = ?", (identifier,)).fetchone()
     if row is None:
         raise JobNotFoundError(
             f"there is no clip of the id {identifier!r}: it was deleted, or is too old to be kept"
         )
-    return read_job(row[0])
+    return read(row, Job)
+
+
+def _update(connection: sqlite3.Connection, job: Job) -> None:
+    if is_unreadable(job):
+        # Another release of the app may read it: the document stays as it is.
+        connection.execute("UPDATE jobs SET state = ? WHERE id = ?", (job.state, job.id))
+    else:
+        connection.execute(
+            "UPDATE jobs SET state = ?, document = ? WHERE id = ?",
+            (job.state, encode(job), job.id),
+        )
 
 
 def _start_over(job: Job) -> Job:
     if job.cancel_requested:
         return replace(job, state=State.CANCELLED)
-    stages = dict.fromkeys(job.stages, Stage())
-    return replace(job, state=State.WAITING, stages=stages, evidence={}, result=None, timeline=None)
+    return replace(
+        job,
+        state=State.WAITING,
+        stages=dict.fromkeys(job.stages, Stage()),
+        evidence=KnownEvidence(),
+        result=None,
+        timeline=None,
+    )
 
 
 def _give_up(job: Job) -> Job:

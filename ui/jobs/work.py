@@ -1,39 +1,51 @@
 """The work on one job: fetch, decode, each modality, fusion, timeline."""
 
 import logging
-import shutil
 import time
 from collections.abc import Callable
 from concurrent.futures import CancelledError
 from contextlib import closing
-from dataclasses import replace
 from pathlib import Path
 
-from msgspec import structs
+from msgspec.structs import replace
 
-from ui.jobs import evidence, media
+from ui.files import remove
+from ui.jobs import media
 from ui.jobs.advice import is_expected, without_paths
 from ui.jobs.cancelling import Cancellation
-from ui.jobs.job import Job, SourceKind, Stage
-from ui.jobs.record import JobRecord, absent, done, working
+from ui.jobs.job import Job, KnownEvidence, SourceKind, Stage
+from ui.jobs.record import JobRecord, absent, done, with_stages, working
 from ui.jobs.store import JobNotFoundError, JobStore
-from ui.jobs.windows import window_lengths
 from ui.settings import BYTES_PER_MB, Settings
 from vemoclap_client import EmotionClient
 from vemoclap_client.contract import MODALITIES
 from vemoclap_client.errors import VideoNotFoundError
 from vemoclap_client.fetch import FetchLimits, FetchProgress, fetch
-from vemoclap_client.media.video import DecodedClip
+from vemoclap_client.media.video import Decoded, DecodedClip
 from vemoclap_client.media.windows import DecodedWindow
 from vemoclap_client.result import EmotionResult
-from vemoclap_client.stream import Decoded, Evidence
-from vemoclap_client.timeline import Timeline, Window, to_answered
+from vemoclap_client.stream import Evidence
+from vemoclap_client.timeline import Timeline, Window, make_window
 
 LOG = logging.getLogger(__name__)
 REPORT_EVERY_S = 0.5
+HOPS_PER_CLIP = 16
+"""So many windows, or few more: enough for a curve, and about two clips' worth of work."""
+
+HOP_MIN_S = 2.0
+HOP_MAX_S = 300.0
+"""Half of the longest window that the client takes."""
+
+HOPS_PER_WINDOW = 2
 
 Connect = Callable[[str], EmotionClient]
 """Makes a client of the server at an address."""
+
+
+def window_lengths(duration_s: float) -> tuple[float, float]:
+    """The length of a window and the time from one to the next, in seconds, for a clip."""
+    hop_s = round(min(max(HOP_MIN_S, duration_s / HOPS_PER_CLIP), HOP_MAX_S), 3)
+    return HOPS_PER_WINDOW * hop_s, hop_s
 
 
 class JobWork:
@@ -47,7 +59,7 @@ class JobWork:
         cancellation: Cancellation,
         connect: Connect,
     ) -> None:
-        """Nothing is done before `run`."""
+        """Nothing is done before `classify`."""
         self._settings = settings
         self._store = store
         self._job = job
@@ -56,10 +68,10 @@ class JobWork:
         self._record = JobRecord(store, job.id)
         self._name = job.name
         self._reported = 0.0
-        self._to_follow: tuple[Path, Timeline] | None = None
+        self._windows_left: tuple[Path, Timeline] | None = None
 
-    def answer(self) -> None:
-        """Brings the job to its result; a short clip's timeline is that too.
+    def classify(self) -> None:
+        """Stores the job's result; of a short clip the timeline, too.
 
         Raises:
             CancelledError: it was asked to end.
@@ -83,26 +95,24 @@ class JobWork:
         if result.duration_s <= window_s:
             # One window is the whole clip, which has been classified.
             whole = DecodedWindow(0, 1, 0.0, clip.duration_s, clip.duration_s, clip)
-            self._tell_windows(
-                structs.replace(growing, windows=(to_answered(whole, result).window,)), 1
-            )
+            self._write_timeline(replace(growing, windows=(make_window(whole, result),)), 1)
         else:
-            self._to_follow = clip_path, growing
+            self._windows_left = clip_path, growing
 
-    def follow(self, give_way: Callable[[Cancellation], None]) -> None:
-        """Brings the job, which has its result, to its end.
+    def classify_windows(self, wait_for_turn: Callable[[Cancellation], None]) -> None:
+        """Stores the timeline of the job, which has its result, and marks it as done.
 
         Args:
-            give_way: is called before each window, and returns when it may be worked on.
+            wait_for_turn: is called before each window, and returns when it may be sent.
 
         Raises:
             CancelledError: it was asked to end.
             JobNotFoundError: it was deleted meanwhile.
         """
         self._cancellation.check()
-        if self._to_follow is not None:
+        if self._windows_left is not None:
             try:
-                self._classify_windows(*self._to_follow, give_way)
+                self._send_windows(*self._windows_left, wait_for_turn)
             except (CancelledError, JobNotFoundError):
                 raise
             except Exception as error:
@@ -128,7 +138,7 @@ class JobWork:
             raise VideoNotFoundError(f"{self._name} is no longer there")
         media.check_allowed(self._settings, self._job.source, path)
         fetched = {"fetch": done()} if "fetch" in self._job.stages else {}
-        self._record.stages({**fetched, "decode": working()})
+        self._record.set_stages({**fetched, "decode": working()})
         return path
 
     def _fetch(self) -> Path:
@@ -136,17 +146,17 @@ class JobWork:
             size_bytes=self._settings.upload_limit_bytes,
             duration_s=float(self._settings.duration_limit_s),
         )
-        self._record.stages({"fetch": working()})
+        self._record.set_stages({"fetch": working()})
         folder = self._store.folder(self._job.id)
         unfinished = folder / "fetching"
         # What a killed app left there.
-        shutil.rmtree(unfinished, ignore_errors=True)
+        remove(unfinished)
         unfinished.mkdir()
         link = self._job.source.location
         with fetch(link, limits, self._on_progress, unfinished) as fetched:
             path = fetched.path.rename(folder / media.clip_name(fetched.path.name))
             self._name = fetched.title.strip() or self._name
-        shutil.rmtree(unfinished, ignore_errors=True)
+        remove(unfinished)
         self._record.edit(lambda job: replace(job, name=self._name))
         return path
 
@@ -154,7 +164,7 @@ class JobWork:
         self._cancellation.check()
         if time.monotonic() - self._reported >= REPORT_EVERY_S:
             self._reported = time.monotonic()
-            self._record.stages({"fetch": _fetching(progress)})
+            self._record.set_stages({"fetch": _fetching(progress)})
 
     def _classify(self, client: EmotionClient, path: Path) -> tuple[DecodedClip, EmotionResult]:
         clip: DecodedClip | None = None
@@ -164,69 +174,74 @@ class JobWork:
                 self._cancellation.check()
                 if isinstance(event, Decoded):
                     clip = event.clip
-                    self._tell_clip(clip)
+                    self._write_clip(clip)
                 elif isinstance(event, Evidence):
-                    self._tell_modality(event)
+                    self._write_evidence(event)
                 elif clip is not None:
-                    return clip, self._tell_result(event)
+                    return clip, self._write_result(event)
         raise AssertionError("the stream ended without a result")
 
-    def _tell_clip(self, clip: DecodedClip) -> None:
+    def _write_clip(self, clip: DecodedClip) -> None:
         media.write_frames(self._store, self._job.id, clip.frames)
         stages = {"decode": done(), **dict.fromkeys(MODALITIES, working())}
-        self._record.stages(stages, **evidence.of_clip(clip))
+        evidence = KnownEvidence(
+            duration_s=round(clip.duration_s, 3),
+            frame_times_s=tuple(round(time_s, 3) for time_s in clip.frame_times_s),
+        )
+        self._record.edit(lambda job: replace(with_stages(job, stages), evidence=evidence))
 
-    def _tell_modality(self, told: Evidence) -> None:
-        stage = done() if told.absent is None else absent(told.absent)
-        self._record.stages({told.modality: stage}, **evidence.of_modality(told))
+    def _write_evidence(self, found: Evidence) -> None:
+        stage = done() if found.absent is None else absent(found.absent)
+        self._record.edit(
+            lambda job: replace(
+                with_stages(job, {found.modality: stage}),
+                evidence=job.evidence.with_modality(found),
+            )
+        )
 
-    def _tell_result(self, result: EmotionResult) -> EmotionResult:
+    def _write_result(self, result: EmotionResult) -> EmotionResult:
         # The client knows the clip by its path, which is nobody's business.
-        result = structs.replace(result, video=self._name)
+        result = replace(result, video=self._name)
         stages: dict[str, Stage] = {name: done() for name in (*MODALITIES, "fusion")}
         stages |= {name: absent(reason) for name, reason in result.absent.items()}
-        document = result.to_dict()
-        self._record.edit(lambda job: replace(job, result=document))
-        self._record.stages(stages, **evidence.of_result(result))
+        self._record.edit(lambda job: replace(with_stages(job, stages), result=result))
         return result
 
-    def _classify_windows(
-        self, path: Path, growing: Timeline, give_way: Callable[[Cancellation], None]
+    def _send_windows(
+        self, path: Path, growing: Timeline, wait_for_turn: Callable[[Cancellation], None]
     ) -> None:
         windows: list[Window] = []
 
         def on_window(window: Window, count: int) -> None:
             windows.append(window)
-            self._tell_windows(structs.replace(growing, windows=tuple(windows)), count)
-            give_way(self._cancellation)
+            self._write_timeline(replace(growing, windows=tuple(windows)), count)
+            wait_for_turn(self._cancellation)
 
-        self._record.stages({"timeline": working(0.0)})
-        give_way(self._cancellation)
+        self._record.set_stages({"timeline": working(0.0)})
+        wait_for_turn(self._cancellation)
         with (
             self._connect(self._settings.server_url) as client,
             self._cancellation.interrupting(client.close),
         ):
             timeline = client.timeline(path, growing.window_s, growing.hop_s, on_window=on_window)
-        self._tell_windows(structs.replace(timeline, video=self._name), len(timeline.windows))
+        self._write_timeline(replace(timeline, video=self._name), len(timeline.windows))
 
-    def _tell_windows(self, timeline: Timeline, count: int) -> None:
-        document, there = timeline.to_dict(), len(timeline.windows)
-        stage = done() if there == count else working(there / count, f"{there} of {count} windows")
+    def _write_timeline(self, timeline: Timeline, count: int) -> None:
+        ready = len(timeline.windows)
+        stage = done() if ready == count else working(ready / count, f"{ready} of {count} windows")
         self._record.edit(
-            lambda job: replace(job, timeline=document, stages={**job.stages, "timeline": stage})
+            lambda job: replace(with_stages(job, {"timeline": stage}), timeline=timeline)
         )
 
     def _end_timeline(self, error: BaseException) -> None:
         reason = self.explain(error) if is_expected(error) else "something went wrong in the app"
 
         def edit(job: Job) -> Job:
-            timeline = job.timeline and {
-                **job.timeline,
-                "warnings": [*job.timeline["warnings"], f"the timeline ends early: {reason}"],
-            }
-            return replace(
-                job, timeline=timeline, stages={**job.stages, "timeline": absent(reason)}
-            )
+            timeline = job.timeline
+            if timeline is not None:
+                warnings = (*timeline.warnings, f"the timeline ends early: {reason}")
+                timeline = replace(timeline, warnings=warnings)
+            return replace(with_stages(job, {"timeline": absent(reason)}), timeline=timeline)
 
         self._record.edit(edit)
 

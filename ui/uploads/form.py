@@ -1,132 +1,88 @@
-"""Finds the one file in the body of a form, piece by piece as the body arrives."""
+"""Writes the one file in the body of a form to disk, piece by piece as the body arrives."""
 
 import secrets
-from dataclasses import dataclass, field
+from collections.abc import AsyncGenerator, Callable
+from typing import BinaryIO
 
-from python_multipart.multipart import MultipartParser, parse_options_header
+from starlette.datastructures import Headers, UploadFile
+from starlette.formparsers import MultiPartException, MultiPartParser
 
-KEPT_HEADERS = (b"content-disposition", b"content-type")
-OTHER_BYTES_MAX = 1 << 20
-"""Of fields beside the file. They are passed over."""
-
-
-class NotOneFileError(ValueError):
-    """The body is not a form with exactly one file."""
+KEPT_HEADERS = ("content-disposition", "content-type")
+FIELDS_MAX = 100
+"""Fields that a form may have besides the file; their values are passed over."""
 
 
-@dataclass(frozen=True)
-class FilePart:
-    """The part of a form that held the file.
+class FileParser(MultiPartParser):
+    """Starlette's parser, which writes to a file that it is given and not to one of its own."""
 
-    Attributes:
-        headers: what it said of itself, as it came: its name, the file's name and type.
-    """
+    def __init__(
+        self,
+        headers: Headers,
+        body: AsyncGenerator[bytes, None],
+        target: BinaryIO,
+        check_size: Callable[[int], None],
+    ) -> None:
+        """For one request.
 
-    headers: dict[bytes, bytes]
-
-    def with_content(self, content: bytes) -> tuple[bytes, str]:
-        """A form with the same file, but this content: its body and content type."""
-        boundary = secrets.token_hex(16)
-        lines = [name + b": " + value for name, value in self.headers.items()]
-        head = b"\r\n".join([b"--" + boundary.encode(), *lines])
-        body = head + b"\r\n\r\n" + content + b"\r\n--" + boundary.encode() + b"--\r\n"
-        return body, f"multipart/form-data; boundary={boundary}"
-
-
-@dataclass
-class _Part:
-    headers: dict[bytes, bytes] = field(default_factory=dict)
-    name: bytes = b""
-    value: bytes = b""
-    is_file: bool = False
-
-
-class FilePartReader:
-    """Takes a form's body in pieces of any size.
-
-    Attributes:
-        content: what has come of the file and was not yet taken; whoever takes it clears it.
-        file_bytes: how much of the file has come in all.
-    """
-
-    def __init__(self, content_type: str) -> None:
-        """For a body of this content type.
-
-        Raises:
-            NotOneFileError: it is not that of a form with files.
+        Args:
+            headers: the request's.
+            body: its pieces.
+            target: where the file's content goes.
+            check_size: is called with the bytes of the file that have come so far, before the
+                last of them are written; it raises if they are too many.
         """
-        kind, options = parse_options_header(content_type)
-        if kind != b"multipart/form-data" or not options.get(b"boundary"):
-            raise NotOneFileError("it is not a form with a file")
-        self.content = bytearray()
-        self.file_bytes = 0
-        self._other_bytes = 0
-        self._part = _Part()
-        self._files: list[FilePart] = []
+        super().__init__(headers, body, max_files=1, max_fields=FIELDS_MAX)
+        self._target = target
+        self._check_size = check_size
+        self._file_bytes = 0
         self._is_complete = False
-        self._parser = MultipartParser(
-            options[b"boundary"],
-            {
-                "on_part_begin": self._begin_part,
-                "on_header_field": self._add_to_name,
-                "on_header_value": self._add_to_value,
-                "on_header_end": self._end_header,
-                "on_headers_finished": self._end_headers,
-                "on_part_data": self._add_content,
-                "on_end": self._end,
-            },
-        )
 
-    def feed(self, piece: bytes) -> None:
-        """Takes the next piece of the body.
+    def on_headers_finished(self) -> None:
+        """Has the file's content written to the target."""
+        super().on_headers_finished()
+        if self._current_part.file is not None:
+            self._current_part.file.file.close()
+            self._current_part.file.file = self._target
 
-        Raises:
-            NotOneFileError: there is a second file, or too much beside the file.
-            FormParserError: it is not a form.
-        """
-        self._parser.write(piece)
+    def on_part_data(self, data: bytes, start: int, end: int) -> None:
+        """Takes a piece of a part."""
+        if self._current_part.file is not None:
+            self._file_bytes += end - start
+            self._check_size(self._file_bytes)
+        super().on_part_data(data, start, end)
 
-    def finish(self) -> FilePart:
-        """The file's part, at the end of the body.
-
-        Raises:
-            NotOneFileError: there is no file, or the body ends too early.
-        """
-        if not self._files or not self._is_complete:
-            raise NotOneFileError("it ends too early, or there is no file in it")
-        return self._files[0]
-
-    def _begin_part(self) -> None:
-        self._part = _Part()
-
-    def _add_to_name(self, data: bytes, start: int, end: int) -> None:
-        self._part.name += data[start:end]
-
-    def _add_to_value(self, data: bytes, start: int, end: int) -> None:
-        self._part.value += data[start:end]
-
-    def _end_header(self) -> None:
-        part = self._part
-        if part.name.lower() in KEPT_HEADERS:
-            part.headers[part.name.lower()] = part.value
-        part.name = part.value = b""
-
-    def _end_headers(self) -> None:
-        _, options = parse_options_header(self._part.headers.get(b"content-disposition"))
-        self._part.is_file = b"filename" in options
-        if self._part.is_file:
-            if self._files:
-                raise NotOneFileError("there is more than one file in it")
-            self._files.append(FilePart(self._part.headers))
-
-    def _add_content(self, data: bytes, start: int, end: int) -> None:
-        if self._part.is_file:
-            self.content += memoryview(data)[start:end]
-            self.file_bytes += end - start
-            return
-        self._other_bytes += end - start
-        if self._other_bytes > OTHER_BYTES_MAX:
-            raise NotOneFileError("there is too much in it beside the file")
-
-    def _end(self) -> None:
+    def on_end(self) -> None:
+        """Notes the end of the form."""
         self._is_complete = True
+
+    async def receive(self) -> dict[str, str]:
+        """Reads the body to its end.
+
+        Returns:
+            The headers of the file's part: its name, the file's name and type.
+
+        Raises:
+            MultiPartException: it is not a form with exactly one file, or ends too early.
+        """
+        if not self.headers.get("content-type", "").startswith("multipart/form-data"):
+            raise MultiPartException("It is not a form with a file.")
+        form = await self.parse()
+        files = [value for value in form.values() if isinstance(value, UploadFile)]
+        if not files or not self._is_complete:
+            raise MultiPartException("It ends too early, or there is no file in it.")
+        headers = files[0].headers
+        return {name: headers[name] for name in KEPT_HEADERS if name in headers}
+
+
+def build_form(part_headers: dict[str, str], content: bytes) -> tuple[bytes, str]:
+    """A form with one file: its body and its content type.
+
+    Args:
+        part_headers: of the file's part.
+        content: the file's.
+    """
+    boundary = secrets.token_hex(16)
+    lines = [f"--{boundary}", *(f"{name}: {value}" for name, value in part_headers.items())]
+    head = "\r\n".join(lines).encode("latin-1")
+    body = head + b"\r\n\r\n" + content + f"\r\n--{boundary}--\r\n".encode()
+    return body, f"multipart/form-data; boundary={boundary}"

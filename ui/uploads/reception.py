@@ -17,22 +17,21 @@ from contextlib import aclosing
 from pathlib import Path
 from typing import Protocol
 
-from python_multipart.exceptions import FormParserError
-from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.formparsers import MultiPartException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from ui.application import Application, application
+from ui.application import Application
+from ui.files import UNFINISHED
 from ui.jobs.store import JobStore
 from ui.settings import BYTES_PER_MB
-from ui.uploads.form import FilePart, FilePartReader, NotOneFileError
+from ui.uploads.form import FileParser, build_form
 
 UPLOAD_ROUTE = re.compile(r"/_stcore/upload_file/(?P<session>[^/]+)/[^/]+")
 TOKEN_KEY = "vemoclap_upload"
 IDENTIFIER = re.compile(r"[0-9a-f]{32}")
-UNFINISHED = ".part"
 WRITE_BYTES = 1 << 20
 """So much is gathered before it is written."""
 
@@ -104,7 +103,7 @@ class UploadsToDisk:
     def __init__(
         self,
         app: ASGIApp,
-        find: Callable[[], Application] = application,
+        find: Callable[[], Application],
         is_session: Callable[[str], bool] = is_session,
     ) -> None:
         """Stands before `app`.
@@ -127,20 +126,25 @@ class UploadsToDisk:
         found = self._find()
         upload = Upload(found.store.uploads, found.settings.upload_limit_bytes)
         try:
-            part = await upload.receive(Request(scope, receive))
+            part_headers = await upload.receive(Request(scope, receive))
         except ClientDisconnect:
             return
         except RefusedError as error:
             response = PlainTextResponse(str(error), error.status, {"Connection": "close"})
             await response(scope, receive, send)
             return
-        await self._hand_over(scope, receive, send, part, upload)
+        await self._hand_over(scope, receive, send, part_headers, upload)
 
     async def _hand_over(
-        self, scope: Scope, receive: Receive, send: Send, part: FilePart, upload: "Upload"
+        self,
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+        part_headers: dict[str, str],
+        upload: "Upload",
     ) -> None:
         """Gives Streamlit the token; without its consent the file does not stay."""
-        body, content_type = part.with_content(make_token(upload.identifier))
+        body, content_type = build_form(part_headers, make_token(upload.identifier))
         headers = MutableHeaders(raw=list(scope["headers"]))
         headers["content-type"] = content_type
         headers["content-length"] = str(len(body))
@@ -151,14 +155,14 @@ class UploadsToDisk:
         async def receive_token() -> Message:
             return messages.pop() if messages else await receive()
 
-        async def watch_answer(message: Message) -> None:
+        async def note_status(message: Message) -> None:
             nonlocal is_taken
             if message["type"] == "http.response.start":
                 is_taken = 200 <= message["status"] < 300
             await send(message)
 
         try:
-            await self._app({**scope, "headers": headers.raw}, receive_token, watch_answer)
+            await self._app({**scope, "headers": headers.raw}, receive_token, note_status)
         finally:
             if not is_taken:
                 upload.path.unlink(missing_ok=True)
@@ -173,9 +177,10 @@ class Upload:
         self.path = folder / self.identifier
         self._unfinished = self.path.with_suffix(UNFINISHED)
         self._limit_bytes = limit_bytes
+        self._checked_bytes = 0
 
-    async def receive(self, request: Request) -> FilePart:
-        """Reads the request's body and keeps the file in it.
+    async def receive(self, request: Request) -> dict[str, str]:
+        """Reads the request's body and keeps the file in it; returns the headers of its part.
 
         Raises:
             RefusedError: it is too large, there is no space, or it is not one file.
@@ -183,35 +188,27 @@ class Upload:
         """
         try:
             self._check_announced(request.headers)
-            reader = FilePartReader(request.headers.get("content-type", ""))
-            await self._write(request, reader)
-            part = reader.finish()
+            with self._unfinished.open("xb", buffering=WRITE_BYTES) as file:
+                async with aclosing(request.stream()) as body:
+                    parser = FileParser(request.headers, body, file, self._check_size)
+                    headers = await parser.receive()
             self._unfinished.rename(self.path)
-        except (NotOneFileError, FormParserError) as error:
-            raise RefusedError(400, f"This upload cannot be read: {error}.") from error
+        except MultiPartException as error:
+            raise RefusedError(400, f"This upload cannot be read. {error.message}") from error
         except OSError as error:
             if error.errno in (errno.ENOSPC, errno.EDQUOT):
                 raise _no_space() from error
             raise
         finally:
             self._unfinished.unlink(missing_ok=True)
-        return part
+        return headers
 
-    async def _write(self, request: Request, reader: FilePartReader) -> None:
-        with self._unfinished.open("xb", buffering=0) as file:
-            async with aclosing(request.stream()) as chunks:
-                async for chunk in chunks:
-                    reader.feed(chunk)
-                    if reader.file_bytes > self._limit_bytes:
-                        raise self._too_large()
-                    if len(reader.content) >= WRITE_BYTES:
-                        await run_in_threadpool(self._flush, file.write, reader)
-            await run_in_threadpool(self._flush, file.write, reader)
-
-    def _flush(self, write: Callable[[bytearray], int], reader: FilePartReader) -> None:
-        self._check_space(len(reader.content))
-        write(reader.content)
-        reader.content.clear()
+    def _check_size(self, file_bytes: int) -> None:
+        if file_bytes > self._limit_bytes:
+            raise self._too_large()
+        if file_bytes >= self._checked_bytes + WRITE_BYTES:
+            self._checked_bytes = file_bytes
+            self._check_space(WRITE_BYTES)
 
     def _check_announced(self, headers: Headers) -> None:
         announced = headers.get("content-length", "0")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from vemoclap_client.errors import OutputError, VideoError
 from vemoclap_client.fetch import Fetched, FetchLimits, FetchProgress, fetch, is_link
-from vemoclap_client.fetch.names import place, place_in, safe_name
+from vemoclap_client.files import move_into, move_to, safe_name
 
 BYTES_PER_MB = 1_000_000
 
@@ -30,15 +30,15 @@ class Source:
 
 
 @contextmanager
-def opened(
-    video: str, options: argparse.Namespace, before: Callable[[], None] = lambda: None
+def open_source(
+    video: str, options: argparse.Namespace, check_server: Callable[[], None]
 ) -> Iterator[Source]:
-    """A file as it is, or what a link leads to as long as the block lasts.
+    """A file, or the download that a link leads to, which is removed after the block.
 
     Args:
         video: a path or a link.
         options: of `add_options`.
-        before: is called before a download, to find out whether it is any use.
+        check_server: raises if a download is of no use; is called before it.
 
     Raises:
         FetchError: a link cannot be downloaded.
@@ -47,7 +47,7 @@ def opened(
     if not is_link(video):
         yield Source(video, video, Path(video).stem)
         return
-    before()
+    check_server()
     with _fetched(video, options) as fetched:
         path = str(fetched.path)
         try:
@@ -57,7 +57,7 @@ def opened(
 
 
 def run(options: argparse.Namespace) -> int:
-    """Downloads a video and says where it is."""
+    """Downloads a video and prints its path."""
     out = Path(options.out_text)
     if out.exists() and not out.is_dir():
         raise OutputError(f"{out} exists already, and is not overwritten")
@@ -70,9 +70,9 @@ def run(options: argparse.Namespace) -> int:
         raise OutputError(f"cannot make the folder {folder}: {error}") from error
     with _fetched(options.link, options, folder) as fetched:
         if is_folder:
-            print(place_in(fetched.path, folder, fetched.title))
+            print(move_into(fetched.path, folder, fetched.title))
         else:
-            print(place(fetched.path, out))
+            print(move_to(fetched.path, out))
     return 0
 
 
@@ -80,14 +80,14 @@ def run(options: argparse.Namespace) -> int:
 def _fetched(
     link: str, options: argparse.Namespace, folder: Path | None = None
 ) -> Iterator[Fetched]:
-    on_progress = _show if sys.stderr.isatty() else None
+    on_progress = _print_progress if sys.stderr.isatty() else None
     with fetch(link, _limits(options), on_progress, folder, cookies=options.cookies) as fetched:
         if on_progress:
             print(file=sys.stderr)
         yield fetched
 
 
-def _show(progress: FetchProgress) -> None:
+def _print_progress(progress: FetchProgress) -> None:
     received = f"{progress.bytes_received / BYTES_PER_MB:.1f}"
     expected = progress.bytes_expected
     of = f" of {expected / BYTES_PER_MB:.1f}" if expected else ""
@@ -103,18 +103,8 @@ def _limits(options: argparse.Namespace) -> FetchLimits:
     )
 
 
-def add_command(
-    commands: "argparse._SubParsersAction[argparse.ArgumentParser]", exit_codes: str
-) -> None:
-    """Adds `fetch` to the commands."""
-    command = commands.add_parser(
-        "fetch",
-        help="download the video that a link leads to",
-        description="Downloads one video from a link to a file, or to a page of a site such as "
-        "YouTube. Nothing is overwritten.",
-        epilog=exit_codes,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+def add_arguments(command: argparse.ArgumentParser) -> None:
+    """Adds what `fetch` takes."""
     command.set_defaults(run=run)
     command.add_argument("link", metavar="URL", help="http or https")
     command.add_argument(
@@ -128,7 +118,7 @@ def add_command(
 
 
 def add_options(command: argparse.ArgumentParser) -> None:
-    """Adds what is common to all commands that take links."""
+    """Adds the options of all commands that take links."""
     defaults = FetchLimits()
     links = command.add_argument_group("links")
     links.add_argument(

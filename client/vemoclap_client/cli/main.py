@@ -6,17 +6,18 @@ import time
 from collections.abc import Callable, Sequence
 from io import TextIOWrapper
 from pathlib import Path
+from typing import Any
 
 from msgspec.structs import replace
 
 from vemoclap_client.cli import fetch as fetch_command
-from vemoclap_client.cli.fetch import opened
-from vemoclap_client.cli.files import check_writable, format_json, write_text
-from vemoclap_client.cli.render import format_end, format_result, format_window
+from vemoclap_client.cli.fetch import open_source
+from vemoclap_client.cli.render import render_result, render_summary, render_window
 from vemoclap_client.client import DEFAULT_TIMEOUT_S, EmotionClient, default_url
 from vemoclap_client.errors import FetchError, VemoclapError, VideoError
 from vemoclap_client.fetch import is_link
-from vemoclap_client.fetch.names import numbered
+from vemoclap_client.files import check_writable, numbered, write_text
+from vemoclap_client.formats.document import format_json
 from vemoclap_client.formats.subtitles import format_srt, format_vtt
 from vemoclap_client.formats.table import format_csv
 from vemoclap_client.media.windows import check_lengths
@@ -36,11 +37,12 @@ TIMELINE_FORMATS: dict[str, Callable[[Timeline], str]] = {
     "srt": format_srt,
     "vtt": format_vtt,
 }
-"""Option -> what it writes."""
+"""Option -> the text of its file."""
 
 EXIT_CODES = """\
-exit codes: 0 all went well; 2 wrong usage; 3 a result cannot be written;
-1x a video: 11 not found, 12 empty, 13 not a video, 14 sound only, 15 not decodable;
+exit codes: 0 all went well; 2 wrong usage; 3 a result cannot be written,
+4 a document of another release;
+1x a video: 11 not found, 12 empty, 13 not a video, 14 sound only, 15 not decodable, 16 encrypted;
 2x the server: 21 not there, 22 not ready, 23 lost during the request, 24 overloaded,
 25 too slow, 26 refused the request, 27 a model failed;
 3x a link: 30 failed, 31 yt-dlp not installed, 32 not http(s), 33 address refused, 34 no video
@@ -83,7 +85,7 @@ def _classify(options: argparse.Namespace) -> int:
     with EmotionClient(options.url, timeout_s=options.timeout_s) as client:
         for video in targets:
             try:
-                with opened(video, options, client.check_ready) as source:
+                with open_source(video, options, client.check_ready) as source:
                     result = replace(
                         client.classify(source.path, attention=options.attention), video=source.name
                     )
@@ -91,7 +93,7 @@ def _classify(options: argparse.Namespace) -> int:
                 print(f"vemoclap: {error}", file=sys.stderr)
                 exit_code = error.exit_code
                 continue
-            print(format_result(result), end="\n\n", flush=True)
+            print(render_result(result), end="\n\n", flush=True)
             if options.json_dir and is_link(video):
                 targets[video].append(_free_target(options.json_dir, source.stem, targets))
             for file in targets[video]:
@@ -133,15 +135,15 @@ def _timeline(options: argparse.Namespace) -> int:
     check_writable(files.values())
     started = time.perf_counter()
     with EmotionClient(options.url, timeout_s=options.timeout_s) as client:
-        with opened(options.video, options, client.check_ready) as source:
+        with open_source(options.video, options, client.check_ready) as source:
             timeline = client.timeline(
                 source.path,
                 options.window_s,
                 options.hop_s,
-                on_window=lambda window, _: print(format_window(window), flush=True),
+                on_window=lambda window, _: print(render_window(window), flush=True),
             )
         timeline = replace(timeline, video=source.name)
-    print(f"{format_end(timeline)}\n  took {time.perf_counter() - started:.1f} s")
+    print(f"{render_summary(timeline)}\n  took {time.perf_counter() - started:.1f} s")
     for name, file in files.items():
         write_text(TIMELINE_FORMATS[name](timeline), file)
     return 0
@@ -159,20 +161,36 @@ def _parser() -> argparse.ArgumentParser:
         prog="vemoclap", description="Which emotion a video conveys, and why."
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    _add_classify(commands)
-    _add_timeline(commands)
-    fetch_command.add_command(commands, EXIT_CODES)
-    return parser
-
-
-def _add_classify(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    layout: dict[str, Any] = {
+        "epilog": EXIT_CODES,
+        "formatter_class": argparse.RawDescriptionHelpFormatter,
+    }
     classify = commands.add_parser(
         "classify",
         help="classify videos",
         description="Decodes videos here and has a running server name their emotions.",
-        epilog=EXIT_CODES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        **layout,
     )
+    _add_classify(classify)
+    timeline = commands.add_parser(
+        "timeline",
+        help="classify a video over time",
+        description="Has a running server name the emotions of overlapping windows of a video.",
+        **layout,
+    )
+    _add_timeline(timeline)
+    fetch = commands.add_parser(
+        "fetch",
+        help="download the video that a link leads to",
+        description="Downloads one video from a link to a file, or to a page of a site such as "
+        "YouTube. Nothing is overwritten.",
+        **layout,
+    )
+    fetch_command.add_arguments(fetch)
+    return parser
+
+
+def _add_classify(classify: argparse.ArgumentParser) -> None:
     classify.set_defaults(run=_classify)
     classify.add_argument("videos", nargs="+", metavar="VIDEO", help="a video file or a link")
     classify.add_argument("--json", type=Path, metavar="FILE", help="also write the result there")
@@ -180,20 +198,13 @@ def _add_classify(commands: "argparse._SubParsersAction[argparse.ArgumentParser]
         "--json-dir", type=Path, metavar="DIR", help="also write DIR/<video>.json for each video"
     )
     classify.add_argument(
-        "--attention", action="store_true", help="also say where in the video the head looked"
+        "--attention", action="store_true", help="also show which moments the head attended to"
     )
     _add_server(classify)
     fetch_command.add_options(classify)
 
 
-def _add_timeline(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    timeline = commands.add_parser(
-        "timeline",
-        help="classify a video over time",
-        description="Has a running server name the emotions of overlapping windows of a video.",
-        epilog=EXIT_CODES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+def _add_timeline(timeline: argparse.ArgumentParser) -> None:
     timeline.set_defaults(run=_timeline)
     timeline.add_argument("video", metavar="VIDEO", help="a video file or a link")
     timeline.add_argument(

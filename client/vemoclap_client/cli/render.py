@@ -9,15 +9,15 @@ from vemoclap_client.result import EVEN_MARGIN, EmotionResult, Judgement, Moment
 from vemoclap_client.timeline import Timeline, Window
 
 BAR_CELLS = 24
-WORTH_SAYING = 0.005
-"""Contributions smaller than this are not worth a word."""
-LONGEST_TEXT = 160
+CONTRIBUTION_MIN = 0.005
+"""Smaller contributions are not shown."""
+TEXT_MAX_CHARACTERS = 160
 LABEL_WIDTH = 10
 MOMENTS_SHOWN = 3
 """Of each modality's attention."""
 
 
-def format_result(result: EmotionResult) -> str:
+def render_result(result: EmotionResult) -> str:
     """The result on several lines: emotions as bars, then what each modality found."""
     return "\n".join(_lines(result))
 
@@ -35,7 +35,7 @@ def _lines(result: EmotionResult) -> Iterator[str]:
         yield f"  {'feeling':{LABEL_WIDTH}}{_feeling(result)}"
     yield ""
     for modality, words in _evidence(result).items():
-        yield f"  {modality:{LABEL_WIDTH}}{words}{_effect(result.contributions[modality])}"
+        yield f"  {modality:{LABEL_WIDTH}}{words}{_contribution(result.contributions[modality])}"
     if result.attention is not None:
         yield from _attention(result.attention)
     for warning in result.warnings:
@@ -52,26 +52,26 @@ def _attention(attention: Mapping[str, Sequence[Moment]]) -> Iterator[str]:
         return
     yield f"  Where the head looked most (an even share is {1 / FRAME_COUNT:.0%}; no proof of why):"
     for modality, moments in attention.items():
-        yield f"  {modality:{LABEL_WIDTH}}{_strongest(moments)}"
+        yield f"  {modality:{LABEL_WIDTH}}{_strongest_moments(moments)}"
 
 
-def _strongest(moments: Sequence[Moment]) -> str:
+def _strongest_moments(moments: Sequence[Moment]) -> str:
     weights = [moment.weight for moment in moments]
     if len(moments) > 1 and max(weights) - min(weights) < EVEN_MARGIN:
         return "everywhere alike"
     ranked = sorted(moments, key=lambda moment: -moment.weight)[:MOMENTS_SHOWN]
-    return ", ".join(f"{_when(moment)} ({moment.weight:.0%})" for moment in ranked)
+    return ", ".join(f"{_moment_times(moment)} ({moment.weight:.0%})" for moment in ranked)
 
 
-def _when(moment: Moment) -> str:
+def _moment_times(moment: Moment) -> str:
     if moment.start_s == moment.end_s:
-        return _clock(moment.start_s)
-    return f"{_clock(moment.start_s)} - {_clock(moment.end_s)}"
+        return _format_time(moment.start_s)
+    return f"{_format_time(moment.start_s)} - {_format_time(moment.end_s)}"
 
 
-def format_window(window: Window) -> str:
+def render_window(window: Window) -> str:
     """A window of a timeline on one line: when, its most probable emotion, how it feels."""
-    times = f"{_clock(window.start_s)} - {_clock(window.end_s)}"
+    times = f"{_format_time(window.start_s)} - {_format_time(window.end_s)}"
     if window.emotion is None:
         return f"  {times:22}nothing speaks for any emotion"
     probability = window.probabilities[window.emotion]
@@ -79,8 +79,8 @@ def format_window(window: Window) -> str:
     return f"  {times:22}{named}  {_feeling(window)}"
 
 
-def format_end(timeline: Timeline) -> str:
-    """What there is to say of a timeline once all its windows are known."""
+def render_summary(timeline: Timeline) -> str:
+    """A timeline's length, head and warnings, below its windows."""
     last = timeline.windows[-1]
     count = len(timeline.windows)
     plural = "s" if count > 1 else ""
@@ -93,7 +93,7 @@ def format_end(timeline: Timeline) -> str:
     )
 
 
-def _clock(seconds: float) -> str:
+def _format_time(seconds: float) -> str:
     minutes, second = divmod(round(seconds, 1), 60)
     return f"{int(minutes)}:{second:04.1f}"
 
@@ -108,7 +108,7 @@ def _bar(probability: float) -> str:
 
 
 def _evidence(result: EmotionResult) -> dict[str, str]:
-    """Modality -> what it found, or why it found nothing."""
+    """Modality -> its evidence in a few words, or why there is none."""
     found = {
         "face": _faces(result),
         "speech": _speech(result.speech),
@@ -123,7 +123,7 @@ def _evidence(result: EmotionResult) -> dict[str, str]:
 
 
 def _with_reason(words: str, reason: str | None) -> str:
-    """What was found; where it could not be used, why, and still what it was."""
+    """The evidence; where it could not be used, with the reason."""
     if reason is None:
         return words
     return f"not used: {reason}: {words}" if words else f"absent: {reason}"
@@ -147,32 +147,28 @@ def _speech(speech: Speech | None) -> str:
     if speech is None:
         return ""
     translated = ", translated" if speech.language != ENGLISH and speech.sentiment else ""
-    sentiment = f", {_top(speech.sentiment)}" if speech.sentiment else ""
+    sentiment = f", {_most_probable(speech.sentiment)}" if speech.sentiment else ""
     return f"“{_shortened(speech.text)}” ({speech.language}{translated}{sentiment})"
 
 
 def _screen_text(text: ScreenText | None) -> str:
     if text is None:
         return ""
-    sentiment = f", {_top(text.sentiment)}" if text.sentiment else ""
+    sentiment = f", {_most_probable(text.sentiment)}" if text.sentiment else ""
     return f"“{_shortened(text.text)}” ({text.language}{sentiment})"
 
 
 def _shortened(text: str) -> str:
-    return text if len(text) <= LONGEST_TEXT else text[: LONGEST_TEXT - 1] + "…"
+    return text if len(text) <= TEXT_MAX_CHARACTERS else text[: TEXT_MAX_CHARACTERS - 1] + "…"
 
 
-def _top(probabilities: Mapping[str, float]) -> str:
+def _most_probable(probabilities: Mapping[str, float]) -> str:
     return max(probabilities, key=lambda name: probabilities[name])
 
 
-def _shift(contributions: Mapping[str, float]) -> bool:
-    return any(abs(value) >= WORTH_SAYING for value in contributions.values())
-
-
-def _effect(contributions: Mapping[str, float]) -> str:
+def _contribution(contributions: Mapping[str, float]) -> str:
     """What a modality speaks for most, such as ` → joy +0.41`."""
-    if not _shift(contributions):
+    if all(abs(value) < CONTRIBUTION_MIN for value in contributions.values()):
         return ""
     emotion = max(contributions, key=lambda name: contributions[name])
     return f" → {emotion} {contributions[emotion]:+.2f}"

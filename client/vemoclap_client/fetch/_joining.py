@@ -37,18 +37,18 @@ def join(pictures: Path, sound: Path, target: Path, url: str) -> Path:
 
 def _join(pictures: Path, sound: Path, target: Path) -> None:
     with (
-        open_container(pictures) as seen,
-        open_container(sound) as heard,
+        open_container(pictures) as video_file,
+        open_container(sound) as audio_file,
         av.open(f"file:{target}", "w", format="matroska") as joined,
     ):
-        video = choose_video_stream(seen, pictures)
-        audio = choose_audio_stream(heard)
+        video = choose_video_stream(video_file, pictures)
+        audio = choose_audio_stream(audio_file)
         if audio is None:
             raise VideoError(f"{sound.name}: there is no sound")
         copies: dict[Stream, Stream] = {
             stream: joined.add_stream_from_template(stream) for stream in (video, audio)
         }
-        sources = read_packets(seen, video), read_packets(heard, audio)
+        sources = read_packets(video_file, video), read_packets(audio_file, audio)
         for packet in heapq.merge(*sources, key=_time_s):
             if packet.dts is not None:
                 packet.stream = copies[packet.stream]

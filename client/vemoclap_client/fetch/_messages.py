@@ -30,7 +30,7 @@ QUOTED_MAX = 300
 
 
 @dataclass(frozen=True)
-class Known:
+class KnownMessage:
     """What a message of yt-dlp means.
 
     Attributes:
@@ -44,103 +44,103 @@ class Known:
     meaning: str
 
 
-KNOWN = (
-    Known(
+KNOWN_MESSAGES = (
+    KnownMessage(
         r"not a bot|captcha|anti-bot|rate-limited|HTTP Error 429",
         errors.BotCheckError,
         f"the site wants to be shown that a person asks ({{said}}). {COOKIES}",
     ),
-    Known(
+    KnownMessage(
         r"netscape format|invalid Netscape",
         errors.FetchError,
         "the file of cookies is not in Netscape's format. Export it again.",
     ),
-    Known(
+    KnownMessage(
         r"DRM protected",
         errors.VideoUnavailableError,
         "the video is protected against copying (DRM), and cannot be read.",
     ),
-    Known(
+    KnownMessage(
         r"live event|premieres in|not currently live|live stream|Live HLS",
         errors.VideoUnavailableError,
         "this is a live stream, or one that has not begun ({said}). Wait until it is a video.",
     ),
-    Known(
+    KnownMessage(
         r"private video|video is private|registered users|log ?in|sign in|members|subscribers"
         r"|confirm your age|account|--cookies|HTTP Error 40[13]",
         errors.VideoUnavailableError,
         f"the site does not show this to everybody ({{said}}). {COOKIES}",
     ),
-    Known(
+    KnownMessage(
         r"geo.?restrict|your country|your location|your region",
         errors.VideoUnavailableError,
         "the site does not show this video where this computer is ({said}). Give a file instead.",
     ),
-    Known(
+    KnownMessage(
         r"format is not available",
         errors.NothingThereError,
         f"there are no pictures that can be downloaded. Choose another video, {GIVE_THE_FILE}.",
     ),
-    Known(
+    KnownMessage(
         r"video unavailable|removed|terminated|no longer available|not available|is unavailable"
         r"|deleted",
         errors.VideoUnavailableError,
         "the site does not have this video, or not any more ({said}). Check the link.",
     ),
-    Known(
+    KnownMessage(
         r"File too large",
         errors.TooLargeError,
         "there is more than is allowed.",
     ),
-    Known(
+    KnownMessage(
         r"No space left|Disk quota",
         errors.FetchError,
         "there is no room for the download on this computer's disk. Make room, and try again.",
     ),
-    Known(
+    KnownMessage(
         r"HTTP Error 4(04|10)",
         errors.NothingThereError,
         "there is no such page ({said}). Check the link.",
     ),
-    Known(
+    KnownMessage(
         r"Name or service not known|nodename nor servname|getaddrinfo|No address associated"
         r"|Temporary failure in name resolution|Failed to resolve",
         errors.NothingThereError,
         "there is no computer of that name, or no connection to the network ({said}). "
         "Check the link.",
     ),
-    Known(
+    KnownMessage(
         r"Unsupported URL|No video formats found|no media|not a valid URL|no video",
         errors.NothingThereError,
         "there is no video that could be found. Give the link of a video file or of a page that "
         "shows one video, or give a file.",
     ),
-    Known(
+    KnownMessage(
         r"ffmpeg",
         errors.NothingThereError,
         f"the site's format of this video cannot be read ({{said}}). Choose another video, "
         f"{GIVE_THE_FILE}.",
     ),
-    Known(
+    KnownMessage(
         r"redirect",
         errors.NothingThereError,
         "the link leads from one place to the next without end ({said}). Check it.",
     ),
-    Known(
+    KnownMessage(
         r"CERTIFICATE_VERIFY_FAILED|certificate verify failed",
         errors.TransferError,
         "the site cannot show that it is what it says ({said}). It was not asked further.",
     ),
-    Known(
+    KnownMessage(
         r"timed out|timeout|Connection|connection|unreachable|bytes read|more expected"
         r"|Remote end closed|EOF occurred|HTTP Error 5\d\d|unable to download video data|SSL",
         errors.TransferError,
         f"the transfer failed ({{said}}). Try again, {GIVE_THE_FILE}.",
     ),
 )
-"""The first that fits is it."""
+"""The first whose pattern is found counts."""
 
-UNKNOWN = Known(
+UNKNOWN_MESSAGE = KnownMessage(
     "", errors.FetchError, f"the download failed ({{said}}). Try again, {GIVE_THE_FILE}."
 )
 
@@ -181,7 +181,8 @@ def to_error(url: str, message: str, warnings: Sequence[str] = ()) -> errors.Fet
         warnings: what it had warned of before.
     """
     said = clean(message)
-    known = next((one for one in KNOWN if re.search(one.pattern, message, re.I)), UNKNOWN)
+    found = (known for known in KNOWN_MESSAGES if re.search(known.pattern, message, re.I))
+    known = next(found, UNKNOWN_MESSAGE)
     if _lacks_javascript(message, warnings):
         return errors.JavaScriptNeededError(f"{url}: {NEEDS_JAVASCRIPT}")
     return known.error(f"{url}: {known.meaning.format(said=said)}")

@@ -74,7 +74,7 @@ class FetchLimits:
 
 @dataclass(frozen=True)
 class FetchProgress:
-    """How far a download is; `bytes_expected` is None where nobody knows, and may be a guess."""
+    """How far a download is; `bytes_expected` may be an estimate, and is None where unknown."""
 
     bytes_received: int
     bytes_expected: int | None

@@ -8,9 +8,13 @@ none of which refers to other files by FFmpeg's defaults.
 
 from __future__ import annotations
 
+import io
 import os
+import stat
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Self
 
 import av
 from av.audio.stream import AudioStream
@@ -46,6 +50,9 @@ That is 8K, whose 4320 pixels decoders may pad to a multiple of 64.
 MAX_PIXELS_IN_THREADS = 4096 * 2304
 """Larger pictures are decoded by a single thread: each thread holds some of its own."""
 
+READ_BYTES = 1 << 18
+"""How much is read at a time, as FFmpeg does by itself."""
+
 MOV_BOXES = (b"ftyp", b"mdat", b"wide", b"free", b"skip", b"moov")
 """What an MP4 or QuickTime file's first box can be."""
 
@@ -68,65 +75,136 @@ STILL_BRANDS = (b"avif", b"heic", b"heix", b"mif1", b"heim", b"heis")
 """Major brands of MP4 files that hold one picture (ISO/IEC 23008-12 and AVIF)."""
 
 
-def open_container(path: Path) -> InputContainer:
-    """Open a file for reading; use the result as a context manager.
+class VideoFile:
+    """A local video file, opened once; use it as a context manager.
+
+    Pictures and sound are read by a container (FFmpeg's demuxer) each. They cannot share one: after
+    seeks to frames, it gives packets of sound that depend on where it sought, and keeping all of
+    a long clip's sound from the first pass would take gigabytes.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Opens the file.
+
+        Raises:
+            VideoNotFoundError: there is no such file, it is a folder or a device, or may not be
+                read.
+            EmptyVideoError: it has zero bytes.
+        """
+        check_file(path)
+        self.path = path
+        self._file = path.open("rb", buffering=0)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+    def open_container(self) -> InputContainer:
+        """Begins to read the file from its start; use the result as a context manager.
+
+        Raises:
+            NotAVideoError: it is in no container that can be read.
+            UndecodableVideoError: an MP4 without its index.
+        """
+        descriptor = self._file.fileno()
+        kind, brand = os.pread(descriptor, 4, 4), os.pread(descriptor, 4, 8)
+        if kind == b"ftyp" and brand in STILL_BRANDS:
+            raise NotAVideoError(
+                f"{self.path}: this is a still picture ({brand.decode()}). Give a video."
+            )
+        try:
+            return av.open(
+                _Reader(descriptor, f"file:{self.path}"),
+                "r",
+                options={
+                    "protocol_whitelist": "file",
+                    "format_whitelist": f"{VIDEO_FORMATS},{SOUND_FORMATS}",
+                    "max_pixels": str(MAX_PIXELS),
+                },
+                metadata_errors="replace",
+                buffer_size=READ_BYTES,
+            )
+        except av.FFmpegError as error:
+            if os.pread(descriptor, 4, 4) in MOV_BOXES:
+                raise UndecodableVideoError(
+                    f"{self.path}: this MP4 or MOV file has no usable index (its 'moov' box is "
+                    "missing or damaged). The recording or the download was probably cut off: get "
+                    "the file again."
+                ) from error
+            raise NotAVideoError(
+                f"{self.path}: this is not a video file in any known format. "
+                "Give a video such as MP4, MOV, MKV, WebM, AVI or MPEG-TS."
+            ) from error
+
+
+class _Reader(io.RawIOBase):
+    """An open file from its start, with a position of its own."""
+
+    def __init__(self, descriptor: int, name: str) -> None:
+        self._descriptor = descriptor
+        self._position = 0
+        self.name = name
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._position
+
+    def read(self, size: int = -1) -> bytes:
+        data = os.pread(self._descriptor, size, self._position)
+        self._position += len(data)
+        return data
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        size = os.fstat(self._descriptor).st_size
+        start = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: size}[whence]
+        self._position = start + offset
+        return self._position
+
+
+@contextmanager
+def open_container(path: Path) -> Iterator[InputContainer]:
+    """Open a file and read it from its start.
 
     Raises:
-        VideoNotFoundError: there is no such file, it is a folder or a device, or may not be read.
-        EmptyVideoError: it has zero bytes.
-        NotAVideoError: it is in no container that can be read.
-        UndecodableVideoError: an MP4 without its index.
+        VideoError: as VideoFile and VideoFile.open_container.
     """
-    first_bytes = check_file(path)
-    if first_bytes[4:8] == b"ftyp" and first_bytes[8:12] in STILL_BRANDS:
-        raise NotAVideoError(
-            f"{path}: this is a still picture ({first_bytes[8:12].decode()}). Give a video."
-        )
-    try:
-        return av.open(
-            f"file:{path}",
-            "r",
-            options={
-                "protocol_whitelist": "file",
-                "format_whitelist": f"{VIDEO_FORMATS},{SOUND_FORMATS}",
-                "max_pixels": str(MAX_PIXELS),
-            },
-            metadata_errors="replace",
-        )
-    except av.FFmpegError as error:
-        if first_bytes[4:8] in MOV_BOXES:
-            raise UndecodableVideoError(
-                f"{path}: this MP4 or MOV file has no usable index (its 'moov' box is missing or "
-                "damaged). The recording or the download was probably cut off: get the file again."
-            ) from error
-        raise NotAVideoError(
-            f"{path}: this is not a video file in any known format. "
-            "Give a video such as MP4, MOV, MKV, WebM, AVI or MPEG-TS."
-        ) from error
+    with VideoFile(path) as file, file.open_container() as container:
+        yield container
 
 
-def check_file(path: Path) -> bytes:
-    """The file's first 12 bytes; raises what is wrong with the file as a file."""
+def check_file(path: Path) -> None:
+    """Returns if there is a file that can be read; it is not opened.
+
+    Raises:
+        VideoError: as VideoFile.
+    """
     try:
-        if path.is_dir():
-            raise VideoNotFoundError(f"{path}: this is a folder. Give the path of a video file.")
-        if path.exists() and not path.is_file():
-            raise VideoNotFoundError(f"{path}: this is a device or a pipe. Give a video file.")
-        with path.open("rb") as file:
-            first_bytes = file.read(12)
+        status = path.stat()
     except FileNotFoundError as error:
         raise VideoNotFoundError(f"{path}: there is no such file. Check the path.") from error
     except (OSError, ValueError) as error:
         raise VideoNotFoundError(
             f"{path}: the file cannot be read ({error}). Check its name and permissions."
         ) from error
-    if not first_bytes:
+    if stat.S_ISDIR(status.st_mode):
+        raise VideoNotFoundError(f"{path}: this is a folder. Give the path of a video file.")
+    if not stat.S_ISREG(status.st_mode):
+        raise VideoNotFoundError(f"{path}: this is a device or a pipe. Give a video file.")
+    if not os.access(path, os.R_OK):
+        raise VideoNotFoundError(f"{path}: the file cannot be read. Check its permissions.")
+    if not status.st_size:
         raise EmptyVideoError(f"{path}: the file is empty (0 bytes). Copy or download it again.")
-    return first_bytes
 
 
 def choose_video_stream(container: InputContainer, path: Path) -> VideoStream:
-    """The stream to watch: the one marked as default, then the one with the largest picture.
+    """The stream to decode: the one marked as default, then the one with the largest picture.
 
     Raises:
         NoVideoStreamError: there is none; cover art does not count.
@@ -153,7 +231,7 @@ def choose_audio_stream(container: InputContainer) -> AudioStream | None:
     """The main sound: the first of those that no other is preferred to; None if there is none.
 
     Streams that can be decoded are preferred, then those that are no commentary, description or
-    version for the hearing-impaired, then those marked as original or default.
+    version for the hearing-impaired, then those marked as default.
     """
     return max(container.streams.audio, key=_audio_preference, default=None)
 

@@ -1,18 +1,20 @@
-"""From a video file to what the server is asked about: 16 frames and the sound.
+"""From a video file to the tensors that are sent: 16 frames and the sound.
 
-`decode` does both. `iterate_frames` finds the frames at any times, one after the other in
-bounded memory, for what needs more than 16.
+`decode` does both. `open_video` gives the frames at any times, one after the other in bounded
+memory, for what needs more than 16.
 
 The clip begins with its first frame; every time is counted from there. Its duration is that
-of its pictures, see packets.VideoIndex. It is measured on the packets that are there, not
+of its pictures, see _packets.VideoIndex. It is measured on the packets that are there, not
 taken from the header, and is thus the same however the frames are then decoded.
 """
 
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
+from typing import TypeAlias
 
 import av
 import numpy as np
@@ -20,13 +22,17 @@ from av.container import InputContainer
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
+from vemoclap_client._clock import milliseconds_since
 from vemoclap_client.contract import FRAME_COUNT
-from vemoclap_client.errors import UndecodableVideoError
-from vemoclap_client.media.audio import Sound, decode_audio
-from vemoclap_client.media.container import choose_video_stream, open_container
-from vemoclap_client.media.frames import DecodingStatistics, TimedFrame, find_frames
-from vemoclap_client.media.packets import VideoIndex, index_video
-from vemoclap_client.media.scaling import Scaler, stack_images
+from vemoclap_client.errors import EncryptedVideoError, UndecodableVideoError
+from vemoclap_client.media._audio import decode_sound
+from vemoclap_client.media._frames import DecodingStatistics, TimedFrame, find_frames
+from vemoclap_client.media._packets import VideoIndex, index_video
+from vemoclap_client.media._scaling import Scaler, stack_images
+from vemoclap_client.media.container import VideoFile, choose_video_stream
+
+TimedImage: TypeAlias = tuple[float, NDArray[np.uint8]]
+"""When a frame is shown, seconds from the clip's start, and its image uint8 [H, W, 3]."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +49,8 @@ class Frames:
 
     None: that clock cannot be used, so the sound is to begin with the pictures.
     """
+    end_s: Fraction | None
+    """When the last frame ends, on the same clock."""
     width: int
     """Of the clip as a player displays it: upright, with square pixels."""
     height: int
@@ -69,10 +77,28 @@ class DecodedClip:
     warnings: tuple[str, ...]
     """What could not be used, in words for the user."""
 
-    @property
-    def has_audio(self) -> bool:
-        """Whether there is sound, be it silence."""
-        return self.audio_absent_reason is None
+    def without_arrays(self) -> "DecodedClip":
+        """All but frames and sound, which take much memory and are not needed once sent."""
+        return replace(self, frames=np.zeros((0, 0, 0, 3), np.uint8), audio=np.zeros(0, np.float32))
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """A decoded clip, and how long decoding took in milliseconds."""
+
+    clip: DecodedClip
+    decode_ms: float
+
+    def without_arrays(self) -> "Decoded":
+        """See DecodedClip.without_arrays."""
+        return replace(self, clip=self.clip.without_arrays())
+
+
+def decode_timed(path: str | Path) -> Decoded:
+    """As decode, and measures how long it takes."""
+    started = time.perf_counter()
+    clip = decode(path)
+    return Decoded(clip, milliseconds_since(started))
 
 
 def decode(path: str | Path) -> DecodedClip:
@@ -81,8 +107,15 @@ def decode(path: str | Path) -> DecodedClip:
     Raises:
         VideoError: its subclasses say why the file cannot be used, see errors.py.
     """
-    frames = decode_frames(path)
-    sound: Sound = decode_audio(path, frames.start_s)
+    with VideoFile(Path(path)) as file:
+        return decode_file(file)
+
+
+def decode_file(file: VideoFile) -> DecodedClip:
+    """As decode, of an open file."""
+    with open_pictures(file) as pictures:
+        frames = _decode_frames(pictures, pictures.clip_times_s())
+    sound = decode_sound(file, frames.start_s, frames.end_s)
     return DecodedClip(
         frames=frames.images,
         frame_times_s=frames.times_s,
@@ -99,6 +132,7 @@ def decode_frames(path: str | Path, times_s: Sequence[float | Fraction] | None =
     """Decode the frames nearest to some times; of two equally near ones the earlier.
 
     Args:
+        path: of a local video file.
         times_s: seconds from the clip's start, ascending; by default i * duration / 16 for i
             in 0 ... 15. Times outside the clip give its first or last frame.
 
@@ -107,48 +141,32 @@ def decode_frames(path: str | Path, times_s: Sequence[float | Fraction] | None =
         ValueError: no times are given, or they do not ascend.
     """
     with open_video(Path(path)) as video:
-        times_s = video.clip_times_s() if times_s is None else times_s
-        if not times_s:
-            raise ValueError("times_s is empty: give at least one time")
-        images: list[NDArray[np.uint8]] = []
-        seconds: list[float] = []
-        for second, image in video.frames_at(times_s):
-            images.append(image)
-            seconds.append(second)
-        width, height = video.scaler.displayed_size or (0, 0)
-        return Frames(
-            images=stack_images(images),
-            times_s=tuple(seconds),
-            duration_s=float(video.index.duration_s),
-            start_s=video.index.start_s,
-            width=width,
-            height=height,
-            warnings=video.warnings(),
-            statistics=video.statistics,
-        )
+        return _decode_frames(video, video.clip_times_s() if times_s is None else times_s)
 
 
-def iterate_frames(
-    path: str | Path, times_s: Sequence[float | Fraction]
-) -> Iterator[tuple[float, NDArray[np.uint8]]]:
-    """As decode_frames, but one frame after the other, holding none.
-
-    Yields:
-        For each time, when the frame is really shown and its image, uint8 [H, W, 3].
-
-    Raises:
-        VideoError: as decode.
-        ValueError: the times do not ascend.
-    """
-    with open_video(Path(path)) as video:
-        yield from video.frames_at(times_s)
+def _decode_frames(video: "OpenVideo", times_s: Sequence[float | Fraction]) -> Frames:
+    if not times_s:
+        raise ValueError("times_s is empty: give at least one time")
+    seconds, images = zip(*video.frames_at(times_s), strict=True)
+    width, height = video.scaler.displayed_size or (0, 0)
+    return Frames(
+        images=stack_images(images),
+        times_s=seconds,
+        duration_s=float(video.index.duration_s),
+        start_s=video.index.start_s,
+        end_s=video.index.end_s,
+        width=width,
+        height=height,
+        warnings=video.warnings(),
+        statistics=video.statistics,
+    )
 
 
 @dataclass
 class OpenVideo:
     """An open file with one chosen video stream, as `open_video` gives it."""
 
-    path: Path
+    file: VideoFile
     container: InputContainer
     stream: VideoStream
     index: VideoIndex
@@ -159,26 +177,30 @@ class OpenVideo:
         """The times of the 16 frames that stand for the whole clip."""
         return [i * self.index.duration_s / FRAME_COUNT for i in range(FRAME_COUNT)]
 
-    def frames_at(
-        self, times_s: Sequence[float | Fraction]
-    ) -> Iterator[tuple[float, NDArray[np.uint8]]]:
-        """As iterate_frames, on this file; can be called once."""
+    def frames_at(self, times_s: Sequence[float | Fraction]) -> Iterator[TimedImage]:
+        """The frames nearest to some times, one after the other; can be called once.
+
+        Args:
+            times_s: as decode_frames'.
+
+        Raises:
+            UndecodableVideoError: not one frame can be decoded.
+            ValueError: the times do not ascend.
+        """
         targets = [self.index.ticks_at(max(Fraction(0), Fraction(t))) for t in times_s]
         if targets != sorted(targets):
             raise ValueError("times_s must ascend")
         try:
             yield from self._scaled(
                 find_frames(
-                    self.container, self.stream, self.index, targets, self.path, self.statistics
+                    self.container, self.stream, self.index, targets, self.file, self.statistics
                 ),
                 expected=len(targets),
             )
         except av.FFmpegError as error:
-            raise _undecodable(self.path) from error
+            raise _undecodable(self.file.path) from error
 
-    def _scaled(
-        self, frames: Iterator[TimedFrame], expected: int
-    ) -> Iterator[tuple[float, NDArray[np.uint8]]]:
+    def _scaled(self, frames: Iterator[TimedFrame], expected: int) -> Iterator[TimedImage]:
         ticks: int | None = None
         for next_ticks, frame in frames:
             # In a short clip the same frame is the nearest to several times.
@@ -187,7 +209,7 @@ class OpenVideo:
             yield self.index.seconds_at(ticks), image
             expected -= 1
         if expected:
-            raise _undecodable(self.path)
+            raise _undecodable(self.file.path)
 
     def warnings(self) -> tuple[str, ...]:
         """What could not be used of the pictures read so far, in words for the user."""
@@ -231,13 +253,25 @@ def open_video(path: Path) -> Iterator[OpenVideo]:
     Raises:
         VideoError: as decode.
     """
-    with open_container(path) as container:
-        stream = choose_video_stream(container, path)
+    with VideoFile(path) as file, open_pictures(file) as video:
+        yield video
+
+
+@contextmanager
+def open_pictures(file: VideoFile) -> Iterator[OpenVideo]:
+    """As open_video, of an open file."""
+    with file.open_container() as container:
+        stream = choose_video_stream(container, file.path)
         index = index_video(container, stream)
         if index is None:
-            raise _undecodable(path)
+            raise _undecodable(file.path)
+        if index.encrypted:
+            raise EncryptedVideoError(
+                f"{file.path}: the pictures are encrypted (DRM): only players with a licence can "
+                "show them. Neither getting the file again nor converting it helps."
+            )
         aspect = stream.sample_aspect_ratio or Fraction(1)
-        yield OpenVideo(path, container, stream, index, Scaler(aspect))
+        yield OpenVideo(file, container, stream, index, Scaler(aspect))
 
 
 def _undecodable(path: Path) -> UndecodableVideoError:

@@ -1,6 +1,6 @@
 """Decodes a clip once, as overlapping windows of a given length.
 
-Every window is decoded as `decode` would decode a file of just that stretch: 16 frames at even
+Every window is decoded as `decode` would decode a file of just that time: 16 frames at even
 times and the sound. A frame or a second of sound that several windows need is decoded once and
 held until the last of them has it; so memory depends on the window, not on the clip.
 """
@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from math import isfinite
 from pathlib import Path
@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vemoclap_client.contract import FRAME_COUNT, SAMPLE_RATE_HZ
-from vemoclap_client.media.audio import (
+from vemoclap_client.media._audio import (
     EMPTY,
     UNDECODABLE,
     Sound,
@@ -29,8 +29,15 @@ from vemoclap_client.media.audio import (
     no_sound,
     open_sound,
 )
-from vemoclap_client.media.scaling import stack_images
-from vemoclap_client.media.video import DecodedClip, OpenVideo, decode, open_video
+from vemoclap_client.media._scaling import stack_images
+from vemoclap_client.media.container import VideoFile
+from vemoclap_client.media.video import (
+    DecodedClip,
+    OpenVideo,
+    TimedImage,
+    decode_file,
+    open_pictures,
+)
 
 WINDOW_MIN_S, WINDOW_MAX_S = 1, 600
 """Ten minutes of sound are 38 MB, and several windows are held at a time."""
@@ -46,13 +53,13 @@ TAIL_MAX_S = 1
 
 @dataclass(frozen=True)
 class WindowTimes:
-    """A stretch of time, in seconds from the clip's start."""
+    """When a window begins and ends, in seconds from the clip's start."""
 
     start_s: Fraction
     end_s: Fraction
 
-    def times_s(self) -> list[Fraction]:
-        """The 16 even times whose nearest frames stand for this stretch."""
+    def frames_s(self) -> list[Fraction]:
+        """The 16 even times whose nearest frames stand for the window."""
         length_s = self.end_s - self.start_s
         return [self.start_s + i * length_s / FRAME_COUNT for i in range(FRAME_COUNT)]
 
@@ -77,6 +84,10 @@ class DecodedWindow:
     end_s: float
     clip_duration_s: float
     clip: DecodedClip
+
+    def without_arrays(self) -> DecodedWindow:
+        """See DecodedClip.without_arrays."""
+        return replace(self, clip=self.clip.without_arrays())
 
 
 def check_lengths(window_s: float, hop_s: float) -> None:
@@ -110,13 +121,13 @@ def plan_windows(duration_s: Fraction, window_s: float, hop_s: float) -> list[Wi
     if duration_s <= window:
         return [WindowTimes(Fraction(0), duration_s)]
     steps = (duration_s - window) // hop
-    spans = [WindowTimes(i * hop, i * hop + window) for i in range(steps + 1)]
-    rest = duration_s - spans[-1].end_s
+    windows = [WindowTimes(i * hop, i * hop + window) for i in range(steps + 1)]
+    rest = duration_s - windows[-1].end_s
     if rest >= min(Fraction(TAIL_MAX_S), hop / 2):
-        spans.append(WindowTimes(duration_s - window, duration_s))
+        windows.append(WindowTimes(duration_s - window, duration_s))
     else:
-        spans[-1] = WindowTimes(spans[-1].start_s, duration_s)
-    return spans
+        windows[-1] = WindowTimes(windows[-1].start_s, duration_s)
+    return windows
 
 
 def _exact(seconds: float) -> Fraction:
@@ -127,52 +138,56 @@ def _exact(seconds: float) -> Fraction:
 def decode_windows(path: str | Path, window_s: float, hop_s: float) -> Generator[DecodedWindow]:
     """Decode a clip's windows, one after the other, in one pass.
 
-    Its files stay open between two windows: exhaust it or `close` it.
+    The file stays open between two windows: exhaust it or `close` it.
 
     Raises:
         VideoError: as decode; windows before may have been given.
         ValueError: as check_lengths.
     """
     check_lengths(window_s, hop_s)
-    with open_video(Path(path)) as video:
-        duration_s = video.index.duration_s
-        spans = plan_windows(duration_s, window_s, hop_s)
-        if len(spans) > 1:
-            yield from _decoded_windows(video, spans)
-            return
-    yield DecodedWindow(0, 1, 0.0, float(duration_s), float(duration_s), decode(path))
+    with VideoFile(Path(path)) as file:
+        with open_pictures(file) as video:
+            clip_s = float(video.index.duration_s)
+            windows = plan_windows(video.index.duration_s, window_s, hop_s)
+            if len(windows) > 1:
+                yield from _decode_windows(video, windows)
+                return
+        yield DecodedWindow(0, 1, 0.0, clip_s, clip_s, decode_file(file))
 
 
-def _decoded_windows(video: OpenVideo, spans: Sequence[WindowTimes]) -> Iterator[DecodedWindow]:
-    with SlicedSound(video.path, video.index.start_s) as sound:
-        frames = _frames_of_windows(video, spans)
-        for number, (span, found) in enumerate(zip(spans, frames, strict=True)):
+def _decode_windows(video: OpenVideo, windows: Sequence[WindowTimes]) -> Iterator[DecodedWindow]:
+    with SlicedSound(video.file, video.index.start_s, video.index.end_s) as sound:
+        frames_of_windows = _frames_of_windows(video, windows)
+        for number, (times, frames) in enumerate(zip(windows, frames_of_windows, strict=True)):
             yield DecodedWindow(
                 number=number,
-                count=len(spans),
-                start_s=float(span.start_s),
-                end_s=float(span.end_s),
+                count=len(windows),
+                start_s=float(times.start_s),
+                end_s=float(times.end_s),
                 clip_duration_s=float(video.index.duration_s),
-                clip=_clip(video, span, found, sound.of(span)),
+                clip=_clip(video, times, frames, sound.decode_window(times)),
             )
 
 
 def _frames_of_windows(
-    video: OpenVideo, spans: Sequence[WindowTimes]
-) -> Iterator[list[tuple[float, NDArray[np.uint8]]]]:
-    """Each span's 16 frames, with when they are shown; a frame of several is decoded once."""
-    due = sorted((time, number) for number, span in enumerate(spans) for time in span.times_s())
-    gathered: dict[int, list[tuple[float, NDArray[np.uint8]]]] = defaultdict(list)
+    video: OpenVideo, windows: Sequence[WindowTimes]
+) -> Iterator[list[TimedImage]]:
+    """Each window's 16 frames, with when they are shown; a frame of several is decoded once."""
+    due = sorted((time, n) for n, times in enumerate(windows) for time in times.frames_s())
+    gathered: dict[int, list[TimedImage]] = defaultdict(list)
     frames = video.frames_at([time for time, _ in due])
     for (_, number), frame in zip(due, frames, strict=True):
         gathered[number].append(frame)
-        # Spans end in the order in which they begin.
+        # Windows end in the order in which they begin.
         if len(gathered[number]) == FRAME_COUNT:
             yield gathered.pop(number)
 
 
 def _clip(
-    video: OpenVideo, span: WindowTimes, frames: list[tuple[float, NDArray[np.uint8]]], sound: Sound
+    video: OpenVideo,
+    times: WindowTimes,
+    frames: list[TimedImage],
+    sound: Sound,
 ) -> DecodedClip:
     width, height = video.scaler.displayed_size or (0, 0)
     return DecodedClip(
@@ -180,7 +195,7 @@ def _clip(
         frame_times_s=tuple(time_s for time_s, _ in frames),
         audio=sound.samples,
         audio_absent_reason=sound.absent_reason,
-        duration_s=float(span.end_s - span.start_s),
+        duration_s=float(times.end_s - times.start_s),
         width=width,
         height=height,
         warnings=video.warnings() + sound.warnings,
@@ -188,12 +203,12 @@ def _clip(
 
 
 class SlicedSound:
-    """A file's sound, decoded as far as it is asked for and forgotten as soon as it is passed.
+    """A file's sound, decoded window by window; what no later window needs is dropped.
 
     Use it as a context manager.
     """
 
-    def __init__(self, path: Path, start_s: Fraction | None) -> None:
+    def __init__(self, file: VideoFile, start_s: Fraction | None, end_s: Fraction | None) -> None:
         """Opens the sound track.
 
         Args:
@@ -206,45 +221,45 @@ class SlicedSound:
         self._first = 0
         with ExitStack() as stack:
             try:
-                self._decoder = stack.enter_context(open_sound(path))
-                self._pieces = self._decoder.mono_pieces(start_s)
+                self._decoder = stack.enter_context(open_sound(file))
+                self._pieces = self._decoder.mono_pieces(start_s, end_s)
             except UnusableSoundError as error:
                 self._absent_reason = str(error)
-            self._open_files = stack.pop_all()
+            self._open_container = stack.pop_all()
 
     def __enter__(self) -> SlicedSound:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._open_files.close()
+        self._open_container.close()
 
-    def of(self, span: WindowTimes) -> Sound:
-        """The sound of a span, which begins no earlier than the one asked for before."""
-        first, end = (round(s * SAMPLE_RATE_HZ) for s in (span.start_s, span.end_s))
-        self._forget_until(first)
+    def decode_window(self, times: WindowTimes) -> Sound:
+        """A window's sound; it begins no earlier than the window of the call before."""
+        first, end = (round(s * SAMPLE_RATE_HZ) for s in (times.start_s, times.end_s))
+        self._drop_before(first)
         if self._absent_reason is None:
             try:
-                self._hear_until(end)
+                self._decode_to(end)
             except UnusableSoundError as error:
                 self._absent_reason = str(error)
         if self._absent_reason is not None:
             return no_sound(self._absent_reason)
         return self._to_sound(self._held[: end - self._first])
 
-    def _forget_until(self, sample: int) -> None:
+    def _drop_before(self, sample: int) -> None:
         passed = min(sample - self._first, self._held.size)
         self._held = self._held[passed:]
         self._first += passed
 
-    def _hear_until(self, sample: int) -> None:
-        new, heard = [self._held], self._first + self._held.size
-        while heard < sample:
+    def _decode_to(self, sample: int) -> None:
+        pieces, decoded = [self._held], self._first + self._held.size
+        while decoded < sample:
             piece = next(self._pieces, None)
             if piece is None:
                 break
-            new.append(piece)
-            heard += piece.size
-        self._held = np.concatenate(new)
+            pieces.append(piece)
+            decoded += piece.size
+        self._held = np.concatenate(pieces)
 
     def _to_sound(self, samples: NDArray[np.float32]) -> Sound:
         damaged = self._decoder.damaged_packets if self._decoder else 0

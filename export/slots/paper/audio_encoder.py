@@ -13,7 +13,7 @@ from export.errors import CheckpointError
 from export.options import Format, Precision
 from export.slots import audio_encoder as embedded
 from export.slots.audio_encoder import WINDOW
-from export.spec import Arrays, Files, Network, Slot, Tensor, generator
+from export.spec import Arrays, Builder, Files, Network, Slot, Tensor, generator, seeded
 from export.weights import fetch
 
 if TYPE_CHECKING:
@@ -107,22 +107,18 @@ def _write_labels(folder: Path, names: list[str]) -> None:
 SLOT = Slot(
     name="audio_encoder",
     module=__name__,
-    artifacts=(CHECKPOINT, NAMES),
     network=Network(
         inputs=(Tensor("WINDOW", "float32", (WINDOW,)),),
         outputs=(
             Tensor("FEATURES", "float32", (FEATURES,)),
             Tensor("EVENTS", "float32", (EVENTS,)),
         ),
-        load=load,
         examples=examples,
         cases=2,
-        random=random,
-        restore=restore,
         formats=(Format.ONNX, Format.TORCHSCRIPT),
         precisions=(Precision.FP32, Precision.FP16, Precision.INT8),
     ),
-    make=make,
-    make_random=make_random,
-    make_restored=make_restored,
+    pretrained=Builder(network=load, write=make, artifacts=(CHECKPOINT, NAMES)),
+    random=Builder(network=seeded(random), write=make_random),
+    checkpoint=Builder(network=restore, write=make_restored),
 )

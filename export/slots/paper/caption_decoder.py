@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from export.options import Format, Precision
-from export.spec import Arrays, Files, Network, Slot, Tensor, generator
+from export.spec import Arrays, Builder, Files, Network, Slot, Tensor, generator, seeded
 
 if TYPE_CHECKING:
     from export.networks.caption_decoder import CaptionDecoder
@@ -54,7 +54,6 @@ def examples(batch: int, case: int) -> Arrays:
 SLOT = Slot(
     name="caption_decoder",
     module=__name__,
-    artifacts=("caption_weights",),
     network=Network(
         inputs=(
             Tensor("FEATURE", "float32", (FEATURES,)),
@@ -62,12 +61,12 @@ SLOT = Slot(
             Tensor("TOKEN_COUNT", "int32", (1,)),
         ),
         outputs=(Tensor("LOGITS", "float32", (VOCABULARY,)),),
-        load=load,
         examples=examples,
         cases=2,
-        random=random,
-        restore=restore,
         formats=(Format.ONNX, Format.TORCHSCRIPT),
         precisions=(Precision.FP32, Precision.FP16, Precision.INT8),
     ),
+    pretrained=Builder(network=load, artifacts=("caption_weights",)),
+    random=Builder(network=seeded(random)),
+    checkpoint=Builder(network=restore),
 )

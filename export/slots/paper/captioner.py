@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from export.slots.paper.caption_decoder import VOCABULARY
-from export.spec import Slot
+from export.spec import Builder, Slot
 
 TOKENIZER = "1/tokenizer.json"
 
@@ -21,6 +21,6 @@ def make_random(seed: int, folder: Path) -> None:
 SLOT = Slot(
     name="captioner",
     module=__name__,
-    files={TOKENIZER: "caption_tokenizer"},
-    make_random=make_random,
+    pretrained=Builder(files={TOKENIZER: "caption_tokenizer"}),
+    random=Builder(write=make_random),
 )

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from export.options import Format, Precision
-from export.slots.face_detector import ANCHORS, IMAGE_PX, examples, load
-from export.spec import Network, Slot, Tensor
+from export.slots.face_detector import ANCHORS, IMAGE_PX, PRETRAINED, examples
+from export.spec import Builder, Network, Slot, Tensor, seeded
 
 if TYPE_CHECKING:
     from export.networks.single_shot_detector import FaceDetector
@@ -40,19 +40,18 @@ def compose(source: Path, target: Path) -> None:
 SLOT = Slot(
     name="face_detector",
     module=__name__,
-    artifacts=("face_detector_layout", "face_detector_weights"),
     network=Network(
         inputs=(Tensor("IMAGE", "uint8", (IMAGE_PX, IMAGE_PX, 3)),),
         outputs=(
             Tensor("BOXES", "float32", (ANCHORS, 4)),
             Tensor("SCORES", "float32", (ANCHORS,)),
         ),
-        load=load,
         examples=examples,
-        random=random,
-        compose=compose,
         formats=(Format.ONNX, Format.TORCHSCRIPT),
         # It has no matrix products, which alone are computed in int8.
         precisions=(Precision.FP32, Precision.FP16),
     ),
+    pretrained=PRETRAINED,
+    random=Builder(network=seeded(random)),
+    checkpoint=Builder(graph=compose),
 )

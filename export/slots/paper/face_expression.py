@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from export.options import Format, Precision
 from export.slots.face_expression import CROP_PX, examples
-from export.spec import Files, Network, Slot, Tensor
+from export.spec import Builder, Files, Network, Slot, Tensor, seeded
 from vemoclap_client.contract import EXPRESSIONS
 
 if TYPE_CHECKING:
@@ -52,19 +52,17 @@ def random() -> ExpressionTransformer:
 SLOT = Slot(
     name="face_expression",
     module=__name__,
-    artifacts=(WEIGHTS, CONFIGURATION),
     network=Network(
         inputs=(Tensor("CROP", "uint8", (CROP_PX, CROP_PX, 3)),),
         outputs=(
             Tensor("FEATURES", "float32", (FEATURES,)),
             Tensor("PROBABILITIES", "float32", (len(EXPRESSIONS),)),
         ),
-        load=load,
         examples=examples,
-        random=random,
-        restore=restore,
         formats=(Format.ONNX, Format.TORCHSCRIPT),
         precisions=(Precision.FP32, Precision.FP16, Precision.INT8),
     ),
-    beside=("config.json",),
+    pretrained=Builder(network=load, artifacts=(WEIGHTS, CONFIGURATION)),
+    random=Builder(network=seeded(random)),
+    checkpoint=Builder(network=restore, companion_files=("config.json",)),
 )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from export.options import Format, Precision
 from export.slots.image_encoder import FRAME_PX, examples
-from export.spec import Files, Network, Slot, Tensor
+from export.spec import Builder, Files, Network, Slot, Tensor, seeded
 from vemoclap_client.contract import FRAME_COUNT
 
 if TYPE_CHECKING:
@@ -43,15 +43,14 @@ def random() -> ClipImageEncoder:
 SLOT = Slot(
     name="image_encoder",
     module=__name__,
-    artifacts=(WEIGHTS,),
     network=Network(
         inputs=(Tensor("PIXELS", "float32", (FRAME_COUNT, 3, FRAME_PX, FRAME_PX)),),
         outputs=(Tensor("FEATURES", "float32", (FRAME_COUNT, FEATURES)),),
-        load=load,
         examples=examples,
-        random=random,
-        restore=restore,
         formats=(Format.ONNX, Format.TORCHSCRIPT),
         precisions=(Precision.FP32, Precision.FP16, Precision.INT8),
     ),
+    pretrained=Builder(network=load, artifacts=(WEIGHTS,)),
+    random=Builder(network=seeded(random)),
+    checkpoint=Builder(network=restore),
 )

@@ -8,11 +8,10 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from export.errors import CheckpointError
 from export.options import Format, Precision
-from export.spec import Arrays, Files, Network, Slot, Tensor, generator
+from export.slots.text_encoder import LENGTHS, examples
+from export.spec import Builder, Files, Network, Slot, Tensor, seeded
 
 if TYPE_CHECKING:
     from export.networks.language_classifier import LanguageClassifier
@@ -27,9 +26,6 @@ LANGUAGES = (
 
 Source: the model card of papluca/xlm-roberta-base-language-detection.
 """
-
-LENGTHS = (32, 77)
-"""Tokens of the example inputs, by case. The longest the network was made for is 512."""
 
 VOCABULARY_SIZE = 250_002
 TOKENIZER_FILE, LABELS_FILE = "tokenizer.json", "labels.txt"
@@ -54,14 +50,14 @@ def restore(path: Path) -> LanguageClassifier:
     """
     from export.networks import language_classifier
 
-    return language_classifier.load(path, _beside(path, "config.json"))
+    return language_classifier.load(path, _companion(path, "config.json"))
 
 
-def random(vocabulary: int = VOCABULARY_SIZE) -> LanguageClassifier:
+def random() -> LanguageClassifier:
     """Return XLM-RoBERTa base as transformers initialises it, in evaluation mode."""
     from export.networks import language_classifier
 
-    return language_classifier.build(LANGUAGES, vocabulary)
+    return language_classifier.build(LANGUAGES, VOCABULARY_SIZE)
 
 
 def make(files: Files, folder: Path) -> None:
@@ -75,7 +71,9 @@ def make_restored(checkpoint: Path, folder: Path) -> None:
     Raises:
         CheckpointError: they are not there.
     """
-    _write_from(_beside(checkpoint, TOKENIZER_FILE), _beside(checkpoint, "config.json"), folder)
+    _write_from(
+        _companion(checkpoint, TOKENIZER_FILE), _companion(checkpoint, "config.json"), folder
+    )
 
 
 def make_random(seed: int, folder: Path) -> None:
@@ -97,7 +95,7 @@ def _write_labels(labels: Iterable[str], folder: Path) -> None:
     (folder / LABELS_FILE).write_text("".join(f"{label}\n" for label in labels), encoding="utf-8")
 
 
-def _beside(checkpoint: Path, name: str) -> Path:
+def _companion(checkpoint: Path, name: str) -> Path:
     path = checkpoint.with_name(name)
     if not path.is_file():
         raise CheckpointError(
@@ -107,41 +105,23 @@ def _beside(checkpoint: Path, name: str) -> Path:
     return path
 
 
-def examples(batch: int, case: int, vocabulary: int = VOCABULARY_SIZE) -> Arrays:
-    """Return random tokens, padded with 0 from a random length on: int64 [batch, 32 or 77]."""
-    random_source = generator(batch, case)
-    length = LENGTHS[case]
-    used = random_source.integers(3, length + 1, (batch, 1))
-    mask = (np.arange(length) < used).astype(np.int64)
-    tokens = random_source.integers(4, vocabulary, (batch, length))
-    return {"INPUT_IDS": tokens * mask, "ATTENTION_MASK": mask}
-
-
-def network(vocabulary: int = VOCABULARY_SIZE) -> Network:
-    """Return the declaration, on request with fewer tokens in its random form: for tests."""
-    return Network(
+SLOT = Slot(
+    name="language_identifier",
+    module=__name__,
+    network=Network(
         inputs=(
             Tensor("INPUT_IDS", "int64", ("length",)),
             Tensor("ATTENTION_MASK", "int64", ("length",)),
         ),
         outputs=(Tensor("PROBABILITIES", "float32", (len(LANGUAGES),)),),
-        load=load,
-        examples=partial(examples, vocabulary=vocabulary),
+        examples=partial(examples, first=4, end=VOCABULARY_SIZE),
         cases=len(LENGTHS),
-        random=partial(random, vocabulary),
-        restore=restore,
         formats=(Format.ONNX, Format.TORCHSCRIPT),
         precisions=(Precision.FP32, Precision.FP16, Precision.INT8),
-    )
-
-
-SLOT = Slot(
-    name="language_identifier",
-    module=__name__,
-    artifacts=(WEIGHTS, CONFIGURATION, TOKENIZER),
-    network=network(),
-    make=make,
-    make_random=make_random,
-    make_restored=make_restored,
-    beside=("config.json", TOKENIZER_FILE),
+    ),
+    pretrained=Builder(network=load, write=make, artifacts=(WEIGHTS, CONFIGURATION, TOKENIZER)),
+    random=Builder(network=seeded(random), write=make_random),
+    checkpoint=Builder(
+        network=restore, write=make_restored, companion_files=("config.json", TOKENIZER_FILE)
+    ),
 )

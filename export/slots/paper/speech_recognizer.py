@@ -7,7 +7,7 @@ from pathlib import Path
 from export.errors import UnknownNameError
 from export.slots import speech_recognizer
 from export.slots.speech_recognizer import FOLDER
-from export.spec import Slot
+from export.spec import Builder, Slot
 
 DEFAULT_SIZE = "large-v3"
 """What VEMOCLAP uses."""
@@ -34,7 +34,7 @@ SIZES = {
     "large-v3": LARGE_V3,
     "medium": _files("whisper_medium"),
     "small": _files("whisper_small"),
-    "base": dict(speech_recognizer.SLOT.files),
+    "base": speech_recognizer.FILES,
     "tiny": _files("whisper_tiny"),
 }
 """Size -> path in the slot's folder -> artifact."""
@@ -58,7 +58,10 @@ def slot(size: str = DEFAULT_SIZE) -> Slot:
     if size not in SIZES:
         raise UnknownNameError(f"no Whisper of size {size!r}; there are: {', '.join(SIZES)}")
     return Slot(
-        name="speech_recognizer", module=__name__, files=SIZES[size], make_random=make_random
+        name="speech_recognizer",
+        module=__name__,
+        pretrained=Builder(files=SIZES[size]),
+        random=Builder(write=make_random),
     )
 
 

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from export.errors import CheckpointError
 from export.options import Format, Precision
-from export.spec import Arrays, Files, Network, Slot, Tensor, generator
+from export.slots.text_encoder import LENGTHS, examples
+from export.spec import Builder, Files, Network, Slot, Tensor, seeded
 from vemoclap_client.contract import SENTIMENTS
 
 if TYPE_CHECKING:
     from export.networks.sentiment_encoder import SentimentEncoder
 
 FEATURES = 768
-LENGTHS = (32, 77)
-"""Tokens of the example inputs, by case. The longest the network was made for is 512."""
-
 VOCABULARY_SIZE = 50265
 TOKENIZER = "tokenizer.json"
 WEIGHTS, CONFIGURATION = "sentiment_weights", "sentiment_config"
@@ -77,29 +74,18 @@ def make_restored(checkpoint: Path, folder: Path) -> None:
     """
     from export.networks import sentiment_encoder
 
-    beside = checkpoint.with_name("vocab.json"), checkpoint.with_name("merges.txt")
-    if missing := [str(path) for path in beside if not path.is_file()]:
+    companions = checkpoint.with_name("vocab.json"), checkpoint.with_name("merges.txt")
+    if missing := [str(path) for path in companions if not path.is_file()]:
         raise CheckpointError(
             f"{checkpoint} comes without its tokenizer: {', '.join(missing)} not found. Put the "
             "files of the checkpoint's own repository beside it."
         )
-    sentiment_encoder.read_tokenizer(*beside).save(str(folder / TOKENIZER))
-
-
-def examples(batch: int, case: int) -> Arrays:
-    """Return random tokens, padded with 0 from a random length on: int64 [batch, 32 or 77]."""
-    random_source = generator(batch, case)
-    length = LENGTHS[case]
-    used = random_source.integers(3, length + 1, (batch, 1))
-    mask = (np.arange(length) < used).astype(np.int64)
-    tokens = random_source.integers(4, VOCABULARY_SIZE, (batch, length))
-    return {"INPUT_IDS": tokens * mask, "ATTENTION_MASK": mask}
+    sentiment_encoder.read_tokenizer(*companions).save(str(folder / TOKENIZER))
 
 
 SLOT = Slot(
     name="text_encoder",
     module=__name__,
-    artifacts=(WEIGHTS, CONFIGURATION, VOCABULARY, MERGES),
     network=Network(
         inputs=(
             Tensor("INPUT_IDS", "int64", ("length",)),
@@ -109,16 +95,18 @@ SLOT = Slot(
             Tensor("FEATURES", "float32", (FEATURES,)),
             Tensor("SENTIMENT", "float32", (len(SENTIMENTS),)),
         ),
-        load=load,
-        examples=examples,
+        examples=partial(examples, first=4, end=VOCABULARY_SIZE),
         cases=len(LENGTHS),
-        random=random,
-        restore=restore,
         formats=(Format.ONNX, Format.TORCHSCRIPT),
         precisions=(Precision.FP32, Precision.FP16, Precision.INT8),
     ),
-    make=make,
-    make_random=make_random,
-    make_restored=make_restored,
-    beside=("config.json", "vocab.json", "merges.txt"),
+    pretrained=Builder(
+        network=load, write=make, artifacts=(WEIGHTS, CONFIGURATION, VOCABULARY, MERGES)
+    ),
+    random=Builder(network=seeded(random), write=make_random),
+    checkpoint=Builder(
+        network=restore,
+        write=make_restored,
+        companion_files=("config.json", "vocab.json", "merges.txt"),
+    ),
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from export.spec import Files, Slot
+from export.spec import Builder, Files, Slot
 
 FOLDER = "1/nllb"
 
@@ -39,7 +39,6 @@ def _made(folder: Path) -> Path:
 SLOT = Slot(
     name="translator",
     module=__name__,
-    artifacts=("nllb_weights", "nllb_config", "nllb_tokenizer"),
-    make=make,
-    make_random=make_random,
+    pretrained=Builder(write=make, artifacts=("nllb_weights", "nllb_config", "nllb_tokenizer")),
+    random=Builder(write=make_random),
 )

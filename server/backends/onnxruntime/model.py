@@ -14,6 +14,7 @@ import numpy as np
 import onnxruntime as ort
 
 from server.backends.batching import Arrays, BatchedModel, parameters_of
+from server.backends.onnx_metadata import read_metadata
 
 GRAPH_LEVELS = {
     "-1": ort.GraphOptimizationLevel.ORT_ENABLE_BASIC,
@@ -33,8 +34,8 @@ ACCELERATORS = {
 TENSORRT_OPTIONS = {"max_workspace_size_bytes": "trt_max_workspace_size"}
 """The native backend's name of a parameter -> ONNX Runtime's, where they differ."""
 
-CRASHES_ON_FLOAT16 = "NchwcTransformer"
-"""ONNX Runtime 1.32 dies of it (SIGSEGV) on float16 convolutions on a CPU."""
+DISABLED_OPTIMIZERS = "disabled_optimizers"
+"""Key in an ONNX file's metadata: passes of ONNX Runtime that must not run on it, by commas."""
 
 DECODE = np.frompyfunc(lambda value: value.decode(), 1, 1)
 
@@ -52,7 +53,7 @@ class TritonPythonModel(BatchedModel):
             folder / filename,
             session_options(config),
             providers=providers(args, config),
-            disabled_optimizers=disabled_optimizers(folder, args),
+            disabled_optimizers=disabled_optimizers(folder / filename),
         )
 
     def run(self, feed: Arrays) -> Arrays:
@@ -137,10 +138,6 @@ def options_for(accelerator: str, given: dict[str, str]) -> dict[str, str]:
     return options
 
 
-def disabled_optimizers(folder: Path, args: dict[str, str]) -> list[str]:
-    """Passes that must not run: one crashes on float16 on a CPU; export says what it wrote."""
-    stamp = folder / "export.json"
-    if args["model_instance_kind"] == "GPU" or not stamp.is_file():
-        return []
-    written = json.loads(stamp.read_text(encoding="utf-8"))["stamp"]
-    return [CRASHES_ON_FLOAT16] if written.get("precision") == "fp16" else []
+def disabled_optimizers(path: Path) -> list[str]:
+    """The passes that the file's own metadata says would crash on its graph."""
+    return [name for name in read_metadata(path).get(DISABLED_OPTIMIZERS, "").split(",") if name]

@@ -36,8 +36,8 @@ class TritonPythonModel(BatchedModel):
         with torch.inference_mode():
             # A copy: Triton's arrays are read-only views of shared memory.
             inputs = [torch.tensor(feed[name], device=self._device) for name in self._inputs]
-            answered = self._module(*inputs)
-            outputs = answered if isinstance(answered, tuple) else (answered,)
+            returned = self._module(*inputs)
+            outputs = returned if isinstance(returned, tuple) else (returned,)
             arrays = [output.cpu().numpy() for output in outputs]
         return dict(zip(self._outputs, arrays, strict=True))
 

@@ -1,0 +1,1 @@
+"""Training of the fusion head on labelled clips, and its evaluation."""

@@ -1,0 +1,68 @@
+"""Asks the running server for a clip's features, and for the profile that they are of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from threading import local
+from typing import Any
+
+import numpy as np
+import tritonclient.grpc as triton
+
+from training.features import Rows
+from vemoclap_client import decode
+from vemoclap_client.analysis import Analysis, parse_json
+from vemoclap_client.contract import ANALYSIS, FEATURES, LENGTHS, MODALITIES
+from vemoclap_client.media.container import check_file
+from vemoclap_client.requests import Response, build_request, send
+
+
+@dataclass(frozen=True)
+class ClipFeatures:
+    """A clip's features, not padded, and the profile of the encoders."""
+
+    profile: str
+    features: dict[str, Rows]
+
+
+class FeatureServer:
+    """Extracts features. Every thread that asks has a connection of its own."""
+
+    def __init__(self, url: str, timeout_s: float) -> None:
+        """Prepare; nothing is sent yet.
+
+        Args:
+            url: host:port of the server's gRPC endpoint.
+            timeout_s: longest wait for an answer.
+        """
+        self.url = url
+        self.timeout_s = timeout_s
+        self._connections = local()
+
+    def extract(self, video: Path) -> ClipFeatures:
+        """Decode a clip here and have the server encode it.
+
+        Raises:
+            VideoError: the file cannot be decoded.
+            ServerError: the server could not answer.
+        """
+        check_file(video)
+        request = build_request(decode(video), (ANALYSIS, LENGTHS, *FEATURES.values()))
+        response = send(self._connection(), request, self.url, self.timeout_s, connected=False)
+        return _parse(response)
+
+    def _connection(self) -> Any:
+        if not hasattr(self._connections, "client"):
+            self._connections.client = triton.InferenceServerClient(self.url)
+        return self._connections.client
+
+
+def _parse(response: Response) -> ClipFeatures:
+    lengths = dict(zip(MODALITIES, response.as_numpy(LENGTHS)[0], strict=True))
+    rows = {
+        modality: np.array(response.as_numpy(FEATURES[modality])[0, : lengths[modality]])
+        for modality in MODALITIES
+    }
+    analysis = parse_json(response.as_numpy(ANALYSIS)[0, 0], Analysis, ANALYSIS)
+    return ClipFeatures(analysis.profile, rows)

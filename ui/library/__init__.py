@@ -1,1 +1,0 @@
-"""Many clips: their table, adding and exporting them, comparing two."""

@@ -1,0 +1,1 @@
+"""What several pages show: each module makes one part of a page."""

@@ -1,0 +1,1 @@
+"""The pages, one folder each: its layout, its parts and its state."""

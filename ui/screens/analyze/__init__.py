@@ -1,0 +1,1 @@
+"""The page on which clips are given: upload, link, sample."""

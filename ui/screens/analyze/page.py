@@ -1,0 +1,173 @@
+"""The first page: give a clip, by upload, link or sample, and go to its result."""
+
+from pathlib import Path
+
+import streamlit as st
+
+from ui.application import Application
+from ui.jobs import media
+from ui.jobs.job import Job, Source, SourceKind, State
+from ui.jobs.store import JobNotFoundError
+from ui.parts.limits import keeping, length_limit
+from ui.parts.markdown import plain
+from ui.parts.navigation import Pages
+from ui.parts.server_status import show_problem
+from ui.parts.uploader import add_clip, show_uploader
+from ui.parts.words import percent
+from ui.screens.analyze.links import objection_to
+from vemoclap_client.errors import VideoError
+
+CLIPS = "clips"
+"""Session state: ids of the clips that this browser's session added, the latest first."""
+
+ADDED = "added"
+"""Session state: ids of the clips that were just added; the page then leaves for them."""
+
+PROBLEMS = "problems"
+"""Session state: why clips that were just given were not added, to be shown once."""
+
+REFRESH_S = 2.0
+
+SAMPLES = {
+    "bunny": ("Rabbit", "An animated rabbit: no human face, no words"),
+    "portrait": ("Portrait", "A smiling face, a caption and a voice"),
+    "title_card": ("Title cards", "Sad words, without a face or sound"),
+}
+"""Name of a sample's file -> its title and what is in it."""
+
+
+def show_analyze(app: Application, pages: Pages) -> None:
+    """The page, from top to bottom."""
+    _open_added(pages)
+    st.title("Which emotion does a video convey?")
+    st.markdown(
+        "Give a clip. You get the probability of six emotions, and what in the faces, the words "
+        "and the sounds speaks for each."
+    )
+    show_problem(app.settings.server_url)
+    for problem in st.session_state.pop(PROBLEMS, []):
+        st.error(problem)
+    upload, link = st.columns(2, gap="large")
+    with upload:
+        st.header("Upload a video")
+        show_uploader(app, _remember)
+        st.caption(keeping(app.settings))
+    with link:
+        _show_link_form(app)
+    _show_samples(app)
+    _show_clips(app, pages)
+
+
+def _open_added(pages: Pages) -> None:
+    """Opens the result of one clip that was just added, or the library for several."""
+    added = st.session_state.pop(ADDED, [])
+    if len(added) == 1:
+        pages.open("result", id=added[0])
+    elif added:
+        pages.open("library")
+
+
+def _remember(added: Job | str) -> None:
+    """Keeps a clip that was added, or the reason why it was not."""
+    if isinstance(added, str):
+        st.session_state.setdefault(PROBLEMS, []).append(added)
+    else:
+        st.session_state.setdefault(ADDED, []).append(added.id)
+        st.session_state.setdefault(CLIPS, []).insert(0, added.id)
+
+
+def _show_link_form(app: Application) -> None:
+    st.header("Paste a link")
+    with st.form("link", border=False):
+        link = st.text_input(
+            "Address of a video, or of a page that shows one, as on YouTube",
+            placeholder="https://",
+            autocomplete="url",
+        )
+        sent = st.form_submit_button("Analyze link")
+    if sent:
+        _take_link(app, link.strip())
+    st.caption(
+        f"Up to {length_limit(app.settings)}. Some sites turn servers away; then download the "
+        "video yourself and upload it."
+    )
+
+
+def _take_link(app: Application, link: str) -> None:
+    objection = objection_to(link)
+    if objection:
+        st.error(objection)
+        return
+    _remember(add_clip(app, link, Source(SourceKind.LINK, link)))
+    st.rerun()
+
+
+def _show_samples(app: Application) -> None:
+    st.header("Try a sample")
+    samples = media.sample_clips(app.settings)
+    if not samples:
+        st.info("The sample clips are not here. `make samples` fetches and renders them.")
+        return
+    for column, sample in zip(st.columns(len(samples)), samples, strict=True):
+        with column:
+            _show_sample(app, sample)
+
+
+def _show_sample(app: Application, sample: Path) -> None:
+    title, description = SAMPLES.get(sample.stem, (sample.stem, "A clip on this server"))
+    try:
+        st.image(str(media.sample_thumbnail(app.store, sample)), width="stretch", alt=description)
+    except VideoError:
+        st.caption("No picture of this clip can be decoded.")
+    st.button(
+        f"Analyze “{plain(title)}”",
+        key=f"sample-{sample.name}",
+        width="stretch",
+        on_click=_take_sample,
+        args=(app, sample),
+    )
+    st.caption(plain(description))
+
+
+def _take_sample(app: Application, sample: Path) -> None:
+    _remember(add_clip(app, sample.name, Source(SourceKind.SAMPLE, str(sample))))
+
+
+def _show_clips(app: Application, pages: Pages) -> None:
+    jobs = _session_jobs(app)
+    if not jobs:
+        return
+    st.header("Your clips")
+    are_over = all(job.state.is_over for job in jobs)
+    st.fragment(_list_clips, run_every=None if are_over else REFRESH_S)(app, pages)
+    pages.link("library", "All clips are in the Library")
+
+
+def _session_jobs(app: Application) -> list[Job]:
+    jobs = []
+    for identifier in st.session_state.get(CLIPS, []):
+        try:
+            jobs.append(app.store.get(identifier))
+        except JobNotFoundError:
+            continue
+    return jobs
+
+
+def _list_clips(app: Application, pages: Pages) -> None:
+    for job in _session_jobs(app):
+        pages.link("result", f"{plain(job.name)}: {outcome(job)}", id=job.id)
+
+
+def outcome(job: Job) -> str:
+    """How far a job is, or what came out, in a few words."""
+    if job.state is State.DONE and job.result:
+        emotion = job.result.emotion
+        if emotion is None:
+            return "no emotion stands out"
+        return f"{emotion}, {percent(job.result.probabilities[emotion])}"
+    return {
+        State.WAITING: "waits its turn",
+        State.WORKING: "being analyzed",
+        State.FAILED: "could not be analyzed",
+        State.CANCELLED: "cancelled",
+    }.get(job.state, "done")

@@ -1,0 +1,1 @@
+"""The page of two clips side by side."""

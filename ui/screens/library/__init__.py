@@ -1,0 +1,1 @@
+"""The page of all clips: table, filters, export, adding many."""

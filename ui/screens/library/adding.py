@@ -1,0 +1,113 @@
+"""The library's upper part: adds many clips at once, uploaded or from a folder on the server."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import streamlit as st
+
+from ui.application import Application
+from ui.jobs.job import AnyJob, Job, Source, SourceKind, State
+from ui.parts.markdown import plain
+from ui.parts.uploader import add_clip, show_uploader
+from ui.parts.words import counted
+from ui.screens.library.rows import FolderClips, folder_clips
+
+CHOSEN_PATHS = "library-paths"
+NOTES = "library-notes"
+"""Session state: for each clip that was just given None or, where it was not added, the reason."""
+
+FOLDER_KNOWN_FOR_S = 10.0
+HOW_TO_SET_FOLDER = (
+    "To offer the clips of a folder on this server here, set `$VEMOCLAP_APP_FOLDER` to it and "
+    "start the app again."
+)
+
+
+def show_adding(app: Application, jobs: Sequence[AnyJob]) -> None:
+    """The part, folded away where there are clips already."""
+    _show_notes()
+    with st.expander("Add clips", expanded=not jobs, icon=":material/add:"):
+        device, folder = st.tabs(["From your device", "From the server’s folder"])
+        with device:
+            show_uploader(app, _remember)
+        with folder:
+            _show_folder(app, jobs)
+
+
+def _remember(added: Job | str) -> None:
+    """Keeps a clip that was added, or the reason why it was not, to be shown once."""
+    st.session_state.setdefault(NOTES, []).append(None if isinstance(added, Job) else added)
+
+
+def _show_notes() -> None:
+    notes: list[str | None] = st.session_state.pop(NOTES, [])
+    for problem in filter(None, notes):
+        st.error(problem)
+    added = notes.count(None)
+    if added:
+        st.success(f"{counted(added, 'clip')} added.")
+
+
+@st.cache_data(ttl=FOLDER_KNOWN_FOR_S, show_spinner="Looking through the folder")
+def _list_folder(folder: str) -> FolderClips:
+    return folder_clips(Path(folder))
+
+
+def _show_folder(app: Application, jobs: Sequence[AnyJob]) -> None:
+    folder = app.settings.folder
+    if folder is None:
+        st.markdown(HOW_TO_SET_FOLDER)
+        return
+    try:
+        clips = _list_folder(str(folder))
+    except OSError as error:
+        st.error(f"The server’s folder cannot be read: {plain(error.strerror or str(error))}.")
+        return
+    if not clips.paths:
+        st.info("There are no videos in the server’s folder.")
+        return
+    _show_choice(app, folder, clips, jobs)
+
+
+def _show_choice(
+    app: Application, folder: Path, clips: FolderClips, jobs: Sequence[AnyJob]
+) -> None:
+    st.multiselect(
+        f"Clips in the server’s folder ({len(clips.paths)})",
+        [str(path) for path in clips.paths],
+        key=CHOSEN_PATHS,
+        placeholder="Choose clips, or type a part of a name",
+    )
+    if not clips.is_complete:
+        st.caption("There are more clips in the folder than are listed.")
+    chosen = st.session_state[CHOSEN_PATHS]
+    fresh = not_added_yet(folder, clips, jobs)
+    with st.container(horizontal=True):
+        st.button(
+            f"Analyze chosen ({len(chosen)})",
+            disabled=not chosen,
+            type="primary",
+            on_click=_take_paths,
+            args=(app, folder, chosen),
+        )
+        st.button(
+            f"Analyze all that are not in the library ({len(fresh)})",
+            disabled=not fresh,
+            on_click=_take_paths,
+            args=(app, folder, fresh),
+        )
+
+
+def not_added_yet(folder: Path, clips: FolderClips, jobs: Sequence[AnyJob]) -> list[str]:
+    """The folder's clips that the library has no result of, and does not work on."""
+    failed = (State.FAILED, State.CANCELLED)
+    here = {job.source.location for job in jobs if job.state not in failed}
+    root = folder.resolve()
+    return [str(path) for path in clips.paths if str((root / path).resolve()) not in here]
+
+
+def _take_paths(app: Application, folder: Path, paths: Sequence[str]) -> None:
+    st.session_state[CHOSEN_PATHS] = []
+    for path in paths:
+        source = Source(SourceKind.FOLDER, str(folder.resolve() / path))
+        _remember(add_clip(app, path, source))

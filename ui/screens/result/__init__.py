@@ -1,0 +1,1 @@
+"""The page of one clip: progress, result, evidence, files."""

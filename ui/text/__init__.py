@@ -1,1 +1,0 @@
-"""Words: facts as people say them, and text of others made harmless."""
