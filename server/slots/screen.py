@@ -39,8 +39,8 @@ REDUCED_BY = 4
 BLOCK_SIZE = (8, 4)
 """Width and height, in reduced pixels, of the blocks that are compared: a letter or two."""
 SAME_BLOCK_DIFFERENCE = 8.0
-"""Mean difference of a block, in grey levels, below which it shows the same. Where a caption changes
-on a still picture some block differs by 47 or more, where none changes by 1 at most."""
+"""Mean difference of a block, in grey levels, below which it shows the same. Where a caption
+changes on a still picture some block differs by 47 or more, where none changes by 1 at most."""
 
 
 @dataclass(frozen=True)
