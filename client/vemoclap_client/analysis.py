@@ -84,11 +84,16 @@ class Face(Struct, frozen=True):
 
 
 class SpeechSegment(Struct, frozen=True):
-    """Words in the language spoken, and when, in seconds from the clip's start."""
+    """Words in the language spoken, and when, in seconds from the clip's start.
+
+    Attributes:
+        language: ISO 639 code; None in documents of before result schema 1.3.
+    """
 
     start_s: Seconds
     end_s: Seconds
     text: str
+    language: str | None = None
 
 
 class Speech(Struct, frozen=True):
@@ -96,7 +101,7 @@ class Speech(Struct, frozen=True):
 
     Attributes:
         text: in English; as spoken where it could not be translated.
-        language: ISO 639 code of the language spoken.
+        language: ISO 639 code of the language that is spoken most.
         language_probability: of that language, 0 to 1.
         segments: what was said when, in the language spoken.
         sentiment: sentiment -> probability; None where there is no English text.

@@ -91,6 +91,6 @@ CAPTION_PARAMETER = "caption"
 FEATURES = {modality: f"{modality.upper()}_FEATURES" for modality in MODALITIES}
 """Modality -> name of the tensor that carries its features."""
 
-ANALYSIS_SCHEMA_VERSION = "1.1"
-RESULT_SCHEMA_VERSION = "1.2"
+ANALYSIS_SCHEMA_VERSION = "1.2"
+RESULT_SCHEMA_VERSION = "1.3"
 TIMELINE_SCHEMA_VERSION = "1.0"

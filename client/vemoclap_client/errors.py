@@ -8,7 +8,8 @@ VemoclapError
 │   ├── EmptyVideoError            zero bytes
 │   ├── NotAVideoError             no known container
 │   ├── NoVideoStreamError         sound only
-│   └── UndecodableVideoError      a video stream of which no frame can be decoded
+│   ├── UndecodableVideoError      a video stream of which no frame can be decoded
+│   └── EncryptedVideoError        its pictures are encrypted (DRM)
 ├── ServerError                    the file is fine, the server is not
 │   ├── ServerUnavailableError     nothing answers at that address
 │   ├── ServerNotReadyError        it answers, but is still loading or misses a model
@@ -84,6 +85,12 @@ class UndecodableVideoError(VideoError):
     """There is a video stream, but not one frame of it can be decoded."""
 
     exit_code = 15
+
+
+class EncryptedVideoError(VideoError):
+    """The pictures are encrypted (DRM)."""
+
+    exit_code = 16
 
 
 class ServerError(VemoclapError):

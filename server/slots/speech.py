@@ -5,29 +5,38 @@ is kept in its own language too, and silence is skipped by voice-activity detect
 """
 
 import time
-from collections.abc import Iterable
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from faster_whisper import WhisperModel
-from faster_whisper.transcribe import Segment, TranscriptionInfo
+from faster_whisper.transcribe import Segment
 from msgspec import structs
 from numpy.typing import NDArray
 
 from server.slots.audio import silence, usable
 from server.slots.compute import COMPUTE_TYPE
+from server.slots.passages import Passage, find_passages
 from server.slots.slot import CPU, Device, Infer, Tensors, analyzer_outputs, elapsed_ms
 from server.slots.text import TextEncoder
 from vemoclap_client.analysis import Speech, SpeechEvidence, SpeechSegment
-from vemoclap_client.contract import ENGLISH, SAMPLE_RATE_HZ
+from vemoclap_client.contract import ENGLISH
 
 NO_SPEECH_THRESHOLD = 0.6
 """Segments that Whisper itself finds more likely to be no speech are dropped (its default)."""
 LOG_PROBABILITY_THRESHOLD = -1.2
 """Segments whose tokens are less probable on average are guesses at music or noise."""
+CERTAIN_LANGUAGE = 0.8
+CERTAIN_LANGUAGE_LOG_PROBABILITY = -1.5
+"""The same where the language is this certain, as it is of dialects, but not of music or noise."""
 COMPRESSION_RATIO_THRESHOLD = 2.4
-"""Segments that compress better repeat themselves without end (Whisper's default)."""
+"""Segments that compress better repeat themselves (Whisper's default)."""
+REPEATED_LOG_PROBABILITY = -0.5
+"""What people repeat is transcribed with certainty; the loops that Whisper invents are not."""
+CHARACTERS_PER_SECOND = 25
+"""Nobody repeats anything faster."""
 TOKENS_PER_SECOND = 12
 """Nobody speaks faster; without a limit, a hum of 5 s is spelled out for 4 s."""
 TOKENS_AT_LEAST = 32
@@ -75,56 +84,97 @@ class SpeechRecognizer:
         """Why sound, float32 [samples], has no English text, or None; and what was said, if any."""
         if absent := silence(audio):
             return absent, None
-        transcribed, info = self._transcribe(audio)
-        segments = understood(transcribed)
-        if not segments:
+        passages = find_passages(audio, self._whisper)
+        transcripts = [(passage, self._transcribe(audio, passage)) for passage in passages]
+        spoken = [(passage, segments) for passage, segments in transcripts if segments]
+        if not spoken:
             return "no speech was recognised", None
-        language, spoken = info.language, joined(segments)
-        english = spoken if language == ENGLISH else self._translate(audio, language)
-        absent = None if english else f"the speech in language {language!r} could not be translated"
+        english = [self._to_english(audio, *item) for item in spoken]
+        text = " ".join(part for part in english if part)
+        language, probability = main_language([passage for passage, _ in spoken])
+        absent = f"the speech in language {language!r} could not be translated"
         speech = Speech(
-            text=english or spoken,
+            text=text or " ".join(joined(segments) for _, segments in spoken),
             language=language,
-            language_probability=round(info.language_probability, 4),
+            language_probability=round(probability, 4),
             segments=tuple(
-                SpeechSegment(round(item.start, 2), round(item.end, 2), item.text.strip())
-                for item in segments
+                describe(segment, passage) for passage, segments in spoken for segment in segments
             ),
             sentiment=None,
         )
-        return absent, speech
+        return None if text else absent, speech
 
-    def _translate(self, audio: NDArray[np.float32], language: str) -> str | None:
-        """What is said in sound, float32 [samples], in English; None if Whisper finds no words."""
+    def _to_english(
+        self, audio: NDArray[np.float32], passage: Passage, segments: list[Segment]
+    ) -> str | None:
+        """What is said in a passage, in English; None where Whisper has no translation."""
+        if passage.language == ENGLISH:
+            return joined(segments)
         for options in TRANSLATION_ATTEMPTS:
-            segments, _ = self._transcribe(audio, task="translate", language=language, **options)
-            if translated := understood(segments):
+            if translated := self._transcribe(audio, passage, task="translate", **options):
                 return joined(translated)
         return None
 
     def _transcribe(
-        self, audio: NDArray[np.float32], **options: str | int
-    ) -> tuple[Iterable[Segment], TranscriptionInfo]:
-        seconds = len(audio) / SAMPLE_RATE_HZ
-        tokens = min(int(TOKENS_AT_LEAST + TOKENS_PER_SECOND * seconds), TOKENS_AT_MOST)
-        transcript: tuple[Iterable[Segment], TranscriptionInfo] = self._whisper.transcribe(
-            audio, max_new_tokens=tokens, **DECODING, **options
+        self, audio: NDArray[np.float32], passage: Passage, **options: str | int
+    ) -> list[Segment]:
+        """The segments of a passage that are likely speech; times count from its start."""
+        tokens = min(int(TOKENS_AT_LEAST + TOKENS_PER_SECOND * passage.seconds), TOKENS_AT_MOST)
+        segments, _ = self._whisper.transcribe(
+            passage.sound(audio),
+            language=passage.language,
+            max_new_tokens=tokens,
+            **DECODING,
+            **options,
         )
-        return transcript
+        is_certain = passage.probability >= CERTAIN_LANGUAGE
+        least = CERTAIN_LANGUAGE_LOG_PROBABILITY if is_certain else LOG_PROBABILITY_THRESHOLD
+        return understood(segments, least)
 
 
-def understood(segments: Iterable[Segment]) -> list[Segment]:
+def main_language(passages: Sequence[Passage]) -> tuple[str, float]:
+    """The language that is spoken longest, and its mean probability, 0 to 1."""
+    seconds: defaultdict[str, float] = defaultdict(float)
+    weighted: defaultdict[str, float] = defaultdict(float)
+    for passage in passages:
+        seconds[passage.language] += passage.seconds
+        weighted[passage.language] += passage.seconds * passage.probability
+    language = max(seconds, key=lambda name: seconds[name])
+    return language, weighted[language] / seconds[language]
+
+
+def understood(
+    segments: Iterable[Segment], least_log_probability: float = LOG_PROBABILITY_THRESHOLD
+) -> list[Segment]:
     """The segments that are more likely speech than a guess at noise."""
     return [
         segment
         for segment in segments
         if segment.text.strip()
         and segment.no_speech_prob < NO_SPEECH_THRESHOLD
-        and segment.avg_logprob > LOG_PROBABILITY_THRESHOLD
-        and segment.compression_ratio < COMPRESSION_RATIO_THRESHOLD
+        and segment.avg_logprob > least_log_probability
+        and not is_invented_loop(segment)
     ]
+
+
+def is_invented_loop(segment: Segment) -> bool:
+    """Whether a text repeats itself because Whisper was lost, and not because somebody did."""
+    if segment.compression_ratio < COMPRESSION_RATIO_THRESHOLD:
+        return False
+    too_fast = len(segment.text) > CHARACTERS_PER_SECOND * (segment.end - segment.start)
+    return too_fast or bool(segment.avg_logprob < REPEATED_LOG_PROBABILITY)
 
 
 def joined(segments: Iterable[Segment]) -> str:
     """The segments' text in one line."""
     return " ".join(segment.text.strip() for segment in segments)
+
+
+def describe(segment: Segment, passage: Passage) -> SpeechSegment:
+    """A segment of a passage, with times from the clip's start."""
+    return SpeechSegment(
+        start_s=round(passage.start_s + segment.start, 2),
+        end_s=round(passage.last_voice_s(passage.start_s + segment.end), 2),
+        text=segment.text.strip(),
+        language=passage.language,
+    )

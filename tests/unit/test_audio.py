@@ -11,8 +11,10 @@ from numpy.typing import NDArray
 
 from tests.clips import KEEP_CLOCK, Tone, concatenate, damage, join_streams, write_clip, write_sound
 from vemoclap_client.contract import SAMPLE_RATE_HZ
+from vemoclap_client.media import _alignment
 from vemoclap_client.media import _audio as audio
 from vemoclap_client.media._audio import decode_audio, mono
+from vemoclap_client.media._channels import ChannelMixer
 from vemoclap_client.media.video import decode
 
 
@@ -95,7 +97,7 @@ def test_mean_over_channels(
 def test_not_a_number_becomes_silence(sample_format: str) -> None:
     values = np.array([[np.nan, 0.5, np.inf, -np.inf]], np.float32)
     frame = AudioFrame.from_ndarray(values, format=sample_format, layout="mono")
-    assert mono(frame).tolist() == [0.0, 0.5, 1.0, -1.0]
+    assert mono(frame, ChannelMixer()).tolist() == [0.0, 0.5, 1.0, -1.0]
 
 
 def test_loud_sound_is_clipped(tmp_path: Path) -> None:
@@ -257,14 +259,14 @@ def test_a_long_packet_is_resampled_in_pieces(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sizes: list[int] = []
-    resample = audio._Resampler.resample
+    resample = _alignment.Resampler.resample
 
-    def spy(self: audio._Resampler, samples: NDArray[np.float32]) -> NDArray[np.float32]:
+    def spy(self: _alignment.Resampler, samples: NDArray[np.float32]) -> NDArray[np.float32]:
         sizes.append(samples.size)
         return resample(self, samples)
 
     path = write_one_packet(tmp_path / "long.mkv", rate_hz=1_000, samples=50_000)
-    monkeypatch.setattr(audio._Resampler, "resample", spy)
+    monkeypatch.setattr(_alignment.Resampler, "resample", spy)
     assert decode_audio(path).samples.size == pytest.approx(50 * SAMPLE_RATE_HZ, abs=20)
     assert max(sizes) == 1_000
 
@@ -277,7 +279,7 @@ def test_failing_resampling_is_no_sound(
         raise error(12, "no") if error is not MemoryError else MemoryError
 
     path = write_sound(tmp_path / "sound.wav", Tone(codec="pcm_s16le"))
-    monkeypatch.setattr(audio._Resampler, "resample", fail)
+    monkeypatch.setattr(_alignment.Resampler, "resample", fail)
     assert decode_audio(path).absent_reason == "the sound track cannot be decoded"
 
 

@@ -3,18 +3,18 @@
 import asyncio
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from server.slots import analysis, audio, face, frames, language, screen, speech
+from server.slots import analysis, audio, face, frames, language, screen
 from server.slots.slot import Tensors, analyzer_outputs, json_tensor
-from vemoclap_client.analysis import Analysis, Face, Head, Speech, StepEvidence, parse_json
+from vemoclap_client.analysis import Analysis, Face, Head, StepEvidence, parse_json
 from vemoclap_client.errors import DocumentError
 
 RATE = 16_000
@@ -231,74 +231,7 @@ def face_slots(score: float) -> Slots:
     return Slots({"face_detector": detect, "face_expression": read})
 
 
-# --- speech and on-screen text ---
-
-
-@dataclass
-class Segment:
-    text: str
-    no_speech_prob: float = 0.1
-    avg_logprob: float = -0.3
-    compression_ratio: float = 1.2
-    start: float = 0.5
-    end: float = 1.5
-
-
-def test_segments_that_are_guesses_are_dropped() -> None:
-    segments = [
-        Segment("Hello."),
-        Segment("Thanks for watching", no_speech_prob=0.9),
-        Segment("mumble", avg_logprob=-1.5),
-        Segment("round of the round of the round of the", compression_ratio=4.0),
-        Segment("  "),
-    ]
-    kept = speech.understood(segments)  # type: ignore[arg-type]
-    assert [segment.text for segment in kept] == ["Hello."]
-
-
-@dataclass
-class Info:
-    language: str
-    language_probability: float = 0.98765
-
-
-class Whisper:
-    """Transcribes; its translation repeats itself, unless it may not."""
-
-    def __init__(self, language: str, second: Segment) -> None:
-        self.language = language
-        self.second = second
-        self.tasks: list[str] = []
-
-    def transcribe(self, audio: NDArray[np.float32], **options: Any) -> tuple[list[Segment], Info]:
-        self.tasks.append(options.get("task", "transcribe"))
-        looped = Segment("round of the round of the round of the", compression_ratio=4.0)
-        translated = self.second if "no_repeat_ngram_size" in options else looped
-        return [translated if "task" in options else Segment(" 很美味 ")], Info(self.language)
-
-
-def recognize(whisper: Whisper) -> tuple[str | None, Speech | None]:
-    recognizer = speech.SpeechRecognizer.__new__(speech.SpeechRecognizer)
-    recognizer._whisper = whisper
-    return recognizer._recognize(np.ones(RATE, np.float32))
-
-
-@pytest.mark.parametrize("better", [True, False])
-def test_a_translation_that_loops_is_tried_once_more(better: bool) -> None:
-    whisper = Whisper("zh", Segment("It is delicious.", avg_logprob=-0.5 if better else -2.0))
-    absent, found = recognize(whisper)
-    assert whisper.tasks == ["transcribe", "translate", "translate"]
-    assert found is not None
-    assert found.text == ("It is delicious." if better else "很美味")
-    assert [segment.text for segment in found.segments] == ["很美味"]
-    assert (found.language, found.language_probability) == ("zh", 0.9877)
-    assert absent == (None if better else "the speech in language 'zh' could not be translated")
-
-
-def test_english_is_not_translated() -> None:
-    whisper = Whisper("en", Segment(""))
-    assert recognize(whisper)[0] is None
-    assert whisper.tasks == ["transcribe"]
+# --- on-screen text ---
 
 
 def test_screen_text_is_lower_cased_unique_and_in_order() -> None:
@@ -401,3 +334,16 @@ def test_wrong_evidence_is_an_error_that_names_the_slot_and_the_field() -> None:
     wrong = {**EVIDENCE, "face": {"faces": [{**FACE, "box": [0.1, 0.1, 0.2, 7]}]}}
     with pytest.raises(DocumentError, match=r"slot face_analyzer: .*faces\[0\]\.box\[3\]"):
         written_analysis(wrong)
+
+
+def test_a_caption_that_changes_on_a_still_picture_is_read_anew() -> None:
+    picture = np.random.default_rng(0).integers(0, 256, (360, 480, 3), np.uint8)
+    picture = cv2.GaussianBlur(picture, (0, 0), 8)
+    captions = []
+    for text in ("my mother died today", "what a lovely day"):
+        captions.append(picture.copy())
+        cv2.putText(captions[-1], text, (90, 330), cv2.FONT_HERSHEY_SIMPLEX, 0.7, (255,) * 3, 2)
+    coded = cv2.imdecode(cv2.imencode(".jpg", captions[0])[1], cv2.IMREAD_COLOR)
+    frames = [screen.reduce(frame) for frame in (*captions, np.asarray(coded, np.uint8))]
+    assert screen.differs(frames[0], frames[1])
+    assert not screen.differs(frames[0], frames[2])

@@ -349,24 +349,6 @@ def test_red_is_red(tmp_path: Path, standard: str) -> None:
     assert np.abs(image - (255, 0, 0)).max() <= 4
 
 
-@pytest.mark.parametrize(
-    ("transfer", "is_hdr"), [("smpte2084", True), ("arib-std-b67", True), ("bt709", False)]
-)
-def test_high_dynamic_range_is_warned_about(tmp_path: Path, transfer: str, is_hdr: bool) -> None:
-    path = write_clip(
-        tmp_path / "clip.mp4",
-        seconds=0.4,
-        codec="libx265",
-        pixel_format="yuv420p10le",
-        options={
-            "preset": "ultrafast",
-            "x265-params": f"log-level=none:pools=1:transfer={transfer}",
-        },
-    )
-    found = decode_frames(path)
-    assert [("HDR" in warning) for warning in found.warnings] == [True] * is_hdr
-
-
 @pytest.mark.parametrize("mirrored", [False, True])
 @pytest.mark.parametrize("rotation", [0, 90, 180, -90])
 def test_rotation(tmp_path: Path, rotation: int, mirrored: bool) -> None:

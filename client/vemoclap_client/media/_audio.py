@@ -1,4 +1,4 @@
-"""Decodes a file's sound: mean over channels, 16 kHz, aligned with the pictures."""
+"""Decodes a file's sound: one channel, 16 kHz, aligned with the pictures."""
 
 from __future__ import annotations
 
@@ -19,6 +19,8 @@ from av.stream import Stream
 from numpy.typing import NDArray
 
 from vemoclap_client.contract import AUDIO_MAX_S, SAMPLE_RATE_HZ
+from vemoclap_client.media._alignment import Aligner, Resampler
+from vemoclap_client.media._channels import ChannelMixer
 from vemoclap_client.media.container import (
     VideoFile,
     choose_audio_stream,
@@ -34,12 +36,6 @@ READABLE_PLANES_MAX = 7
 
 FULL_SCALE = {"i2": 2.0**15, "i4": 2.0**31}
 """The amplitude 1.0 in each of FFmpeg's signed integer sample formats, by numpy type."""
-
-JITTER_S = 0.05
-"""Times of sound packets are rounded and may be off by this much without a gap being meant."""
-
-GAP_MAX_S = 60
-"""A longer gap is a fault in the file's clock rather than silence: it is closed."""
 
 RATE_MIN_HZ, RATE_MAX_HZ = 1_000, 768_000
 """A header can claim any rate: outside these, a few bytes would become hours or gigabytes."""
@@ -65,7 +61,9 @@ class UnusableSoundError(Exception):
     """The sound cannot be used; the text is the reason to give."""
 
 
-def decode_audio(path: str | Path, start_s: Fraction | None = None) -> Sound:
+def decode_audio(
+    path: str | Path, start_s: Fraction | None = None, end_s: Fraction | None = None
+) -> Sound:
     """Decode the sound of a local file.
 
     Gaps in it are filled with silence. At most AUDIO_MAX_S seconds are decoded. Sound that
@@ -75,19 +73,20 @@ def decode_audio(path: str | Path, start_s: Fraction | None = None) -> Sound:
         start_s: what becomes the first sample, in seconds on the file's own clock (see
             Frames.start_s): sound before it is cut off, sound that begins later is preceded
             by silence. None: the sound's own beginning.
+        end_s: when the pictures end, on the same clock; None: unknown.
 
     Raises:
         VideoError: the file cannot be opened, see VideoFile.
     """
     with VideoFile(Path(path)) as file:
-        return decode_sound(file, start_s)
+        return decode_sound(file, start_s, end_s)
 
 
-def decode_sound(file: VideoFile, start_s: Fraction | None) -> Sound:
+def decode_sound(file: VideoFile, start_s: Fraction | None, end_s: Fraction | None) -> Sound:
     """As decode_audio, of an open file."""
     try:
         with open_sound(file) as decoder:
-            samples = _collect(decoder.mono_pieces(start_s))
+            samples = _collect(decoder.mono_pieces(start_s, end_s))
     except UnusableSoundError as error:
         return no_sound(str(error))
     return _to_sound(samples, decoder.damaged_packets)
@@ -142,8 +141,8 @@ def damage_warnings(damaged_packets: int) -> list[str]:
     return [f"{damaged_packets} damaged packets of the sound were left out"]
 
 
-def mono(frame: AudioFrame) -> NDArray[np.float32]:
-    """The mean over a frame's channels, float32 [samples], full scale 1; NaN becomes 0."""
+def mono(frame: AudioFrame, mixer: ChannelMixer) -> NDArray[np.float32]:
+    """A frame's channels as one, float32 [samples], full scale 1; NaN becomes 0."""
     channels = frame.layout.nb_channels
     too_many_planes = frame.format.is_planar and channels > READABLE_PLANES_MAX
     if too_many_planes or frame.format.name not in READABLE_FORMATS:
@@ -156,8 +155,9 @@ def mono(frame: AudioFrame) -> NDArray[np.float32]:
         full_scale = 2.0**7
     else:
         full_scale = FULL_SCALE.get(values.dtype.str[1:], 1.0)
-    mean = np.asarray(values.mean(axis=0, dtype=np.float64) / full_scale, np.float32)
-    return np.nan_to_num(mean, nan=0.0, posinf=1.0, neginf=-1.0)
+    finite = np.nan_to_num(values / full_scale, nan=0.0, posinf=1.0, neginf=-1.0)
+    names = [channel.name for channel in frame.layout.channels]
+    return mixer.mix(finite, names).astype(np.float32)
 
 
 def _interleaved(frame: AudioFrame) -> AudioFrame:
@@ -172,31 +172,36 @@ class SoundDecoder:
     def __init__(self, container: InputContainer, stream: AudioStream) -> None:
         self._container = container
         self._stream = stream
+        self._mixer = ChannelMixer()
         self.damaged_packets = 0
 
-    def mono_pieces(self, start_s: Fraction | None) -> Iterator[NDArray[np.float32]]:
+    def mono_pieces(
+        self, start_s: Fraction | None, end_s: Fraction | None
+    ) -> Iterator[NDArray[np.float32]]:
         """Pieces of the sound at 16 kHz, float32 [samples]; not clipped to [-1, 1].
 
         Args:
-            start_s: as decode_audio's.
+            start_s: as decode_audio's; likewise end_s.
 
         Raises:
             UnusableSoundError: the sound cannot be decoded on.
         """
         try:
-            yield from self._mono_pieces(start_s)
+            yield from self._mono_pieces(start_s, end_s)
         except (av.FFmpegError, MemoryError) as error:
             # Decoding's own errors were counted: this is the resampling.
             raise UnusableSoundError(UNDECODABLE) from error
 
-    def _mono_pieces(self, start_s: Fraction | None) -> Iterator[NDArray[np.float32]]:
-        aligner = _Aligner(start_s)
-        resampler: _Resampler | None = None
+    def _mono_pieces(
+        self, start_s: Fraction | None, end_s: Fraction | None
+    ) -> Iterator[NDArray[np.float32]]:
+        aligner = Aligner(start_s, end_s)
+        resampler: Resampler | None = None
         for frame, samples in self._frames():
             if resampler is None or resampler.rate_hz != frame.sample_rate:
                 if resampler is not None:
                     yield resampler.finish()
-                resampler = _Resampler(frame.sample_rate)
+                resampler = Resampler(frame.sample_rate)
             for piece in aligner.align(samples, frame.sample_rate, self._time_s(frame)):
                 # In one go, FFmpeg would want memory for all that a long packet becomes.
                 for start in range(0, piece.size, frame.sample_rate):
@@ -216,7 +221,7 @@ class SoundDecoder:
             frames = self._stream.codec_context.decode(packet)
             for frame in frames:
                 _check_rate(frame.sample_rate)
-            return [(frame, mono(frame)) for frame in frames]
+            return [(frame, mono(frame, self._mixer)) for frame in frames]
         except (av.FFmpegError, MemoryError, ValueError):
             # ValueError: a layout that PyAV cannot convert.
             self.damaged_packets += 1
@@ -233,65 +238,3 @@ def _check_rate(rate_hz: int) -> None:
         raise UnusableSoundError(
             f"the sound track cannot be decoded: it claims {rate_hz} samples a second"
         )
-
-
-class _Aligner:
-    """Puts every sample where its time says, counted from the clip's start."""
-
-    def __init__(self, start_s: Fraction | None) -> None:
-        self._next_s = start_s
-        self._begun = False
-
-    def align(
-        self, samples: NDArray[np.float32], rate_hz: int, time_s: Fraction | None
-    ) -> Iterator[NDArray[np.float32]]:
-        """Yield the samples, preceded by silence or with their beginning cut off.
-
-        Args:
-            time_s: that of the first sample on the file's own clock; None: where the previous
-                samples ended.
-        """
-        gap = self._gap(rate_hz, time_s)
-        samples = samples[max(0, -gap) :]
-        self._begun = self._begun or samples.size > 0
-        if not samples.size:
-            return
-        self._next_s = (self._next_s or 0) + Fraction(max(0, gap) + samples.size, rate_hz)
-        while gap > 0:
-            yield np.zeros(min(gap, rate_hz), np.float32)
-            gap -= rate_hz
-        yield samples
-
-    def _gap(self, rate_hz: int, time_s: Fraction | None) -> int:
-        """Samples of silence missing before the next ones; negative: samples too many."""
-        if self._next_s is None:
-            self._next_s = time_s
-        if time_s is None or self._next_s is None:
-            return 0
-        gap_s = time_s - self._next_s
-        if self._begun and not JITTER_S < gap_s < GAP_MAX_S:
-            return 0
-        return round(gap_s * rate_hz)
-
-
-class _Resampler:
-    """Brings mono sound of one rate to 16 kHz."""
-
-    def __init__(self, rate_hz: int) -> None:
-        self.rate_hz = rate_hz
-        self._resampler = AudioResampler(format="flt", layout="mono", rate=SAMPLE_RATE_HZ)
-
-    def resample(self, samples: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Take in float32 [samples]; give back what is ready, which lags behind a little."""
-        frame = AudioFrame.from_ndarray(samples[np.newaxis], format="flt", layout="mono")
-        frame.sample_rate = self.rate_hz
-        return _joined(self._resampler.resample(frame))
-
-    def finish(self) -> NDArray[np.float32]:
-        """What was still to come."""
-        return _joined(self._resampler.resample(None))
-
-
-def _joined(frames: list[AudioFrame]) -> NDArray[np.float32]:
-    pieces = [np.asarray(frame.to_ndarray()[0], np.float32) for frame in frames]
-    return np.concatenate([np.zeros(0, np.float32), *pieces])

@@ -136,6 +136,7 @@ class _Reader:
         self._keyframe: Keyframe | None = None
         self._order = -1
         self._latest: int | None = None
+        self._shown = 0
         self._jumps = bool(index.keyframes)
         use_threads(stream)
 
@@ -230,6 +231,9 @@ class _Reader:
     def _ticks_of(self, frame: VideoFrame) -> int | None:
         if self._index.timed:
             return frame.pts if frame.pts is not None else frame.dts
+        if self._index.shown_ticks:
+            number, self._shown = self._shown, self._shown + 1
+            return self._index.shown_ticks[min(number, len(self._index.shown_ticks) - 1)]
         return 0 if self._latest is None else self._latest + 1
 
     def _is_next(self, ticks: int) -> bool:

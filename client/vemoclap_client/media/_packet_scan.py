@@ -49,6 +49,7 @@ class PacketScan:
     steps_ticks: tuple[int, int] | None
     """Neither do decoding times that step outside these; None: any do."""
     times: array[int] = field(default_factory=lambda: array("q"))
+    decoding_times: array[int] = field(default_factory=lambda: array("q"))
     keyframes: list[Keyframe] = field(default_factory=list)
     count: int = 0
     first_keyframe_ticks: int | None = None
@@ -59,11 +60,15 @@ class PacketScan:
     cut_ticks: int | None = None
     previous_decoding_ticks: int | None = None
     sound_end_s: Fraction = Fraction(0)
+    encrypted: bool = False
 
     def add(self, packet: Packet[Stream]) -> None:
         order, ticks = self.count, packet.pts
         self.count += 1
+        self.encrypted = self.encrypted or packet.has_sidedata("encryption_info")
         self.clock_jumps = self.clock_jumps or self._is_jump(packet)
+        if packet.dts is not None:
+            self.decoding_times.append(packet.dts)
         if ticks is None or self.clock_jumps:
             self.timed = False
             return

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_left, bisect_right
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from itertools import pairwise
 from math import floor
@@ -59,6 +59,10 @@ class VideoIndex:
     """Whether the file has presentation times, but not all on one clock; not timed then."""
     last_frame_s: float = 0.0
     """How long the last frame claims to be shown if that is absurd, seconds; else 0."""
+    shown_ticks: array[int] = field(default_factory=lambda: array("q"))
+    """When the frames are shown, in order, where the file has those times but not which frame each
+    belongs to; not timed then, and a tick is time_base seconds."""
+    encrypted: bool = False
 
     @property
     def duration_s(self) -> Fraction:
@@ -72,6 +76,11 @@ class VideoIndex:
         None if not timed: then start is no time on that clock.
         """
         return self.start * self.time_base if self.timed else None
+
+    @property
+    def end_s(self) -> Fraction | None:
+        """When the last frame ends on the file's own clock, seconds; None if not timed."""
+        return self.end * self.time_base if self.timed else None
 
     def ticks_at(self, time_s: Fraction) -> Fraction:
         """The ticks of a time in seconds from the clip's start."""
@@ -95,8 +104,10 @@ def index_video(container: InputContainer, stream: VideoStream) -> VideoIndex | 
     scan = scan_packets(container, stream)
     if scan.count == 0:
         return None
-    if not scan.timed or not scan.times or _lacks_display_order(container, stream, scan):
+    if not scan.timed or not scan.times:
         return _untimed_index(stream, scan)
+    if _lacks_display_order(container, stream, scan):
+        return _unordered_index(stream, scan)
     return _timed_index(container, stream, scan)
 
 
@@ -131,6 +142,7 @@ def _timed_index(container: InputContainer, stream: VideoStream, scan: PacketSca
         # The header repeats what the last frame claims.
         missing_s=0.0 if last_frame_s else missing_s,
         last_frame_s=last_frame_s,
+        encrypted=scan.encrypted,
     )
 
 
@@ -144,7 +156,7 @@ def _absurd_s(last_duration: Fraction, stream: VideoStream, times: array[int]) -
 
 def _untimed_index(stream: VideoStream, scan: PacketScan) -> VideoIndex:
     return VideoIndex(
-        time_base=1 / _frame_rate(stream),
+        time_base=1 / (_frame_rate(stream) if scan.clock_jumps else _stated_rate(stream)),
         start=0,
         end=Fraction(scan.count),
         timed=False,
@@ -152,11 +164,33 @@ def _untimed_index(stream: VideoStream, scan: PacketScan) -> VideoIndex:
         cut_ticks=None,
         missing_s=0.0,
         clock_jumps=scan.clock_jumps,
+        encrypted=scan.encrypted,
+    )
+
+
+def _unordered_index(stream: VideoStream, scan: PacketScan) -> VideoIndex:
+    """Of a file that has a time for each frame, but in the order of decoding."""
+    times = scan.decoding_times
+    return VideoIndex(
+        time_base=time_base(stream),
+        start=times[0],
+        end=times[-1] + _frame_ticks(stream, times),
+        timed=False,
+        keyframes=(),
+        cut_ticks=None,
+        missing_s=0.0,
+        shown_ticks=times,
+        encrypted=scan.encrypted,
     )
 
 
 def _frame_rate(stream: VideoStream) -> Fraction:
     return stream.average_rate or stream.guessed_rate or DEFAULT_FRAME_RATE
+
+
+def _stated_rate(stream: VideoStream) -> Fraction:
+    """The rate that a raw stream states; the average of its packets is one that FFmpeg made up."""
+    return stream.codec_context.framerate or _frame_rate(stream)
 
 
 def _frame_ticks(stream: VideoStream, times: array[int]) -> Fraction:

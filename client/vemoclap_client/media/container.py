@@ -60,6 +60,21 @@ NOT_FOOTAGE = Disposition.attached_pic | Disposition.timed_thumbnails
 """Cover art and chapter thumbnails are stored as video streams, but are no video."""
 
 
+NOT_MAIN_SOUND = (
+    Disposition.comment
+    | Disposition.visual_impaired
+    | Disposition.hearing_impaired
+    | Disposition.descriptions
+    | Disposition.karaoke
+    | Disposition.clean_effects
+)
+NOT_MAIN_TITLES = ("comment", "descri", "hearing impaired", "visually impaired")
+"""Parts of the titles of such tracks."""
+
+STILL_BRANDS = (b"avif", b"heic", b"heix", b"mif1", b"heim", b"heis")
+"""Major brands of MP4 files that hold one picture (ISO/IEC 23008-12 and AVIF)."""
+
+
 class VideoFile:
     """A local video file, opened once; use it as a context manager.
 
@@ -94,6 +109,11 @@ class VideoFile:
             UndecodableVideoError: an MP4 without its index.
         """
         descriptor = self._file.fileno()
+        kind, brand = os.pread(descriptor, 4, 4), os.pread(descriptor, 4, 8)
+        if kind == b"ftyp" and brand in STILL_BRANDS:
+            raise NotAVideoError(
+                f"{self.path}: this is a still picture ({brand.decode()}). Give a video."
+            )
         try:
             return av.open(
                 _Reader(descriptor, f"file:{self.path}"),
@@ -208,14 +228,24 @@ def _preference(stream: VideoStream) -> tuple[bool, int]:
 
 
 def choose_audio_stream(container: InputContainer) -> AudioStream | None:
-    """The sound to decode: the first stream marked as default, else the first; None if none.
+    """The main sound: the first of those that no other is preferred to; None if there is none.
 
-    Streams that cannot be decoded count only if no other is there.
+    Streams that can be decoded are preferred, then those that are no commentary, description or
+    version for the hearing-impaired, then those marked as default.
     """
-    decodable = [stream for stream in container.streams.audio if has_decoder(stream)]
-    streams = decodable or container.streams.audio
-    default = (stream for stream in streams if stream.disposition & Disposition.default)
-    return next(default, streams[0] if streams else None)
+    return max(container.streams.audio, key=_audio_preference, default=None)
+
+
+def _audio_preference(stream: AudioStream) -> tuple[bool, bool, bool]:
+    disposition = stream.disposition
+    is_main = not disposition & NOT_MAIN_SOUND and not _is_commentary(stream)
+    return has_decoder(stream), is_main, bool(disposition & Disposition.default)
+
+
+def _is_commentary(stream: AudioStream) -> bool:
+    """Whether the title says so: many files lack the disposition."""
+    title = (stream.metadata.get("title") or stream.metadata.get("handler_name") or "").lower()
+    return any(word in title for word in NOT_MAIN_TITLES)
 
 
 def has_decoder(stream: VideoStream | AudioStream) -> bool:

@@ -24,11 +24,11 @@ from numpy.typing import NDArray
 
 from vemoclap_client._clock import milliseconds_since
 from vemoclap_client.contract import FRAME_COUNT
-from vemoclap_client.errors import UndecodableVideoError
+from vemoclap_client.errors import EncryptedVideoError, UndecodableVideoError
 from vemoclap_client.media._audio import decode_sound
 from vemoclap_client.media._frames import DecodingStatistics, TimedFrame, find_frames
 from vemoclap_client.media._packets import VideoIndex, index_video
-from vemoclap_client.media._scaling import Scaler
+from vemoclap_client.media._scaling import Scaler, stack_images
 from vemoclap_client.media.container import VideoFile, choose_video_stream
 
 TimedImage: TypeAlias = tuple[float, NDArray[np.uint8]]
@@ -49,6 +49,8 @@ class Frames:
 
     None: that clock cannot be used, so the sound is to begin with the pictures.
     """
+    end_s: Fraction | None
+    """When the last frame ends, on the same clock."""
     width: int
     """Of the clip as a player displays it: upright, with square pixels."""
     height: int
@@ -113,7 +115,7 @@ def decode_file(file: VideoFile) -> DecodedClip:
     """As decode, of an open file."""
     with open_pictures(file) as pictures:
         frames = _decode_frames(pictures, pictures.clip_times_s())
-    sound = decode_sound(file, frames.start_s)
+    sound = decode_sound(file, frames.start_s, frames.end_s)
     return DecodedClip(
         frames=frames.images,
         frame_times_s=frames.times_s,
@@ -148,10 +150,11 @@ def _decode_frames(video: "OpenVideo", times_s: Sequence[float | Fraction]) -> F
     seconds, images = zip(*video.frames_at(times_s), strict=True)
     width, height = video.scaler.displayed_size or (0, 0)
     return Frames(
-        images=np.stack(images),
+        images=stack_images(images),
         times_s=seconds,
         duration_s=float(video.index.duration_s),
         start_s=video.index.start_s,
+        end_s=video.index.end_s,
         width=width,
         height=height,
         warnings=video.warnings(),
@@ -230,8 +233,11 @@ class OpenVideo:
             )
         if self.scaler.is_hdr:
             found.append(
-                "the pictures are HDR and look washed out to the models; "
-                "convert the file to SDR for better results"
+                "the pictures are HDR and were mapped to the brightness and colours of SDR"
+            )
+        if self.scaler.changed_shape:
+            found.append(
+                "the pictures change their size or shape; frames of other shapes have black borders"
             )
         if self.statistics.damaged_packets:
             found.append(
@@ -259,6 +265,11 @@ def open_pictures(file: VideoFile) -> Iterator[OpenVideo]:
         index = index_video(container, stream)
         if index is None:
             raise _undecodable(file.path)
+        if index.encrypted:
+            raise EncryptedVideoError(
+                f"{file.path}: the pictures are encrypted (DRM): only players with a licence can "
+                "show them. Neither getting the file again nor converting it helps."
+            )
         aspect = stream.sample_aspect_ratio or Fraction(1)
         yield OpenVideo(file, container, stream, index, Scaler(aspect))
 

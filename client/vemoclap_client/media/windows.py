@@ -29,6 +29,7 @@ from vemoclap_client.media._audio import (
     no_sound,
     open_sound,
 )
+from vemoclap_client.media._scaling import stack_images
 from vemoclap_client.media.container import VideoFile
 from vemoclap_client.media.video import (
     DecodedClip,
@@ -155,7 +156,7 @@ def decode_windows(path: str | Path, window_s: float, hop_s: float) -> Generator
 
 
 def _decode_windows(video: OpenVideo, windows: Sequence[WindowTimes]) -> Iterator[DecodedWindow]:
-    with SlicedSound(video.file, video.index.start_s) as sound:
+    with SlicedSound(video.file, video.index.start_s, video.index.end_s) as sound:
         frames_of_windows = _frames_of_windows(video, windows)
         for number, (times, frames) in enumerate(zip(windows, frames_of_windows, strict=True)):
             yield DecodedWindow(
@@ -190,7 +191,7 @@ def _clip(
 ) -> DecodedClip:
     width, height = video.scaler.displayed_size or (0, 0)
     return DecodedClip(
-        frames=np.stack([image for _, image in frames]),
+        frames=stack_images([image for _, image in frames]),
         frame_times_s=tuple(time_s for time_s, _ in frames),
         audio=sound.samples,
         audio_absent_reason=sound.absent_reason,
@@ -207,7 +208,7 @@ class SlicedSound:
     Use it as a context manager.
     """
 
-    def __init__(self, file: VideoFile, start_s: Fraction | None) -> None:
+    def __init__(self, file: VideoFile, start_s: Fraction | None, end_s: Fraction | None) -> None:
         """Opens the sound track.
 
         Args:
@@ -221,7 +222,7 @@ class SlicedSound:
         with ExitStack() as stack:
             try:
                 self._decoder = stack.enter_context(open_sound(file))
-                self._pieces = self._decoder.mono_pieces(start_s)
+                self._pieces = self._decoder.mono_pieces(start_s, end_s)
             except UnusableSoundError as error:
                 self._absent_reason = str(error)
             self._open_container = stack.pop_all()

@@ -1,0 +1,139 @@
+"""Speech: passages by language, what is kept of a transcript, translation."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from server.slots import speech
+from server.slots.passages import Passage, Utterance, assign_languages
+from vemoclap_client.analysis import Speech
+
+RATE = 16_000
+
+
+def utterance(start_s: float, end_s: float, **languages: float) -> Utterance:
+    return Utterance(round(start_s * RATE), round(end_s * RATE), languages)
+
+
+def test_each_utterance_has_its_own_language() -> None:
+    utterances = [utterance(0, 3, en=0.95, de=0.02), utterance(4, 6, zh=0.9, en=0.05)]
+    assert assign_languages(utterances) == ["en", "zh"]
+
+
+def test_short_and_uncertain_utterances_follow_the_certain_ones() -> None:
+    utterances = [
+        utterance(0, 3, it=0.99),
+        utterance(4, 6, fi=0.45, it=0.35),
+        utterance(7, 7.5, nn=0.9, it=0.02, en=0.01),
+    ]
+    assert assign_languages(utterances) == ["it", "it", "it"]
+
+
+def test_where_nothing_is_certain_the_best_of_all_together_is_taken() -> None:
+    utterances = [utterance(0, 3, fi=0.45, it=0.4), utterance(4, 8, es=0.3, it=0.5)]
+    assert assign_languages(utterances) == ["it", "it"]
+    assert assign_languages([]) == []
+
+
+def test_a_passage_knows_its_length_and_when_somebody_was_last_heard() -> None:
+    passage = Passage((utterance(1, 4, en=0.9), utterance(120, 122, en=0.6)), "en")
+    assert passage.seconds == 5
+    assert passage.start_s == 1
+    assert passage.probability == pytest.approx(0.78)
+    # Whisper stretches a segment over the pause until the next words begin.
+    assert passage.last_voice_s(120.1) == 4
+    assert passage.last_voice_s(3.5) == 3.5
+    assert passage.last_voice_s(121.5) == 121.5
+
+
+def test_the_main_language_is_the_one_spoken_longest() -> None:
+    passages = [
+        Passage((utterance(0, 3, en=0.9),), "en"),
+        Passage((utterance(4, 8, it=0.8),), "it"),
+        Passage((utterance(9, 12, en=0.7),), "en"),
+    ]
+    language, probability = speech.main_language(passages)
+    assert (language, probability) == ("en", pytest.approx(0.8))
+
+
+@dataclass
+class Segment:
+    text: str
+    no_speech_prob: float = 0.1
+    avg_logprob: float = -0.3
+    compression_ratio: float = 1.2
+    start: float = 0.5
+    end: float = 1.5
+
+
+def test_segments_that_are_guesses_are_dropped() -> None:
+    segments = [
+        Segment("Hello."),
+        Segment("Thanks for watching", no_speech_prob=0.9),
+        Segment("mumble", avg_logprob=-1.5),
+        Segment("round of the round of the round of the", compression_ratio=4.0),
+        Segment("  "),
+    ]
+    kept = speech.understood(segments)  # type: ignore[arg-type]
+    assert [segment.text for segment in kept] == ["Hello."]
+
+
+@pytest.mark.parametrize(
+    ("repetition", "is_kept"),
+    [
+        (Segment("no no no no no", avg_logprob=-0.2, compression_ratio=3.6, end=4.0), True),
+        (Segment("no no no no no", avg_logprob=-0.7, compression_ratio=3.6, end=4.0), False),
+        (Segment("no " * 30, avg_logprob=-0.2, compression_ratio=9.0, end=3.0), False),
+    ],
+)
+def test_people_repeat_themselves_and_whisper_invents_loops(
+    repetition: Segment, is_kept: bool
+) -> None:
+    assert speech.understood([repetition]) == [repetition] * is_kept  # type: ignore[list-item]
+
+
+class Whisper:
+    """Transcribes; its translation repeats itself, unless it may not."""
+
+    def __init__(self, second: Segment) -> None:
+        self.second = second
+        self.tasks: list[str] = []
+
+    def transcribe(self, audio: NDArray[np.float32], **options: Any) -> tuple[list[Segment], None]:
+        self.tasks.append(options.get("task", "transcribe"))
+        looped = Segment("round of the round of the round of the", compression_ratio=4.0)
+        translated = self.second if "no_repeat_ngram_size" in options else looped
+        return [translated if "task" in options else Segment(" 很美味 ")], None
+
+
+def recognize(
+    whisper: Whisper, language: str, monkeypatch: pytest.MonkeyPatch
+) -> tuple[str | None, Speech | None]:
+    passage = Passage((Utterance(0, RATE, {language: 0.98765}),), language)
+    monkeypatch.setattr(speech, "find_passages", lambda audio, model: [passage])
+    recognizer = speech.SpeechRecognizer.__new__(speech.SpeechRecognizer)
+    recognizer._whisper = whisper  # type: ignore[assignment]
+    return recognizer._recognize(np.ones(RATE, np.float32))
+
+
+@pytest.mark.parametrize("better", [True, False])
+def test_a_translation_that_loops_is_tried_once_more(
+    better: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whisper = Whisper(Segment("It is delicious.", avg_logprob=-0.5 if better else -2.0))
+    absent, found = recognize(whisper, "zh", monkeypatch)
+    assert whisper.tasks == ["transcribe", "translate", "translate"]
+    assert found is not None
+    assert found.text == ("It is delicious." if better else "很美味")
+    assert [(segment.text, segment.language) for segment in found.segments] == [("很美味", "zh")]
+    assert (found.language, found.language_probability) == ("zh", 0.9877)
+    assert absent == (None if better else "the speech in language 'zh' could not be translated")
+
+
+def test_english_is_not_translated(monkeypatch: pytest.MonkeyPatch) -> None:
+    whisper = Whisper(Segment(""))
+    assert recognize(whisper, "en", monkeypatch)[0] is None
+    assert whisper.tasks == ["transcribe"]
