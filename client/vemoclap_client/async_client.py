@@ -14,6 +14,7 @@ import tritonclient.grpc.aio as triton_aio
 from vemoclap_client._clock import milliseconds_since
 from vemoclap_client._in_flight import classify_in_order_async
 from vemoclap_client._stream_call import stream_responses_async
+from vemoclap_client.channels import channel_options
 from vemoclap_client.client import READY_TIMEOUT_S, BaseClient
 from vemoclap_client.contract import ENSEMBLE, STREAM
 from vemoclap_client.media.container import check_file
@@ -44,7 +45,7 @@ class AsyncEmotionClient(BaseClient):
 
     @cached_property
     def _triton(self) -> Any:
-        return triton_aio.InferenceServerClient(self.url)
+        return triton_aio.InferenceServerClient(self.url, channel_args=channel_options(self.url))
 
     async def __aenter__(self) -> Self:
         return self

@@ -19,6 +19,7 @@ from tritonclient.utils import InferenceServerException
 from vemoclap_client._clock import milliseconds_since
 from vemoclap_client._in_flight import IN_FLIGHT_MAX, classify_in_order
 from vemoclap_client._stream_call import run_cancellable, stream_responses
+from vemoclap_client.channels import channel_options
 from vemoclap_client.contract import ATTENTION, ENSEMBLE, STREAM
 from vemoclap_client.errors import ServerNotReadyError, ServerUnavailableError
 from vemoclap_client.media.container import check_file
@@ -109,7 +110,7 @@ class EmotionClient(BaseClient):
 
     @cached_property
     def _triton(self) -> Any:
-        return triton.InferenceServerClient(self.url)
+        return triton.InferenceServerClient(self.url, channel_args=channel_options(self.url))
 
     def __enter__(self) -> Self:
         return self

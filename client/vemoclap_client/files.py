@@ -97,7 +97,8 @@ def check_writable(files: Iterable[Path]) -> None:
             file.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise OutputError(f"cannot make the folder for {file}: {error}") from error
-        if file.is_dir() or not os.access(file.parent, os.W_OK):
+        is_device = file.exists() and not file.is_file() and not file.is_dir()
+        if file.is_dir() or not os.access(file if is_device else file.parent, os.W_OK):
             raise OutputError(
                 f"cannot write {file}: it is a folder, or lies in one that is read-only"
             )
@@ -105,6 +106,8 @@ def check_writable(files: Iterable[Path]) -> None:
 
 def write(path: Path, fill: Callable[[BinaryIO], object], synced: bool = True) -> None:
     """Writes a file beside its place, and renames it into place when it is complete.
+
+    A link is followed and an earlier file's mode is kept; a device or pipe is written to in place.
 
     Args:
         path: where it goes; its folder is made.
@@ -114,15 +117,22 @@ def write(path: Path, fill: Callable[[BinaryIO], object], synced: bool = True) -
     Raises:
         OutputError: the disk is full, or the folder read-only. An earlier file is unchanged.
     """
-    partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}{UNFINISHED}")
+    place = path.resolve()
+    partial = place.with_name(f".{place.name}.{secrets.token_hex(4)}{UNFINISHED}")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        if place.exists() and not place.is_file() and not place.is_dir():
+            with place.open("wb") as device:
+                fill(device)
+            return
         with partial.open("xb") as file:
+            if place.is_file():
+                os.fchmod(file.fileno(), stat.S_IMODE(place.stat().st_mode))
             fill(file)
             if synced:
                 file.flush()
                 os.fsync(file.fileno())
-        partial.replace(path)
+        partial.replace(place)
     except OSError as error:
         raise OutputError(
             f"cannot write {path}: {error}. What was there before is unchanged; make room, or "

@@ -11,6 +11,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from vemoclap_client.cli import fetch as fetch_command
+from vemoclap_client.cli._output import Output
 from vemoclap_client.cli.fetch import open_source
 from vemoclap_client.cli.render import render_result, render_summary, render_window
 from vemoclap_client.client import DEFAULT_TIMEOUT_S, EmotionClient, default_url
@@ -21,8 +22,9 @@ from vemoclap_client.formats.document import format_json
 from vemoclap_client.formats.subtitles import format_srt, format_vtt
 from vemoclap_client.formats.table import format_csv
 from vemoclap_client.media.windows import check_lengths
-from vemoclap_client.timeline import DEFAULT_HOP_S, DEFAULT_WINDOW_S, Timeline
+from vemoclap_client.timeline import DEFAULT_HOP_S, DEFAULT_WINDOW_S, Timeline, Window
 
+STANDARD_OUTPUT = Path("-")
 LONGEST_TIMEOUT_S = 86_400
 
 ANY_NAME = "result.json"
@@ -58,6 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             stream.reconfigure(errors="backslashreplace")
     parser = _parser()
     options = parser.parse_args(arguments)
+    options.output = Output()
     _check_options(parser, options)
     try:
         return int(options.run(options))
@@ -93,12 +96,17 @@ def _classify(options: argparse.Namespace) -> int:
                 print(f"vemoclap: {error}", file=sys.stderr)
                 exit_code = error.exit_code
                 continue
-            print(render_result(result), end="\n\n", flush=True)
             if options.json_dir and is_link(video):
                 targets[video].append(_free_target(options.json_dir, source.stem, targets))
             for file in targets[video]:
                 write_text(file, format_json(result))
-    return exit_code
+            if options.json == STANDARD_OUTPUT:
+                options.output.show(format_json(result).rstrip("\n"))
+            else:
+                options.output.show(f"{render_result(result)}\n")
+            if options.output.exit_code and not options.json_dir:
+                break
+    return options.output.exit_code or exit_code
 
 
 def _targets(options: argparse.Namespace) -> dict[str, list[Path]]:
@@ -110,7 +118,7 @@ def _targets(options: argparse.Namespace) -> dict[str, list[Path]]:
         OutputError: a folder cannot be made or written to, or two videos would share a file.
     """
     targets: dict[str, list[Path]] = {video: [] for video in options.videos}
-    if options.json:
+    if options.json and options.json != STANDARD_OUTPUT:
         targets[options.videos[0]].append(options.json)
     if options.json_dir:
         for video in targets:
@@ -132,21 +140,28 @@ def _timeline(options: argparse.Namespace) -> int:
     """Prints each window as it comes; writes the files once all are known."""
     asked = {name: getattr(options, name) for name in TIMELINE_FORMATS}
     files = {name: file for name, file in asked.items() if file}
-    check_writable(files.values())
+    check_writable(file for file in files.values() if file != STANDARD_OUTPUT)
+    is_for_people = STANDARD_OUTPUT not in files.values()
     started = time.perf_counter()
+
+    def show(window: Window, _: int) -> None:
+        if is_for_people:
+            options.output.show(render_window(window))
+
     with EmotionClient(options.url, timeout_s=options.timeout_s) as client:
         with open_source(options.video, options, client.check_ready) as source:
-            timeline = client.timeline(
-                source.path,
-                options.window_s,
-                options.hop_s,
-                on_window=lambda window, _: print(render_window(window), flush=True),
-            )
+            timeline = client.timeline(source.path, options.window_s, options.hop_s, on_window=show)
         timeline = replace(timeline, video=source.name)
-    print(f"{render_summary(timeline)}\n  took {time.perf_counter() - started:.1f} s")
     for name, file in files.items():
-        write_text(file, TIMELINE_FORMATS[name](timeline))
-    return 0
+        text = TIMELINE_FORMATS[name](timeline)
+        if file == STANDARD_OUTPUT:
+            options.output.show(text.rstrip("\n"))
+        else:
+            write_text(file, text)
+    if is_for_people:
+        seconds = time.perf_counter() - started
+        options.output.show(f"{render_summary(timeline)}\n  took {seconds:.1f} s")
+    return int(options.output.exit_code)
 
 
 def _seconds(text: str) -> float:
@@ -193,7 +208,12 @@ def _parser() -> argparse.ArgumentParser:
 def _add_classify(classify: argparse.ArgumentParser) -> None:
     classify.set_defaults(run=_classify)
     classify.add_argument("videos", nargs="+", metavar="VIDEO", help="a video file or a link")
-    classify.add_argument("--json", type=Path, metavar="FILE", help="also write the result there")
+    classify.add_argument(
+        "--json",
+        type=Path,
+        metavar="FILE",
+        help="also write the result there; - for standard output, in place of the text",
+    )
     classify.add_argument(
         "--json-dir", type=Path, metavar="DIR", help="also write DIR/<video>.json for each video"
     )

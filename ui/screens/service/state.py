@@ -14,6 +14,7 @@ from typing import Any, Self
 import tritonclient.grpc as triton
 
 from ui.screens.service.slots import SLOTS, Slot
+from vemoclap_client.channels import channel_options
 from vemoclap_client.client import BaseClient
 from vemoclap_client.contract import ENSEMBLE
 from vemoclap_client.errors import ServerError
@@ -123,9 +124,10 @@ def poll(url: str, before: ServerState | None = None, timeout_s: float = TIMEOUT
     """
     try:
         url = BaseClient(url).url
+        options = [*channel_options(url), *CHANNEL]
         with (
             server_errors(url, timeout_s, connected=False),
-            closing(triton.InferenceServerClient(url, channel_args=CHANNEL)) as client,
+            closing(triton.InferenceServerClient(url, channel_args=options)) as client,
         ):
             return _ask(client, before, timeout_s)
     except ServerError as error:
