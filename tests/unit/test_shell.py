@@ -10,6 +10,8 @@ from threading import Thread
 import pytest
 
 from vemoclap_client.channels import channel_options, is_loopback
+from vemoclap_client.cli._output import Output
+from vemoclap_client.cli.main import main
 from vemoclap_client.files import check_writable, write_text
 
 
@@ -99,3 +101,19 @@ def test_a_loopback_address_never_goes_through_a_proxy(url: str, is_local: bool)
 
 def test_a_server_that_is_back_is_used_within_a_second() -> None:
     assert dict(channel_options("gpu.example:8001"))["grpc.max_reconnect_backoff_ms"] < 1000
+
+
+def test_quiet_leaves_out_the_text_but_not_what_was_asked_for(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    output = Output(quiet=True)
+    output.show("for people")
+    output.write("{}\n")
+    assert capsys.readouterr().out == "{}\n"
+
+
+def test_the_version_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["--version"])
+    assert ended.value.code == 0
+    assert capsys.readouterr().out.startswith("vemoclap 0.")

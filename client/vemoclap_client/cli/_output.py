@@ -11,21 +11,28 @@ CLOSED_PIPE = 128 + signal.SIGPIPE
 
 
 class Output:
-    """Shows text as long as somebody reads it; files that were asked for are written all the same.
+    """Prints as long as somebody reads it; files that were asked for are written all the same.
 
     Attributes:
-        exit_code: 0 as long as all could be shown.
+        exit_code: 0 as long as all could be printed.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, quiet: bool = False) -> None:
+        """Text for people is left out where `quiet`."""
         self.exit_code = 0
+        self._quiet = quiet
 
     def show(self, text: str) -> None:
-        """Prints a text and a new line, unless output failed before."""
+        """Prints a text for people and a new line."""
+        if not self._quiet:
+            self.write(f"{text}\n")
+
+    def write(self, text: str) -> None:
+        """Prints a text as it is, unless output failed before."""
         if self.exit_code:
             return
         try:
-            print(text, flush=True)
+            print(text, end="", flush=True)
         except BrokenPipeError:
             self._close(CLOSED_PIPE)
         except OSError as error:

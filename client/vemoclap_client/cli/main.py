@@ -10,6 +10,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from vemoclap_client import __version__
 from vemoclap_client.cli import fetch as fetch_command
 from vemoclap_client.cli._output import Output
 from vemoclap_client.cli.fetch import open_source
@@ -60,7 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             stream.reconfigure(errors="backslashreplace")
     parser = _parser()
     options = parser.parse_args(arguments)
-    options.output = Output()
+    options.output = Output(quiet=getattr(options, "quiet", False))
     _check_options(parser, options)
     try:
         return int(options.run(options))
@@ -101,7 +102,7 @@ def _classify(options: argparse.Namespace) -> int:
             for file in targets[video]:
                 write_text(file, format_json(result))
             if options.json == STANDARD_OUTPUT:
-                options.output.show(format_json(result).rstrip("\n"))
+                options.output.write(format_json(result))
             else:
                 options.output.show(f"{render_result(result)}\n")
             if options.output.exit_code and not options.json_dir:
@@ -155,7 +156,7 @@ def _timeline(options: argparse.Namespace) -> int:
     for name, file in files.items():
         text = TIMELINE_FORMATS[name](timeline)
         if file == STANDARD_OUTPUT:
-            options.output.show(text.rstrip("\n"))
+            options.output.write(text)
         else:
             write_text(file, text)
     if is_for_people:
@@ -175,6 +176,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="vemoclap", description="Which emotion a video conveys, and why."
     )
+    parser.add_argument("--version", action="version", version=f"vemoclap {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     layout: dict[str, Any] = {
         "epilog": EXIT_CODES,
@@ -244,6 +246,9 @@ def _add_timeline(timeline: argparse.ArgumentParser) -> None:
 def _add_server(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--url", default=default_url(), help="gRPC address, host:port ($VEMOCLAP_URL; %(default)s)"
+    )
+    command.add_argument(
+        "--quiet", action="store_true", help="no text on standard output; errors are still printed"
     )
     command.add_argument(
         "--timeout-s", type=_seconds, default=DEFAULT_TIMEOUT_S, help="longest wait (%(default)g)"
