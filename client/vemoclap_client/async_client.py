@@ -64,11 +64,13 @@ class AsyncEmotionClient(BaseClient):
             ready = await self._triton.is_model_ready(model, client_timeout=timeout_s)
         self._check_ready(ready, model)
 
-    async def classify(self, video: str | Path, *, attention: bool = False) -> EmotionResult:
+    async def classify(
+        self, video: str | Path, *, attention: bool = False, audio_track: int | None = None
+    ) -> EmotionResult:
         """See EmotionClient.classify."""
         check_file(Path(video))
         await self.check_ready()
-        decoded = await asyncio.to_thread(decode_timed, video)
+        decoded = await asyncio.to_thread(decode_timed, video, audio_track)
         request, decoded = self._request(decoded.clip, attention), decoded.without_arrays()
         started = time.perf_counter()
         response = await self._send(request)
@@ -96,10 +98,12 @@ class AsyncEmotionClient(BaseClient):
         hop_s: float = DEFAULT_HOP_S,
         *,
         on_window: OnWindow | None = None,
+        audio_track: int | None = None,
     ) -> Timeline:
         """See EmotionClient.timeline."""
         gathered: list[ClassifiedWindow] = []
-        async with aclosing(self._classify_windows(video, window_s, hop_s)) as classified:
+        windows = self._classify_windows(video, window_s, hop_s, audio_track)
+        async with aclosing(windows) as classified:
             async for each in classified:
                 gathered.append(each)
                 if on_window:
@@ -118,11 +122,11 @@ class AsyncEmotionClient(BaseClient):
                 yield each.window
 
     async def _classify_windows(
-        self, video: str | Path, window_s: float, hop_s: float
+        self, video: str | Path, window_s: float, hop_s: float, audio_track: int | None = None
     ) -> AsyncGenerator[ClassifiedWindow]:
         self._check_timeline(video, window_s, hop_s)
         await self.check_ready()
-        windows = decode_windows(video, window_s, hop_s)
+        windows = decode_windows(video, window_s, hop_s, audio_track)
         async with aclosing(
             classify_in_order_async(windows, self._classify_window, self.windows_at_once)
         ) as classified:

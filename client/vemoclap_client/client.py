@@ -135,12 +135,15 @@ class EmotionClient(BaseClient):
             ready = self._triton.is_model_ready(model, client_timeout=timeout_s)
         self._check_ready(ready, model)
 
-    def classify(self, video: str | Path, *, attention: bool = False) -> EmotionResult:
+    def classify(
+        self, video: str | Path, *, attention: bool = False, audio_track: int | None = None
+    ) -> EmotionResult:
         """Decodes a video file here and has the server classify it.
 
         Args:
             video: the file.
             attention: also return EmotionResult.attention.
+            audio_track: which of its sound tracks, from 1; by default the main one.
 
         Raises:
             VideoError: the file cannot be classified; its kind says why.
@@ -148,7 +151,7 @@ class EmotionClient(BaseClient):
         """
         check_file(Path(video))
         self.check_ready()
-        decoded = decode_timed(video)
+        decoded = decode_timed(video, audio_track)
         request, decoded = self._request(decoded.clip, attention), decoded.without_arrays()
         started = time.perf_counter()
         response = send(self._triton, request, self.url, self.timeout_s)
@@ -198,6 +201,7 @@ class EmotionClient(BaseClient):
         hop_s: float = DEFAULT_HOP_S,
         *,
         on_window: OnWindow | None = None,
+        audio_track: int | None = None,
     ) -> Timeline:
         """Classifies overlapping windows of a video; the video is decoded once.
 
@@ -206,6 +210,7 @@ class EmotionClient(BaseClient):
             hop_s: from one window's start to the next one's; at most window_s, at least a
                 quarter of a second and a 16th of window_s.
             on_window: is called with each window as it comes, and how many there will be.
+            audio_track: as classify's.
 
         Raises:
             VideoError: the file cannot be classified; its kind says why.
@@ -213,7 +218,7 @@ class EmotionClient(BaseClient):
             ValueError: a length is out of range.
         """
         gathered: list[ClassifiedWindow] = []
-        with closing(self._classify_windows(video, window_s, hop_s)) as classified:
+        with closing(self._classify_windows(video, window_s, hop_s, audio_track)) as classified:
             for each in classified:
                 gathered.append(each)
                 if on_window:
@@ -234,11 +239,11 @@ class EmotionClient(BaseClient):
         return _windows(self._classify_windows(video, window_s, hop_s))
 
     def _classify_windows(
-        self, video: str | Path, window_s: float, hop_s: float
+        self, video: str | Path, window_s: float, hop_s: float, audio_track: int | None = None
     ) -> Generator[ClassifiedWindow]:
         self._check_timeline(video, window_s, hop_s)
         self.check_ready()
-        windows = decode_windows(video, window_s, hop_s)
+        windows = decode_windows(video, window_s, hop_s, audio_track)
         return classify_in_order(windows, self._submit, self.windows_at_once)
 
     def _submit(self, decoded: DecodedWindow) -> Future[ClassifiedWindow]:

@@ -9,7 +9,8 @@ VemoclapError
 │   ├── NotAVideoError             no known container
 │   ├── NoVideoStreamError         sound only
 │   ├── UndecodableVideoError      a video stream of which no frame can be decoded
-│   └── EncryptedVideoError        its pictures are encrypted (DRM)
+│   ├── EncryptedVideoError        its pictures are encrypted (DRM)
+│   └── AudioTrackError            it has no sound track of this number
 ├── ServerError                    the file is fine, the server is not
 │   ├── ServerUnavailableError     nothing answers at that address
 │   ├── ServerNotReadyError        it answers, but is still loading or misses a model
@@ -91,6 +92,12 @@ class EncryptedVideoError(VideoError):
     """The pictures are encrypted (DRM)."""
 
     exit_code = 16
+
+
+class AudioTrackError(VideoError):
+    """The file has no sound track of the number that was asked for."""
+
+    exit_code = 17
 
 
 class ServerError(VemoclapError):

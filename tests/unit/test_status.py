@@ -60,7 +60,7 @@ def test_every_error_of_the_client_has_an_exit_code_of_its_own() -> None:
         # Two kinds of one error share its code.
         if error.__module__ == errors.__name__ and "exit_code" in vars(error)
     ]
-    assert len(codes) == len(set(codes)) == 28
+    assert len(codes) == len(set(codes)) == 29
     assert not {0, 2} & set(codes)
     explained = {int(number) for number in re.findall(r"\b\d+\b", EXIT_CODES)}
     # The bases VemoclapError, VideoError and ServerError are never raised themselves.

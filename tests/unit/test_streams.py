@@ -3,11 +3,15 @@
 from pathlib import Path
 
 import av
+import numpy as np
 import pytest
 from av.stream import Disposition
 
-from tests.clips import Tone, write_sound
+from tests.clips import Tone, join_streams, write_clip, write_sound
+from vemoclap_client.errors import AudioTrackError
 from vemoclap_client.media.container import choose_audio_stream, open_container
+from vemoclap_client.media.video import decode
+from vemoclap_client.media.windows import decode_windows
 
 PLAIN, DEFAULT = Disposition(0), Disposition.default
 COMMENTARY, IMPAIRED = Disposition.comment, Disposition.hearing_impaired
@@ -52,3 +56,16 @@ def test_the_main_sound_is_chosen(
         stream = choose_audio_stream(container)
         assert stream is not None
         assert container.streams.audio.index(stream) == chosen
+
+
+def test_a_track_is_chosen_by_its_number(tmp_path: Path) -> None:
+    clip = write_clip(tmp_path / "clip.mkv")
+    tracks = [write_sound(tmp_path / f"{hz}.mka", Tone((hz,), seconds=2)) for hz in (440, 880)]
+    path = join_streams(tmp_path / "film.mkv", clip, *tracks, default=1)
+    for number, hz in ((None, 440), (1, 440), (2, 880)):
+        spectrum = np.abs(np.fft.rfft(decode(path, number).audio[:16_000]))
+        assert spectrum.argmax() == hz
+        window = next(decode_windows(path, 1, 1, number))
+        assert np.abs(np.fft.rfft(window.clip.audio)).argmax() == hz
+    with pytest.raises(AudioTrackError, match="no sound track 3"):
+        decode(path, 3)

@@ -45,7 +45,8 @@ TIMELINE_FORMATS: dict[str, Callable[[Timeline], str]] = {
 EXIT_CODES = """\
 exit codes: 0 all went well; 2 wrong usage; 3 a result cannot be written,
 4 a document of another release;
-1x a video: 11 not found, 12 empty, 13 not a video, 14 sound only, 15 not decodable, 16 encrypted;
+1x a video: 11 not found, 12 empty, 13 not a video, 14 sound only, 15 not decodable, 16 encrypted,
+17 no such sound track;
 2x the server: 21 not there, 22 not ready, 23 lost during the request, 24 overloaded,
 25 too slow, 26 refused the request, 27 a model failed;
 3x a link: 30 failed, 31 yt-dlp not installed, 32 not http(s), 33 address refused, 34 no video
@@ -91,7 +92,12 @@ def _classify(options: argparse.Namespace) -> int:
             try:
                 with open_source(video, options, client.check_ready) as source:
                     result = replace(
-                        client.classify(source.path, attention=options.attention), video=source.name
+                        client.classify(
+                            source.path,
+                            attention=options.attention,
+                            audio_track=options.audio_track,
+                        ),
+                        video=source.name,
                     )
             except (VideoError, FetchError) as error:
                 print(f"vemoclap: {error}", file=sys.stderr)
@@ -151,7 +157,13 @@ def _timeline(options: argparse.Namespace) -> int:
 
     with EmotionClient(options.url, timeout_s=options.timeout_s) as client:
         with open_source(options.video, options, client.check_ready) as source:
-            timeline = client.timeline(source.path, options.window_s, options.hop_s, on_window=show)
+            timeline = client.timeline(
+                source.path,
+                options.window_s,
+                options.hop_s,
+                on_window=show,
+                audio_track=options.audio_track,
+            )
         timeline = replace(timeline, video=source.name)
     for name, file in files.items():
         text = TIMELINE_FORMATS[name](timeline)
@@ -246,6 +258,12 @@ def _add_timeline(timeline: argparse.ArgumentParser) -> None:
 def _add_server(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--url", default=default_url(), help="gRPC address, host:port ($VEMOCLAP_URL; %(default)s)"
+    )
+    command.add_argument(
+        "--audio-track",
+        type=int,
+        metavar="N",
+        help="the video's N-th sound track, from 1, in place of the main one",
     )
     command.add_argument(
         "--quiet", action="store_true", help="no text on standard output; errors are still printed"

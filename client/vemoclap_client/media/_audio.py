@@ -25,6 +25,7 @@ from vemoclap_client.media.container import (
     VideoFile,
     choose_audio_stream,
     has_decoder,
+    numbered_audio_stream,
     read_packets,
 )
 
@@ -98,10 +99,14 @@ def open_sound(file: VideoFile) -> Iterator[SoundDecoder]:
 
     Raises:
         UnusableSoundError: there is none, or no decoder for it.
+        AudioTrackError: the file has no track of this number.
         VideoError: it is in no container that can be read.
     """
     with file.open_container() as container:
-        stream = choose_audio_stream(container)
+        if file.audio_track is None:
+            stream = choose_audio_stream(container)
+        else:
+            stream = numbered_audio_stream(container, file.audio_track, file.path)
         if stream is None:
             raise UnusableSoundError("the file has no sound track")
         if not has_decoder(stream):

@@ -24,6 +24,7 @@ from av.stream import Disposition, Stream
 from av.video.stream import VideoStream
 
 from vemoclap_client.errors import (
+    AudioTrackError,
     EmptyVideoError,
     NotAVideoError,
     NoVideoStreamError,
@@ -83,8 +84,8 @@ class VideoFile:
     a long clip's sound from the first pass would take gigabytes.
     """
 
-    def __init__(self, path: Path) -> None:
-        """Opens the file.
+    def __init__(self, path: Path, audio_track: int | None = None) -> None:
+        """Opens the file; `audio_track` is the sound track to read, from 1, or None for the main.
 
         Raises:
             VideoNotFoundError: there is no such file, it is a folder or a device, or may not be
@@ -93,6 +94,7 @@ class VideoFile:
         """
         check_file(path)
         self.path = path
+        self.audio_track = audio_track
         self._file = path.open("rb", buffering=0)
 
     def __enter__(self) -> Self:
@@ -234,6 +236,24 @@ def choose_audio_stream(container: InputContainer) -> AudioStream | None:
     version for the hearing-impaired, then those marked as default.
     """
     return max(container.streams.audio, key=_audio_preference, default=None)
+
+
+def numbered_audio_stream(container: InputContainer, number: int, path: Path) -> AudioStream:
+    """The sound track of a number, from 1.
+
+    Raises:
+        AudioTrackError: there is none of this number; the message lists those that there are.
+    """
+    streams = container.streams.audio
+    if 1 <= number <= len(streams):
+        return streams[number - 1]
+    there = ", ".join(
+        f"{index} ({' '.join(filter(None, (stream.language, stream.metadata.get('title'))))})"
+        for index, stream in enumerate(streams, 1)
+    )
+    raise AudioTrackError(
+        f"{path}: there is no sound track {number}; there are: {there or 'none'}."
+    )
 
 
 def _audio_preference(stream: AudioStream) -> tuple[bool, bool, bool]:

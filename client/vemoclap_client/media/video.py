@@ -94,20 +94,24 @@ class Decoded:
         return replace(self, clip=self.clip.without_arrays())
 
 
-def decode_timed(path: str | Path) -> Decoded:
+def decode_timed(path: str | Path, audio_track: int | None = None) -> Decoded:
     """As decode, and measures how long it takes."""
     started = time.perf_counter()
-    clip = decode(path)
+    clip = decode(path, audio_track)
     return Decoded(clip, milliseconds_since(started))
 
 
-def decode(path: str | Path) -> DecodedClip:
+def decode(path: str | Path, audio_track: int | None = None) -> DecodedClip:
     """Decode the 16 frames and the sound of a local video file.
+
+    Args:
+        path: the file.
+        audio_track: which of its sound tracks, from 1; by default the main one.
 
     Raises:
         VideoError: its subclasses say why the file cannot be used, see errors.py.
     """
-    with VideoFile(Path(path)) as file:
+    with VideoFile(Path(path), audio_track) as file:
         return decode_file(file)
 
 

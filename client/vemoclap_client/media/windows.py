@@ -135,7 +135,9 @@ def _exact(seconds: float) -> Fraction:
     return Fraction(repr(float(seconds)))
 
 
-def decode_windows(path: str | Path, window_s: float, hop_s: float) -> Generator[DecodedWindow]:
+def decode_windows(
+    path: str | Path, window_s: float, hop_s: float, audio_track: int | None = None
+) -> Generator[DecodedWindow]:
     """Decode a clip's windows, one after the other, in one pass.
 
     The file stays open between two windows: exhaust it or `close` it.
@@ -145,7 +147,7 @@ def decode_windows(path: str | Path, window_s: float, hop_s: float) -> Generator
         ValueError: as check_lengths.
     """
     check_lengths(window_s, hop_s)
-    with VideoFile(Path(path)) as file:
+    with VideoFile(Path(path), audio_track) as file:
         with open_pictures(file) as video:
             clip_s = float(video.index.duration_s)
             windows = plan_windows(video.index.duration_s, window_s, hop_s)
