@@ -28,6 +28,20 @@ def test_json_holds_the_whole_result(server: Launched, tmp_path: Path) -> None:
     assert [path.name for path in file.parent.iterdir()] == ["result.json"]
 
 
+def test_a_result_for_a_pipe_behind_a_proxy(server: Launched, tmp_path: Path) -> None:
+    """A local server is reached although a proxy is set, and `--json -` is JSON alone."""
+    video = write_clip(tmp_path / "clip.mp4", seconds=1)
+    proxies = dict.fromkeys(("http_proxy", "https_proxy", "grpc_proxy"), "http://127.0.0.1:9")
+    finished = subprocess.run(
+        [*COMMAND, str(video), "--json", "-", "--url", server.url],
+        env={**os.environ, **proxies},
+        capture_output=True,
+        text=True,
+    )
+    assert (finished.returncode, finished.stderr) == (0, "")
+    schemas.check(json.loads(finished.stdout), "result")
+
+
 @pytest.mark.parametrize("place", ["a folder", "under a file"])
 def test_a_result_that_cannot_be_written_is_said_before_the_work(
     place: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
