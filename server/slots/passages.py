@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from vemoclap_client.contract import SAMPLE_RATE_HZ
 
-VOICE_ACTIVITY = VadOptions(min_silence_duration_ms=500, speech_pad_ms=200)
+VOICE_ACTIVITY = VadOptions(min_silence_duration_ms=500, speech_pad_ms=400)
 """Utterances are separated by half a second without a voice."""
 
 FRAMES_PER_SECOND = 100
