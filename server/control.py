@@ -16,7 +16,8 @@ CHANNEL_OPTIONS = (
     ("grpc.enable_http_proxy", 0),  # The server is on this machine.
     # A starting server is polled.
     ("grpc.initial_reconnect_backoff_ms", 50),
-    ("grpc.min_reconnect_backoff_ms", 50),
+    # gRPC uses it as the longest time that one attempt may take.
+    ("grpc.min_reconnect_backoff_ms", 5000),
     ("grpc.max_reconnect_backoff_ms", 200),
     # The reason why a model does not load comes in a header, and may be a long traceback.
     ("grpc.max_metadata_size", 2**20),

@@ -4,6 +4,10 @@ from ipaddress import ip_address
 
 ChannelOptions = list[tuple[str, int]]
 
+CONNECT_TIMEOUT_MS = 20_000
+"""How long one attempt to connect may last, which is what gRPC uses its shortest pause for: a busy
+server takes a while, and one that is not there refuses at once."""
+
 RECONNECT_AT_MOST_MS = 500
 """Longest pause between two attempts to connect: a server that is back is used within a second.
 gRPC's own pause grows to two minutes."""
@@ -16,7 +20,7 @@ def channel_options(url: str) -> ChannelOptions:
         ("grpc.max_send_message_length", -1),
         ("grpc.max_receive_message_length", -1),
         ("grpc.initial_reconnect_backoff_ms", 100),
-        ("grpc.min_reconnect_backoff_ms", 100),
+        ("grpc.min_reconnect_backoff_ms", CONNECT_TIMEOUT_MS),
         ("grpc.max_reconnect_backoff_ms", RECONNECT_AT_MOST_MS),
     ]
     if is_loopback(url):
