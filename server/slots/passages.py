@@ -56,10 +56,20 @@ class Utterance:
 
 @dataclass(frozen=True)
 class Passage:
-    """Consecutive utterances in one language."""
+    """Consecutive utterances in one language.
+
+    Attributes:
+        utterances: at least one.
+        language: ISO 639 code.
+        first: sample at which the passage before ends, or 0. Whisper drops silence by itself, and
+            transcribes best what is not cut close to the voice.
+        end: sample at which the passage after begins, or the end of the sound.
+    """
 
     utterances: tuple[Utterance, ...]
     language: str
+    first: int
+    end: int
 
     @property
     def seconds(self) -> float:
@@ -74,12 +84,12 @@ class Passage:
 
     @property
     def start_s(self) -> float:
-        """When it begins, seconds from the clip's start."""
-        return self.utterances[0].first / SAMPLE_RATE_HZ
+        """When its sound begins, seconds from the clip's start."""
+        return self.first / SAMPLE_RATE_HZ
 
     def sound(self, audio: NDArray[np.float32]) -> NDArray[np.float32]:
         """Its part of the clip's sound, float32 [samples]."""
-        return audio[self.utterances[0].first : self.utterances[-1].end]
+        return audio[self.first : self.end]
 
     def last_voice_s(self, end_s: float) -> float:
         """When somebody was last heard before a time, both in seconds from the clip's start."""
@@ -102,8 +112,12 @@ def find_passages(audio: NDArray[np.float32], whisper: WhisperModel) -> list[Pas
     ]
     languages = assign_languages(utterances)
     grouped = groupby(zip(utterances, languages, strict=True), key=lambda pair: pair[1])
+    groups = [(language, [one for one, _ in pairs]) for language, pairs in grouped]
+    starts = [0, *(group[-1].end for _, group in groups[:-1])]
+    ends = [*(group[0].first for _, group in groups[1:]), len(audio)]
     return [
-        Passage(tuple(utterance for utterance, _ in pairs), language) for language, pairs in grouped
+        Passage(tuple(group), language, first, end)
+        for (language, group), first, end in zip(groups, starts, ends, strict=True)
     ]
 
 

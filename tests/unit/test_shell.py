@@ -99,7 +99,7 @@ def test_a_loopback_address_never_goes_through_a_proxy(url: str, is_local: bool)
     assert (("grpc.enable_http_proxy", 0) in channel_options(url)) is is_local
 
 
-def test_a_server_that_is_back_is_used_within_a_second() -> None:
+def test_the_pause_between_attempts_to_connect_is_short() -> None:
     assert dict(channel_options("gpu.example:8001"))["grpc.max_reconnect_backoff_ms"] < 1000
 
 

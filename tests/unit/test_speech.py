@@ -39,7 +39,9 @@ def test_where_nothing_is_certain_the_best_of_all_together_is_taken() -> None:
 
 
 def test_a_passage_knows_its_length_and_when_somebody_was_last_heard() -> None:
-    passage = Passage((utterance(1, 4, en=0.9), utterance(120, 122, en=0.6)), "en")
+    passage = Passage(
+        (utterance(1, 4, en=0.9), utterance(120, 122, en=0.6)), "en", RATE, 125 * RATE
+    )
     assert passage.seconds == 5
     assert passage.start_s == 1
     assert passage.probability == pytest.approx(0.78)
@@ -51,9 +53,9 @@ def test_a_passage_knows_its_length_and_when_somebody_was_last_heard() -> None:
 
 def test_the_main_language_is_the_one_spoken_longest() -> None:
     passages = [
-        Passage((utterance(0, 3, en=0.9),), "en"),
-        Passage((utterance(4, 8, it=0.8),), "it"),
-        Passage((utterance(9, 12, en=0.7),), "en"),
+        Passage((utterance(0, 3, en=0.9),), "en", 0, 4 * RATE),
+        Passage((utterance(4, 8, it=0.8),), "it", 3 * RATE, 9 * RATE),
+        Passage((utterance(9, 12, en=0.7),), "en", 8 * RATE, 12 * RATE),
     ]
     language, probability = speech.main_language(passages)
     assert (language, probability) == ("en", pytest.approx(0.8))
@@ -112,7 +114,7 @@ class Whisper:
 def recognize(
     whisper: Whisper, language: str, monkeypatch: pytest.MonkeyPatch
 ) -> tuple[str | None, Speech | None]:
-    passage = Passage((Utterance(0, RATE, {language: 0.98765}),), language)
+    passage = Passage((Utterance(0, RATE, {language: 0.98765}),), language, 0, RATE)
     monkeypatch.setattr(speech, "find_passages", lambda audio, model: [passage])
     recognizer = speech.SpeechRecognizer.__new__(speech.SpeechRecognizer)
     recognizer._whisper = whisper  # type: ignore[assignment]
