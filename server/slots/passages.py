@@ -104,6 +104,8 @@ class Passage:
 def find_passages(audio: NDArray[np.float32], whisper: WhisperModel) -> list[Passage]:
     """The passages of a clip's sound, float32 [samples] at 16 kHz, in order."""
     spoken = get_speech_timestamps(audio, VOICE_ACTIVITY)
+    if not spoken:
+        return []
     utterances = [
         Utterance(
             part["start"], part["end"], detect_language(audio[part["start"] : part["end"]], whisper)

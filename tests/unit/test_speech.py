@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from server.slots import speech
+from server.slots import passages, speech
 from server.slots.passages import Passage, Utterance, assign_languages
 from vemoclap_client.analysis import Speech
 
@@ -21,6 +21,20 @@ def utterance(start_s: float, end_s: float, **languages: float) -> Utterance:
 def test_each_utterance_has_its_own_language() -> None:
     utterances = [utterance(0, 3, en=0.95, de=0.02), utterance(4, 6, zh=0.9, en=0.05)]
     assert assign_languages(utterances) == ["en", "zh"]
+
+
+@pytest.mark.parametrize("spoken", [(), ((1, 3, "en"),), ((1, 3, "en"), (4, 6, "zh"))])
+def test_passages_reach_to_their_neighbours(
+    spoken: tuple[tuple[int, int, str], ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parts = [{"start": start * RATE, "end": end * RATE} for start, end, _ in spoken]
+    languages = iter([{language: 0.9} for _, _, language in spoken])
+    monkeypatch.setattr(passages, "get_speech_timestamps", lambda audio, options: parts)
+    monkeypatch.setattr(passages, "detect_language", lambda sound, whisper: next(languages))
+    found = passages.find_passages(np.zeros(8 * RATE, np.float32), None)  # type: ignore[arg-type]
+    bounds = [(one.first // RATE, one.end // RATE, one.language) for one in found]
+    expected = {0: [], 1: [(0, 8, "en")], 2: [(0, 4, "en"), (3, 8, "zh")]}
+    assert bounds == expected[len(spoken)]
 
 
 def test_short_and_uncertain_utterances_follow_the_certain_ones() -> None:
@@ -52,12 +66,12 @@ def test_a_passage_knows_its_length_and_when_somebody_was_last_heard() -> None:
 
 
 def test_the_main_language_is_the_one_spoken_longest() -> None:
-    passages = [
+    both = [
         Passage((utterance(0, 3, en=0.9),), "en", 0, 4 * RATE),
         Passage((utterance(4, 8, it=0.8),), "it", 3 * RATE, 9 * RATE),
         Passage((utterance(9, 12, en=0.7),), "en", 8 * RATE, 12 * RATE),
     ]
-    language, probability = speech.main_language(passages)
+    language, probability = speech.main_language(both)
     assert (language, probability) == ("en", pytest.approx(0.8))
 
 
