@@ -7,59 +7,32 @@ text that is not English as a whole is shown, but not encoded.
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
 import numpy as np
 from msgspec import structs
 from numpy.typing import NDArray
-from rapidocr import RapidOCR
-from rapidocr.ch_ppocr_det.utils import ResizeImgError as DetectorResizeError
-from rapidocr.utils.output import RapidOCROutput
-from rapidocr.utils.process_img import ResizeImgError
 
 from server.slots.frames import relative_box, unusable
 from server.slots.language import UNKNOWN, Languages, commonest
+from server.slots.reading import DetectedLine, TextReader
 from server.slots.slot import CPU, Device, Infer, Tensors, analyzer_outputs, elapsed_ms
 from server.slots.text import TextEncoder
 from vemoclap_client.analysis import ScreenText, TextEvidence, TextLine
 from vemoclap_client.contract import ENGLISH
 
-CONFIDENCE_THRESHOLD = 0.8
-"""Without one, the recogniser invents characters in textures; tried on real clips."""
-SHORTEST_TEXT = 2
 TEXTS_AT_MOST = 256
 """Different texts that are identified and translated: with the stops between them, those of one
 token each already fill the text encoder's 512."""
-LONGER_SIDE_PX = 640
-"""The detector works at this size: three times faster than its default, captions still read."""
-REDUCED_BY = 4
-"""Frames are compared at a quarter of their size."""
-BLOCK_SIZE = (8, 4)
-"""Width and height, in reduced pixels, of the blocks that are compared: a letter or two."""
-SAME_BLOCK_DIFFERENCE = 8.0
-"""Mean difference of a block, in grey levels, below which it shows the same. Where a caption
-changes on a still picture some block differs by 47 or more, where none changes by 1 at most."""
-
-
-@dataclass(frozen=True)
-class DetectedLine:
-    """A line of text in one frame; box is x0, y0, x1, y1 in pixels."""
-
-    frame: int
-    box: tuple[float, float, float, float]
-    text: str
-    confidence: float
 
 
 class ScreenReader:
     """FRAMES uint8 [16, H, W, 3] -> FEATURES [1, width], LENGTH, EVIDENCE (TextEvidence)."""
 
     def __init__(self, version_directory: Path, device: Device = CPU) -> None:
-        """Loads the OCR models from `ocr/` and the text encoder's tokenizer."""
-        self._ocr = load_ocr(version_directory / "ocr")
+        """Loads the recogniser's characters and the text encoder's tokenizer."""
         repository = version_directory.parent.parent
+        self._reader = TextReader(repository)
         self._text = TextEncoder(repository)
         self._languages = Languages(repository)
 
@@ -84,7 +57,7 @@ class ScreenReader:
         be in another language. Without one, all of them are one text.
         """
         absent = unusable(frames)
-        lines = [] if absent else self._read(frames)
+        lines = [] if absent else await self._reader.read(frames, infer)
         if not lines:
             return absent or "no text was found on the screen", None
         texts = unique_texts(lines)
@@ -123,65 +96,6 @@ class ScreenReader:
         texts = dict.fromkeys(translated.get(text, text) for text in languages)
         english = ". ".join(text for text in texts if text)
         return (None if english else f"{named} the translator has no words for"), english
-
-    def _read(self, frames: NDArray[np.uint8]) -> list[DetectedLine]:
-        """The lines of all frames, uint8 [16, H, W, 3]; of equal frames in a row, the first's."""
-        lines: list[DetectedLine] = []
-        previous = None
-        for index, frame in enumerate(frames):
-            reduced = reduce(frame)
-            if previous is None or differs(reduced, previous):
-                lines += self._read_frame(index, frame)
-                previous = reduced
-        return lines
-
-    def _read_frame(self, index: int, frame: NDArray[np.uint8]) -> list[DetectedLine]:
-        try:
-            found = self._ocr(np.ascontiguousarray(frame[..., ::-1]), use_cls=True)
-        except (DetectorResizeError, ResizeImgError):
-            # A strip too narrow for the detector's grid holds no text to read.
-            return []
-        if not isinstance(found, RapidOCROutput) or found.boxes is None:
-            return []
-        return [
-            DetectedLine(index, _bounds(corners), text.strip(), float(score))
-            for corners, text, score in zip(
-                found.boxes, found.txts or (), found.scores or (), strict=True
-            )
-            if score >= CONFIDENCE_THRESHOLD and len(text.strip()) >= SHORTEST_TEXT
-        ]
-
-
-def reduce(frame: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """A frame, uint8 [H, W, 3], as float32 [H / 4, W / 4] of grey levels."""
-    height, width = (max(1, side // REDUCED_BY) for side in frame.shape[:2])
-    grey = cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY)
-    return cv2.resize(grey, (width, height), interpolation=cv2.INTER_AREA).astype(np.float32)
-
-
-def differs(frame: NDArray[np.float32], other: NDArray[np.float32]) -> bool:
-    """Whether two reduced frames of one size differ in any block."""
-    difference = cv2.boxFilter(np.abs(frame - other), -1, BLOCK_SIZE)
-    return float(difference.max()) > SAME_BLOCK_DIFFERENCE
-
-
-def load_ocr(directory: Path) -> RapidOCR:
-    """RapidOCR on the model files in `directory`, as export names them."""
-    return RapidOCR(
-        params={
-            "Global.log_level": "error",
-            "Det.model_path": str(directory / "detector.onnx"),
-            "Rec.model_path": str(directory / "recognizer.onnx"),
-            "Cls.model_path": str(directory / "direction.onnx"),
-            "Det.limit_side_len": LONGER_SIDE_PX,
-            "Det.limit_type": "max",
-        }
-    )
-
-
-def _bounds(corners: NDArray[np.float32]) -> tuple[float, float, float, float]:
-    (x0, y0), (x1, y1) = corners.min(axis=0), corners.max(axis=0)
-    return float(x0), float(y0), float(x1), float(y1)
 
 
 def unique_texts(lines: list[DetectedLine]) -> list[str]:

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -334,16 +333,3 @@ def test_wrong_evidence_is_an_error_that_names_the_slot_and_the_field() -> None:
     wrong = {**EVIDENCE, "face": {"faces": [{**FACE, "box": [0.1, 0.1, 0.2, 7]}]}}
     with pytest.raises(DocumentError, match=r"slot face_analyzer: .*faces\[0\]\.box\[3\]"):
         written_analysis(wrong)
-
-
-def test_a_caption_that_changes_on_a_still_picture_is_read_anew() -> None:
-    picture = np.random.default_rng(0).integers(0, 256, (360, 480, 3), np.uint8)
-    picture = cv2.GaussianBlur(picture, (0, 0), 8)
-    captions = []
-    for text in ("my mother died today", "what a lovely day"):
-        captions.append(picture.copy())
-        cv2.putText(captions[-1], text, (90, 330), cv2.FONT_HERSHEY_SIMPLEX, 0.7, (255,) * 3, 2)
-    coded = cv2.imdecode(cv2.imencode(".jpg", captions[0])[1], cv2.IMREAD_COLOR)
-    frames = [screen.reduce(frame) for frame in (*captions, np.asarray(coded, np.uint8))]
-    assert screen.differs(frames[0], frames[1])
-    assert not screen.differs(frames[0], frames[2])
