@@ -325,15 +325,16 @@ class Sessions:
         return dict(zip(outputs, map(np.concatenate, zip(*items, strict=True)), strict=True))
 
 
+def write(path: Path, clip: Clip) -> Path:
+    frames = (VideoFrame.from_ndarray(np.asarray(picture)) for picture in clip.frames())
+    return write_clip(path, fps=FRAMES_PER_S, size=SHAPES[clip.height], frames=frames)
+
+
 def decoded(clip: Clip, lines: int) -> NDArray[np.uint8]:
     """The clip's 16 frames as a client sends them, but for the size."""
     _scaling.FRAME_SHORTER_SIDE_PX = lines
-    frames = (VideoFrame.from_ndarray(np.asarray(picture)) for picture in clip.frames())
     with tempfile.TemporaryDirectory() as folder:
-        path = write_clip(
-            Path(folder) / "clip.mp4", fps=FRAMES_PER_S, size=SHAPES[clip.height], frames=frames
-        )
-        return decode_frames(path).images
+        return decode_frames(write(Path(folder) / "clip.mp4", clip)).images
 
 
 def measure(read: Callable[[NDArray[np.uint8]], Sequence[DetectedLine]], lines: int) -> None:
