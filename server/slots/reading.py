@@ -20,7 +20,7 @@ from server.slots.text_lines import (
 
 CONFIDENCE_THRESHOLD = 0.8
 """Without one, the recogniser invents characters in textures; tried on real clips."""
-CERTAIN = 0.95
+CERTAIN = 0.9
 """What is read with less is read upside down too, and again in the next frame."""
 SHORTEST_TEXT = 2
 LINES_AT_ONCE = 64

@@ -29,10 +29,10 @@ SIDES_PX = (30, 2000)
 """A frame with a shorter or longer side is scaled first."""
 LONGEST_SHAPE, LOWEST_PX = 8, 30
 """A frame that is longer than 8 times its height, or this low, gets black above and below."""
-DETECTION = {"thresh": 0.3, "box_thresh": 0.5, "unclip_ratio": 1.6, "use_dilation": True}
-"""RapidOCR's defaults, as are the numbers above."""
+BOXES = DBPostProcess(thresh=0.3, box_thresh=0.5, unclip_ratio=1.6, use_dilation=True)
+"""With RapidOCR's defaults, as are the numbers above. It keeps no state."""
 LINE_HEIGHT_PX = 48
-LINE_WIDTHS_PX = (64, 96, 128, 160, 192, 224, 256, 320, 384, 448, 512, 640, 800, 1024, 1536)
+LINE_WIDTHS_PX = (*range(64, 513, 32), 640, 800, 1024, 1536)
 """Lines are padded to one of these, so that those of different clips share a batch."""
 PADDING = 128
 """The recogniser was trained with 0 behind a line, which is this grey."""
@@ -141,9 +141,8 @@ def prepare(frames: Image) -> tuple[list[Picture], Image]:
         inputs = [scale(picture.image) for picture in pictures]
     except (DetectorResizeError, ResizeImgError):
         return [], frames[:0]
-    if inputs[0] is None:
-        return [], frames[:0]
-    return pictures, np.stack(inputs)
+    scaled = [image for image in inputs if image is not None]
+    return (pictures, np.stack(scaled)) if scaled else ([], frames[:0])
 
 
 def picture_of(frame: int, image: Image) -> Picture:
@@ -178,7 +177,7 @@ def cut_all(pictures: Iterable[Picture], maps: Iterable[Image]) -> list[Line]:
 def cut(picture: Picture, text: Image) -> list[Line]:
     """The lines of a picture, in the order of reading."""
     probabilities = (text / np.float32(255))[None, None]
-    boxes, _ = DBPostProcess(**DETECTION)(probabilities, picture.image.shape[:2])
+    boxes, _ = BOXES(probabilities, picture.image.shape[:2])
     if len(boxes) == 0:
         return []
     corners = TextDetector.sorted_boxes(boxes).astype(np.float32)
