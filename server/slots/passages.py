@@ -20,8 +20,7 @@ VOICE_ACTIVITY = VadOptions(min_silence_duration_ms=500, speech_pad_ms=400)
 FRAMES_PER_SECOND = 100
 """Of Whisper's log-mel spectrogram."""
 PADDING_FRAMES = 100
-"""One second of silence after an utterance. Its language is detected on as much as it is long: a
-seventh of the cost of 30 s, with the same languages; a transcript needs all of the 30 s."""
+"""One second of silence after an utterance is enough to detect its language."""
 ENCODER_FRAMES = 3000
 
 CERTAIN_PROBABILITY = 0.6
