@@ -29,6 +29,8 @@ def main(arguments: list[str] | None = None) -> int:
         given.startup_timeout_s,
         given.verbose,
         given.variant,
+        given.threads,
+        dict(given.instances),
     )
     try:
         _check(given)
@@ -56,6 +58,22 @@ def _interrupt(signal_number: int, frame: object) -> None:
     raise KeyboardInterrupt
 
 
+def positive(text: str) -> int:
+    """A whole number of at least 1."""
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{text} is less than 1")
+    return number
+
+
+def slot_instances(text: str) -> tuple[str, int]:
+    """`SLOT=N` as slot and number."""
+    slot, found, number = text.partition("=")
+    if not found:
+        raise argparse.ArgumentTypeError(f"{text!r} is not SLOT=N")
+    return slot, positive(number)
+
+
 class _Parser(argparse.ArgumentParser):
     """Ends with the launcher's own exit code, since argparse's 2 may be the command's."""
 
@@ -81,6 +99,20 @@ def _parser() -> argparse.ArgumentParser:
         "--variant",
         help="the slots' configurations of this name, where they have one: gpu, tensorrt, "
         "torchscript, torchscript-gpu (default: config.pbtxt)",
+    )
+    parser.add_argument(
+        "--threads",
+        type=positive,
+        metavar="N",
+        help="threads of each network (default: 1, see docs/performance.md)",
+    )
+    parser.add_argument(
+        "--instances",
+        type=slot_instances,
+        action="append",
+        default=[],
+        metavar="SLOT=N",
+        help="instances of a slot (default: by the processors there are); may be repeated",
     )
     parser.add_argument("--startup-timeout-s", type=float, default=180.0)
     parser.add_argument(

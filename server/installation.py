@@ -91,9 +91,9 @@ def _lay_out_backends(wheel: Path, directory: Path) -> None:
 
 def _environment() -> dict[str, str]:
     environment = dict(os.environ)
-    # Every slot brings its own thread pool; those of numpy would only compete with them.
-    environment.setdefault("OPENBLAS_NUM_THREADS", "1")
-    environment.setdefault("OMP_NUM_THREADS", str(len(os.sched_getaffinity(0))))
+    # The networks' threads are those of server/threads.py; pools beside them would only compete.
+    for pool in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "OPENCV_FOR_THREADS_NUM"):
+        environment.setdefault(pool, "1")
     return environment
 
 

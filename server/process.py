@@ -8,9 +8,9 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
@@ -21,8 +21,15 @@ from server.control import ModelControl
 from server.errors import ModelLoadError
 from server.files import SHARED_MEMORY, reserved_name
 from server.installation import PROJECT, Installation, find_installation
-from server.repository import check_profile, check_weights, read_configs, without_empty
+from server.repository import (
+    check_profile,
+    check_weights,
+    link_repository,
+    read_configs,
+    without_empty,
+)
 from server.resources import check_shared_memory
+from server.threads import plan
 
 EXIT_TIMEOUT_S = 3
 """Time that a stopping Triton gives the requests under way."""
@@ -42,6 +49,8 @@ class ServerOptions:
         startup_timeout_s: longest time until every model is ready.
         verbose: show Triton's own log instead of keeping it for error messages.
         variant: name of the slots' configurations, where they have one of that name.
+        threads: of each network, see threads.plan.
+        instances: slot -> how many, see threads.plan.
     """
 
     repository: Path
@@ -49,6 +58,8 @@ class ServerOptions:
     startup_timeout_s: float
     verbose: bool
     variant: str | None
+    threads: int | None = None
+    instances: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -73,6 +84,7 @@ def running_server(options: ServerOptions) -> Iterator[RunningServer]:
     configs = without_empty(repository, read_configs(repository, options.variant))
     check_weights(repository, configs)
     check_profile(repository, configs)
+    configs = plan(configs, options.threads, options.instances)
     token = secrets.token_hex()
     temporary = Path(tempfile.gettempdir())
     with reserved_name([SHARED_MEMORY, temporary]) as name:
@@ -80,8 +92,10 @@ def running_server(options: ServerOptions) -> Iterator[RunningServer]:
         folder.mkdir(mode=0o700)
         installation = find_installation(folder)
         address = options.address.resolved()
+        served = folder / "models"
+        link_repository(repository, configs, served)
         arguments = [
-            *_arguments(installation, options, address, token),
+            *_arguments(installation, served, address, token),
             f"--backend-config=python,shm-region-prefix-name={name}_",
         ]
         log = folder / "triton.log"
@@ -99,11 +113,11 @@ def running_server(options: ServerOptions) -> Iterator[RunningServer]:
 
 
 def _arguments(
-    installation: Installation, options: ServerOptions, address: Address, token: str
+    installation: Installation, repository: Path, address: Address, token: str
 ) -> list[str]:
     arguments = [
         str(installation.executable),
-        f"--model-repository={options.repository}",
+        f"--model-repository={repository}",
         # The configurations are complete; guessing would load each model twice.
         "--disable-auto-complete-config",
         # Models load while the endpoints answer: a client can tell "loading" from "not there",
@@ -115,8 +129,6 @@ def _arguments(
         f"--exit-timeout-secs={EXIT_TIMEOUT_S}",
         *installation.arguments,
     ]
-    if options.variant is not None:
-        arguments.append(f"--model-config-name={options.variant}")
     for name, port in address.ports.items():
         arguments += [f"--{name}-address={address.host}", f"--{name}-port={port}"]
     return arguments

@@ -70,6 +70,21 @@ def without_empty(repository: Path, configs: dict[str, ModelConfig]) -> dict[str
     }
 
 
+def link_repository(repository: Path, configs: dict[str, ModelConfig], served: Path) -> None:
+    """Makes the folder `served`: a repository of these slots, with these configurations.
+
+    All other files are links to those of `repository`.
+    """
+    for name, config in configs.items():
+        folder = served / name
+        folder.mkdir(parents=True)
+        for entry in (repository / name).iterdir():
+            if entry.name not in (CONFIG, VARIANTS):
+                (folder / entry.name).symlink_to(entry)
+        text = text_format.MessageToString(config)
+        (folder / CONFIG).write_text(text, encoding="utf-8")
+
+
 def check_weights(repository: Path, configs: dict[str, ModelConfig]) -> None:
     """Checks that every slot has its model file, before Triton is started.
 

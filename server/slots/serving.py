@@ -9,7 +9,15 @@ from typing import Any
 import numpy as np
 import triton_python_backend_utils as pb_utils
 
-from server.slots.slot import CPU, Device, PythonSlot, ReceivedTensor, Tensors, Value
+from server.slots.slot import (
+    CPU,
+    THREADS_PARAMETER,
+    Device,
+    PythonSlot,
+    ReceivedTensor,
+    Tensors,
+    Value,
+)
 
 ERROR_DELAY_S = 0.25
 """Triton 2.51 locks up for good when a step of an ensemble answers with an error while the
@@ -34,7 +42,7 @@ def triton_model(slot_class: type[PythonSlot]) -> type:
                 for tensor in config["output"]
             }
             self._slot = slot_class(
-                Path(args["model_repository"]) / args["model_version"], _device(args)
+                Path(args["model_repository"]) / args["model_version"], _device(args, config)
             )
 
         async def execute(self, requests: list[Any]) -> list[Any]:
@@ -59,10 +67,12 @@ def error_response(error: Exception) -> Any:
     return pb_utils.InferenceResponse(error=pb_utils.TritonError(message))
 
 
-def _device(args: dict[str, str]) -> Device:
-    if args["model_instance_kind"] != "GPU":
-        return CPU
-    return Device("cuda", int(args["model_instance_device_id"]))
+def _device(args: dict[str, str], config: dict[str, Any]) -> Device:
+    if args["model_instance_kind"] == "GPU":
+        return Device("cuda", int(args["model_instance_device_id"]))
+    parameters = config.get("parameters", {})
+    given = parameters.get(THREADS_PARAMETER)
+    return Device("cpu", threads=int(given["string_value"])) if given else CPU
 
 
 def _split(request: Any, names: list[str]) -> list[Tensors]:

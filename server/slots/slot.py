@@ -30,6 +30,8 @@ class ReceivedTensor:
 
 Value = NDArray[Any] | ReceivedTensor
 
+THREADS_PARAMETER = "intra_op_thread_count"
+"""Of the onnxruntime backend, and of a Python slot with a network of its own."""
 STAMP = "1/export.json"
 """The file that an export writes last into a slot's folder: it says from what it was made."""
 
@@ -41,10 +43,12 @@ class Device:
     Attributes:
         kind: "cpu" or "cuda".
         index: of the GPU.
+        threads: of the network on a CPU, the configuration's `intra_op_thread_count`.
     """
 
     kind: str
     index: int = 0
+    threads: int = 1
 
 
 CPU = Device("cpu")

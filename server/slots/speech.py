@@ -65,6 +65,7 @@ class SpeechRecognizer:
             str(version_directory / "whisper"),
             device=device.kind,
             device_index=device.index,
+            cpu_threads=device.threads,
             compute_type=COMPUTE_TYPE[device.kind],
         )
         self._text = TextEncoder(version_directory.parent.parent)

@@ -39,6 +39,7 @@ class Translator:
             str(folder),
             device=device.kind,
             device_index=device.index,
+            intra_threads=device.threads,
             compute_type=COMPUTE_TYPE[device.kind],
         )
 
