@@ -29,9 +29,9 @@ class PrintCompletion(argparse.Action):
             )
         for action in _actions(parser):
             if action.metavar in FILES:
-                setattr(action, "complete", shtab.FILE)
+                action.complete = shtab.FILE  # type: ignore[attr-defined]
             elif action.metavar in FOLDERS:
-                setattr(action, "complete", shtab.DIRECTORY)
+                action.complete = shtab.DIRECTORY  # type: ignore[attr-defined]
         # shtab 1.13 lets zsh complete only the first of several values.
         script = shtab.complete(parser, arguments[1]).replace('"(*):', '"*:')
         output = Output()

@@ -21,8 +21,8 @@ ANY_NAME = "result.json"
 """Stands for a link's file, whose name is not known before the download."""
 
 CONTINUE_HELP = (
-    "go on with the next video after every error. By default an error of a video or a link (1x, 3x) "
-    "does not stop the others, and any other does, such as one of the server; with "
+    "go on with the next video after every error. By default an error of a video or a link (1x, "
+    "3x) does not stop the others, and any other does, such as one of the server; with "
     "--no-continue-on-error the first error of any kind does. The exit code is the last error's"
 )
 

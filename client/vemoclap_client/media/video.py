@@ -232,8 +232,8 @@ class OpenVideo:
             )
         if not self.index.states_rate:
             found.append(
-                f"the file states no frame rate; {DEFAULT_FRAME_RATE} frames a second were assumed, "
-                "so times may be off"
+                f"the file states no frame rate; {DEFAULT_FRAME_RATE} frames a second were "
+                "assumed, so times may be off"
             )
         if self.index.last_frame_s:
             found.append(
