@@ -185,8 +185,8 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
         "--frames",
         choices=[each.value for each in FrameFormat],
         default=FrameFormat.RAW.value,
-        help="how the frames are sent (%(default)s); as JPEG files they are a tenth of the bytes, and "
-        "the result is not exactly the same",
+        help="how the frames are sent (%(default)s); as JPEG files they are a tenth of the bytes, "
+        "and the result is not exactly the same",
     )
     command.add_argument(
         "--attention", action="store_true", help="also show which moments the head attended to"
