@@ -16,7 +16,7 @@ DYNAMIC_RANGE = 2.0
 which the decoder needs all 30 s."""
 
 
-class Whisper(WhisperModel):
+class Whisper(WhisperModel):  # type: ignore[misc]
     """Encodes the sound and a few seconds of silence, in place of always 30 s."""
 
     _encoded: tuple[NDArray[np.float32], Any] | None = None
