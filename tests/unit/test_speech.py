@@ -33,7 +33,7 @@ def test_passages_reach_to_their_neighbours(
     parts = [{"start": start * RATE, "end": end * RATE} for start, end, _ in spoken]
     languages = iter([{language: 0.9} for _, _, language in spoken])
     monkeypatch.setattr(passages, "get_speech_timestamps", lambda audio, options: parts)
-    monkeypatch.setattr(passages, "detect_language", lambda sound, whisper: next(languages))
+    monkeypatch.setattr(passages, "detect_language", lambda *_: next(languages))
     found = passages.find_passages(np.zeros(8 * RATE, np.float32), None)  # type: ignore[arg-type]
     bounds = [(one.first // RATE, one.end // RATE, one.language) for one in found]
     expected = {0: [], 1: [(0, 8, "en")], 2: [(0, 4, "en"), (3, 8, "zh")]}
