@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 SILENCE_FRAMES = 400
 """4 s of silence after the sound. The decoder needs to be shown that nothing follows: with 1 s it
 repeats the last words."""
+SHORT_FRAMES = 1000
+"""Of longer sound than 10 s, words are lost without all 30 s (docs/performance.md)."""
 DYNAMIC_RANGE = 2.0
 """Silence is this far below the loudest value, as in the spectrograms that Whisper was trained on
 (8 powers of ten, divided by 4). faster-whisper pads with zeros, which is a faint noise, and after
@@ -17,7 +19,7 @@ which the decoder needs all 30 s."""
 
 
 class Whisper(WhisperModel):  # type: ignore[misc]
-    """Encodes the sound and a few seconds of silence, in place of always 30 s."""
+    """Encodes short sound with a few seconds of silence, in place of 30 s."""
 
     _encoded: tuple[NDArray[np.float32], Any] | None = None
 
@@ -35,8 +37,10 @@ class Whisper(WhisperModel):  # type: ignore[misc]
 
 
 def with_short_silence(features: NDArray[np.float32]) -> NDArray[np.float32]:
-    """A spectrogram [mels, frames] with its zeros at the end replaced by at most 4 s of silence."""
+    """A spectrogram [mels, frames], of short sound with 4 s of silence for the zeros at its end."""
     heard = int(np.flatnonzero(features.any(axis=0)).max(initial=-1)) + 1
+    if heard > SHORT_FRAMES:
+        return features
     frames = min(features.shape[1], heard + heard % 2 + SILENCE_FRAMES)
     shorter = np.full((features.shape[0], frames), features.max() - DYNAMIC_RANGE, np.float32)
     shorter[:, :heard] = features[:, :heard]

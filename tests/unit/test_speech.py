@@ -166,8 +166,8 @@ def test_a_spectrogram_is_encoded_with_a_short_silence() -> None:
     assert shorter.shape == (80, 702 + SILENCE_FRAMES)
     assert np.array_equal(shorter[:, :701], features[:, :701])
     assert np.all(shorter[:, 701:] == -0.5)  # 8 powers of ten, divided by 4, below the loudest
-    features[:, 2900] = 1
-    assert with_short_silence(features).shape == (80, 3000)
+    features[:, 1000] = 1  # longer than 10 s
+    assert with_short_silence(features) is features
     assert with_short_silence(np.zeros((80, 200), np.float32)).shape == (80, 200)
 
 
