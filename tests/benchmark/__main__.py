@@ -21,6 +21,7 @@ from vemoclap_client.files import write_text
 NO_GPU = 50
 CANNOT_MEASURE = 51
 INTERRUPTED = 130
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 PERF_ANALYZER = "perf-analyzer-input"
 HAS_GPU = "has-gpu"
 LEVELS, GPU_LEVELS = (1, 2, 4, 8, 16), (1, 8, 32, 128)
@@ -38,7 +39,9 @@ def main(given: Sequence[str]) -> int:
         0; 50 where a GPU is asked for and there is none; 51 where something cannot be measured; 130
         after Ctrl-C or SIGTERM, when everything that was started is stopped and removed.
     """
-    signal.signal(signal.SIGTERM, _interrupt)
+    # SIGINT too: a shell's background job would otherwise ignore it.
+    for number in STOP_SIGNALS:
+        signal.signal(number, _interrupt)
     try:
         if given and given[0] == PERF_ANALYZER:
             return _write_perf_analyzer_input(given[1:])
@@ -58,6 +61,9 @@ def main(given: Sequence[str]) -> int:
 
 
 def _interrupt(signal_number: int, frame: object) -> None:
+    # Once is enough: a second signal must not cut off the cleaning up.
+    for number in STOP_SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
     raise KeyboardInterrupt
 
 

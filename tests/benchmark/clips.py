@@ -26,6 +26,7 @@ class Clip:
     path: Path
     frames: NDArray[np.uint8]
     audio: NDArray[np.float32]
+    duration_s: float
 
 
 def read_clips(paths: Sequence[Path]) -> list[Clip]:
@@ -42,7 +43,7 @@ def read_clips(paths: Sequence[Path]) -> list[Clip]:
         listed = ", ".join(map(str, paths))
         raise NoClipsError(f"no clip in {listed}: run `make samples`, or name a folder of clips")
     decoded = [(file, decode(file)) for file in files]
-    return [Clip(file, clip.frames, clip.audio) for file, clip in decoded]
+    return [Clip(file, clip.frames, clip.audio, clip.duration_s) for file, clip in decoded]
 
 
 def without_voice(clip: Clip) -> Clip:

@@ -9,9 +9,7 @@ import shutil
 from pathlib import Path
 
 import numpy as np
-import onnx
 from numpy.typing import NDArray
-from onnx import helper, numpy_helper
 
 from export import stamp
 from server.slots.slot import STAMP, Tensors
@@ -39,6 +37,8 @@ def fixed_outputs(repository: Path, slot: str, rows: int) -> Tensors:
 def _decision(folder: Path) -> Tensors:
     """Output -> its row."""
     if folder.name == "face_detector":
+        import onnx
+
         path = folder / MODEL
         shapes = {
             output.name: [size.dim_value for size in output.type.tensor_type.shape.dim][1:]
@@ -83,6 +83,9 @@ def _is_made(folder: Path, copy: Path) -> bool:
 
 def fix(source: Path, target: Path, decided: Tensors) -> None:
     """Writes the model with outputs of `decided` in place of those that it still computes."""
+    import onnx
+    from onnx import helper, numpy_helper
+
     model = onnx.load(source)
     for name, row in decided.items():
         for node in model.graph.node:

@@ -23,7 +23,7 @@ Row = tuple[str, Mapping[str, str]]
 def render(figures: Figures) -> str:
     """The table, below a line about the run."""
     report = _Report(figures)
-    rows = list(report.rows())
+    rows = [(name, cells) for name, cells in report.rows() if cells]
     columns = [name for name in COLUMNS if any(name in cells for _, cells in rows)]
     titles = [figures.about["baseline"] if name == BASELINE else name for name in columns]
     lines = ["; ".join(f"{key}: {value}" for key, value in figures.about.items()), ""]

@@ -8,6 +8,7 @@ each.
 
 import multiprocessing
 import os
+import signal
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -17,7 +18,7 @@ from dataclasses import dataclass
 from itertools import cycle, islice
 from multiprocessing.synchronize import Barrier
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -25,11 +26,11 @@ from server.slots.slot import Device
 from server.threads import processors
 from tests.benchmark.clips import Clip
 from tests.benchmark.figures import CLIENT, Limit, Measurement
-from tests.benchmark.in_process import InProcess
-from tests.benchmark.limit import measure_limit
-from tests.benchmark.networks import EagerNetworks, OnnxNetworks
 from tests.benchmark.processes import MEGABYTE, peak_bytes
 from vemoclap_client.contract import EMOTIONS, PROBABILITIES
+
+if TYPE_CHECKING:
+    from tests.benchmark.in_process import InProcess
 
 START_TIMEOUT_S = 300.0
 
@@ -47,8 +48,12 @@ class Rival:
         """Processes."""
         return 1 if self.kind == "sequential" else processors()
 
-    def load(self) -> InProcess:
+    def load(self) -> "InProcess":
         """The steps, in this process."""
+        # Not above: the process that sends requests, whose memory is measured, needs none of it.
+        from tests.benchmark.in_process import InProcess
+        from tests.benchmark.networks import EagerNetworks, OnnxNetworks
+
         threads = self.device.threads
         if self.kind == "direct":
             return InProcess(self.repository, OnnxNetworks(self.repository, threads), self.device)
@@ -81,7 +86,7 @@ class Done:
 class _Worker:
     """What a worker process holds."""
 
-    steps: InProcess
+    steps: "InProcess"
     clips: Sequence[Clip]
     barrier: Barrier
 
@@ -121,16 +126,25 @@ def running(rival: Rival, clips: Sequence[Clip]) -> Iterator[RunningRival]:
     context = multiprocessing.get_context("spawn")
     barrier = context.Barrier(rival.workers)
     started_with = (rival, tuple(clips), barrier)
-    with ProcessPoolExecutor(rival.workers, context, _start, started_with) as pool:
+    pool = ProcessPoolExecutor(rival.workers, context, _start, started_with)
+    try:
         _all([pool.submit(_warm_up) for _ in range(rival.workers)])
         yield RunningRival(rival, clips, pool)
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def measure_best(repository: Path, clips: Sequence[Clip]) -> Limit:
     """The limit, measured in a process of its own."""
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(1, context) as pool:
-        return pool.submit(measure_limit, repository, tuple(clips)).result()
+        return pool.submit(_measure_limit, repository, tuple(clips)).result()
+
+
+def _measure_limit(repository: Path, clips: Sequence[Clip]) -> Limit:
+    from tests.benchmark.limit import measure_limit
+
+    return measure_limit(repository, clips)
 
 
 def _all(futures: Sequence[Future[Any]]) -> list[Any]:
@@ -138,6 +152,8 @@ def _all(futures: Sequence[Future[Any]]) -> list[Any]:
 
 
 def _start(rival: Rival, clips: Sequence[Clip], barrier: Barrier) -> None:
+    # Ctrl-C reaches all processes of a terminal: this one ends with its pool.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     _Worker.steps, _Worker.clips, _Worker.barrier = rival.load(), clips, barrier
 
 

@@ -125,7 +125,7 @@ def clip_count(in_flight: int, clips: int) -> int:
 
 
 def _about(wanted: Wanted, clips: Sequence[Clip], commit: str | None) -> dict[str, str]:
-    seconds = [f"{clip.path.name} ({len(clip.audio) / 16000:.1f} s)" for clip in clips]
+    seconds = [f"{clip.path.name} ({clip.duration_s:.1f} s)" for clip in clips]
     return {
         "command": wanted.command,
         "date": f"{datetime.now(UTC):%Y-%m-%d}",

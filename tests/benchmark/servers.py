@@ -59,8 +59,9 @@ def checked_out(commit: str) -> Iterator[Path]:
         (worktree / "vemoclap_client").symlink_to(worktree / "client" / "vemoclap_client")
         yield worktree
     finally:
+        with contextlib.suppress(BaselineError):
+            _git("worktree", "remove", "--force", str(worktree))
         shutil.rmtree(folder, ignore_errors=True)
-        _git("worktree", "prune")
 
 
 def full_name(commit: str) -> str:

@@ -138,7 +138,9 @@ def test_a_fixed_detector_finds_one_face() -> None:
 
 
 def test_without_a_voice_the_sound_is_as_long(tmp_path: Path) -> None:
-    clip = Clip(tmp_path / "a.mp4", np.zeros((16, 8, 8, 3), np.uint8), np.ones(16000, np.float32))
+    clip = Clip(
+        tmp_path / "a.mp4", np.zeros((16, 8, 8, 3), np.uint8), np.ones(16000, np.float32), 1.0
+    )
     assert without_voice(clip).audio.shape == (16000,)
     with pytest.raises(NoClipsError, match="make samples"):
         read_clips([tmp_path])
@@ -146,7 +148,7 @@ def test_without_a_voice_the_sound_is_as_long(tmp_path: Path) -> None:
 
 def test_perf_analyzer_is_given_every_clip(tmp_path: Path) -> None:
     frames = np.arange(16 * 8 * 9 * 3, dtype=np.uint8).reshape(16, 8, 9, 3)
-    clip = Clip(tmp_path / "a.mp4", frames, np.linspace(-1, 1, 5, dtype=np.float32))
+    clip = Clip(tmp_path / "a.mp4", frames, np.linspace(-1, 1, 5, dtype=np.float32), 1.0)
     command = write_input([clip, clip], tmp_path / "input.json")
     assert f"--input-data {tmp_path}/input.json" in command
     first, _ = json.loads((tmp_path / "input.json").read_text())["data"]
