@@ -6,12 +6,14 @@ time: one face a frame (16 a clip), and English. Only the model files of this co
 """
 
 import shutil
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from export import stamp
+from export.registry import PROFILES
 from server.slots.slot import STAMP, Tensors
 from vemoclap_client.contract import ENGLISH
 from vemoclap_client.files import link_or_copy
@@ -34,21 +36,27 @@ def fixed_outputs(repository: Path, slot: str, rows: int) -> Tensors:
     return {name: np.repeat(row[None], rows, axis=0) for name, row in decided.items()}
 
 
+@cache
 def _decision(folder: Path) -> Tensors:
     """Output -> its row."""
     if folder.name == "face_detector":
-        import onnx
-
-        path = folder / MODEL
-        shapes = {
-            output.name: [size.dim_value for size in output.type.tensor_type.shape.dim][1:]
-            for output in onnx.load(path, load_external_data=False).graph.output
-        }
-        return face_decision({name: tuple(shape) for name, shape in shapes.items()})
+        return face_decision(_row_shapes(folder))
     if folder.name == "language_identifier":
         labels = (folder / "labels.txt").read_text(encoding="utf-8").split()
         return {"PROBABILITIES": np.array([label == ENGLISH for label in labels], np.float32)}
     return {}
+
+
+def _row_shapes(folder: Path) -> dict[str, tuple[int, ...]]:
+    """Output -> the shape of its rows, which no declaration need know: on an example."""
+    import onnxruntime as ort
+
+    declared = PROFILES[str(stamp.read(folder)["profile"])][folder.name].network
+    assert declared is not None
+    session = ort.InferenceSession(folder / MODEL, providers=["CPUExecutionProvider"])
+    names = [output.name for output in session.get_outputs()]
+    found = session.run(names, declared.examples(1, 0))
+    return {name: array.shape[1:] for name, array in zip(names, found, strict=True)}
 
 
 def face_decision(shapes: dict[str, tuple[int, ...]]) -> Tensors:
@@ -63,15 +71,18 @@ def face_decision(shapes: dict[str, tuple[int, ...]]) -> Tensors:
 
 def fixed_copy(repository: Path, copy: Path) -> Path:
     """Makes or refreshes the copy: hard links, but for the networks that decide."""
-    for source in sorted(path for path in repository.rglob("*") if path.is_file()):
-        target = copy / source.relative_to(repository)
-        folder = repository / source.relative_to(repository).parts[0]
-        if str(source.relative_to(folder)) == MODEL and (decided := _decision(folder)):
-            if not _is_made(folder, copy / folder.name):
-                fix(source, target, decided)
-        else:
-            target.unlink(missing_ok=True)
-            link_or_copy(source, target)
+    folders = sorted(path for path in repository.iterdir() if path.is_dir())
+    for folder in folders:
+        target = copy / folder.name
+        decided = _decision(folder)
+        is_made = _is_made(folder, target)
+        for source in sorted(path for path in folder.rglob("*") if path.is_file()):
+            path = target / source.relative_to(folder)
+            if not decided or path != target / MODEL:
+                path.unlink(missing_ok=True)
+                link_or_copy(source, path)
+            elif not is_made:
+                fix(source, path, decided)
     return copy
 
 

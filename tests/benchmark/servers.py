@@ -34,7 +34,7 @@ def served(
 ) -> Iterator[Server]:
     """A ready server of the code in `project`, on its own free ports."""
     with tempfile.TemporaryDirectory(prefix="vemoclap-bench-") as folder:
-        options = ["--model-repository", repository, *arguments]
+        options: list[str | Path] = ["--model-repository", repository, *arguments]
         with launched(Path(folder), options, project) as running:
             yield Server(subject, running.url, running.triton_pid)
 

@@ -32,7 +32,7 @@ def take_turns(
     """
     started = clock()
     counts, lasted = [0] * len(turns), [0.0] * len(turns)
-    found = []
+    found: list[Found] = []
     while True:
         left = seconds - (clock() - started)
         due = [index for index, count in enumerate(counts) if not count or lasted[index] <= left]
