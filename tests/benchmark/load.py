@@ -25,11 +25,19 @@ NANOSECOND = 1e-9
 
 @dataclass(frozen=True)
 class Server:
-    """A running server: `subject` names it in the report."""
+    """A running server.
+
+    Attributes:
+        subject: its name in the report.
+        ensembles: its models that only call others.
+        steps: the slots that these call.
+    """
 
     subject: str
     url: str
     triton_pid: int
+    ensembles: tuple[str, ...]
+    steps: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -39,6 +47,18 @@ class Answer:
     emotion: str
     latency_s: float
     decode_s: float = 0.0
+
+
+def connect(subject: str, url: str, triton_pid: int) -> Server:
+    """The server at `url`, with what its models' configurations say."""
+    with triton.InferenceServerClient(url) as connection:
+        names = [model.name for model in connection.get_inference_statistics().model_stats]
+        configs = {name: connection.get_model_config(name).config for name in names}
+    ensembles = [name for name, config in configs.items() if config.platform == "ensemble"]
+    steps = {
+        step.model_name for name in ensembles for step in configs[name].ensemble_scheduling.step
+    }
+    return Server(subject, url, triton_pid, tuple(ensembles), tuple(sorted(steps)))
 
 
 Send = Callable[[Clip], Awaitable[Answer]]
@@ -98,13 +118,13 @@ def request_of(clip: Clip) -> dict[str, Any]:
 async def _measure(
     server: Server, subject: str, send: Send, clips: Sequence[Clip], in_flight: int, count: int
 ) -> Measurement:
-    slots_before, processor_before = slot_loads(server.url), processor_s(server.triton_pid)
+    slots_before, processor_before = slot_loads(server), processor_s(server.triton_pid)
     started = time.perf_counter()
     answers = await send_all(send, list(islice(cycle(clips), count)), in_flight)
     seconds = time.perf_counter() - started
-    processor_after, slots_after = processor_s(server.triton_pid), slot_loads(server.url)
+    processor_after, slots_after = processor_s(server.triton_pid), slot_loads(server)
     slots = {name: _since(slots_before[name], load) for name, load in slots_after.items()}
-    ensemble = slots.pop(ENSEMBLE)
+    ensemble_s = sum(slots.pop(name).compute_s for name in server.ensembles)
     return Measurement(
         subject=subject,
         in_flight=in_flight,
@@ -113,7 +133,7 @@ async def _measure(
         processor_s=difference(processor_after, processor_before),
         slots={name: load for name, load in slots.items() if load.requests},
         decode_s=sum(answer.decode_s for _, answer in answers),
-        ensemble_s=ensemble.compute_s + ensemble.queue_s,
+        ensemble_s=ensemble_s,
         memory_mb=memory_mb(server.triton_pid),
         emotions={clip.path.name: answer.emotion for clip, answer in answers},
     )
@@ -131,17 +151,16 @@ async def send_all(send: Send, clips: Sequence[Clip], in_flight: int) -> list[tu
     return answers
 
 
-def slot_loads(url: str) -> dict[str, SlotLoad]:
-    """Triton's statistics so far, by slot; of the ensemble, the whole time of its requests."""
-    with triton.InferenceServerClient(url) as connection:
+def slot_loads(server: Server) -> dict[str, SlotLoad]:
+    """Triton's statistics so far, by slot; an ensemble computes for the whole of its requests."""
+    with triton.InferenceServerClient(server.url) as connection:
         statistics = connection.get_inference_statistics().model_stats
-    return {model.name: _slot_load(model) for model in statistics}
+    return {model.name: _slot_load(model, model.name in server.ensembles) for model in statistics}
 
 
-def _slot_load(model: Any) -> SlotLoad:
+def _slot_load(model: Any, is_ensemble: bool) -> SlotLoad:
     counts = model.inference_stats
     computed = (counts.compute_input, counts.compute_infer, counts.compute_output)
-    is_ensemble = model.name == ENSEMBLE
     compute_ns = counts.success.ns if is_ensemble else sum(part.ns for part in computed)
     return SlotLoad(
         rows=model.inference_count,
@@ -160,10 +179,3 @@ def _since(before: SlotLoad, after: SlotLoad) -> SlotLoad:
         after.queue_s - before.queue_s,
         after.compute_s - before.compute_s,
     )
-
-
-def ensemble_steps(url: str) -> tuple[str, ...]:
-    """The slots that a server's ensemble calls itself."""
-    with triton.InferenceServerClient(url) as connection:
-        config = connection.get_model_config(ENSEMBLE).config
-    return tuple(step.model_name for step in config.ensemble_scheduling.step)

@@ -12,7 +12,7 @@ from server.threads import processors
 from tests.benchmark.clips import Clip, read_clips, without_voice
 from tests.benchmark.figures import Figures, Measurement
 from tests.benchmark.fixed_decisions import is_random
-from tests.benchmark.load import Server, ensemble_steps, measure, measure_files
+from tests.benchmark.load import Server, measure, measure_files
 from tests.benchmark.rivals import RunningRival, direct, measure_best, running, sequential
 from tests.benchmark.servers import checked_out, filled_repository, full_name, measurable, served
 from tests.benchmark.turns import Turn, take_turns
@@ -85,9 +85,8 @@ def run(wanted: Wanted) -> Figures:
             rivals = [stack.enter_context(running(kind, clips)) for kind in kinds]
         turns = [*_server_turns(wanted, servers, clips), *_rival_turns(rivals, clips)]
         found = take_turns(turns, wanted.seconds, say)
-        steps = ensemble_steps(ours.url)
     about = _about(wanted, clips, commit)
-    return Figures(about, wanted.levels, processors(), steps, tuple(found), limit)
+    return Figures(about, wanted.levels, processors(), ours.steps, tuple(found), limit)
 
 
 def _server_turns(

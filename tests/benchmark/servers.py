@@ -13,7 +13,7 @@ from pathlib import Path
 from export import stamp
 from export.options import Options
 from tests.benchmark.fixed_decisions import fixed_copy, is_random
-from tests.benchmark.load import Server
+from tests.benchmark.load import Server, connect
 from tests.launching import PROJECT, launched
 from vemoclap_client.files import link_or_copy
 
@@ -36,7 +36,7 @@ def served(
     with tempfile.TemporaryDirectory(prefix="vemoclap-bench-") as folder:
         options: list[str | Path] = ["--model-repository", repository, *arguments]
         with launched(Path(folder), options, project) as running:
-            yield Server(subject, running.url, running.triton_pid)
+            yield connect(subject, running.url, running.triton_pid)
 
 
 def measurable(repository: Path, name: str) -> Path:

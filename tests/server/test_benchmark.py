@@ -10,7 +10,7 @@ from server.threads import processors
 from tests.benchmark.clips import Clip, read_clips
 from tests.benchmark.figures import CLIENT, TRITON, Figures
 from tests.benchmark.in_process import InProcess
-from tests.benchmark.load import Server, ensemble_steps, measure, measure_files, request_of
+from tests.benchmark.load import connect, measure, measure_files, request_of
 from tests.benchmark.networks import OnnxNetworks
 from tests.benchmark.report import render
 from tests.launching import PROJECT, Launched
@@ -24,20 +24,21 @@ def clip(samples: Path) -> Clip:
 
 
 def test_it_measures_one_clip_at_1_and_2_in_flight(server: Launched, clip: Clip) -> None:
-    measured = Server("served", server.url, server.triton_pid)
+    measured = connect("served", server.url, server.triton_pid)
     alone = measure(measured, [clip], in_flight=1, count=1)
     pair = measure(measured, [clip], in_flight=2, count=2)
     files = measure_files(measured, [clip], in_flight=1, count=1)
-    steps = ensemble_steps(server.url)
+    assert "vemoclap" in measured.ensembles
+    assert "image_encoder" in measured.steps
     assert [alone.clips, pair.clips] == [1, 2]
     assert pair.slots["image_encoder"].rows == 2
-    assert {*steps, CLIENT, TRITON} <= pair.processor_s.keys()
+    assert {"image_encoder", *pair.slots, CLIENT, TRITON} <= pair.processor_s.keys()
     assert alone.emotions == pair.emotions == files.emotions
     used_s = sum(pair.processor_s.values())
     assert 0 < used_s <= (pair.seconds + 1) * processors()
     assert 0 < pair.ensemble_s <= sum(pair.latencies_s)
     assert 0 < files.decode_s < files.latencies_s[0]
-    table = render(Figures({"clips": "1"}, (1, 2), 2, steps, (alone, pair, files)))
+    table = render(Figures({"clips": "1"}, (1, 2), 2, measured.steps, (alone, pair, files)))
     assert "| clips/s at 2 in flight |" in table
 
 
