@@ -123,7 +123,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--baseline", metavar="COMMIT", help="a commit whose server is measured side by side")
     add("--baseline-in-flight", type=int, nargs="+", default=[1, 4], metavar="N")
     add("--in-flight", type=int, nargs="+", metavar="N", help="clips (default: 1 2 4 8 16)")
-    add("--minutes", type=float, default=7.0, help="of measuring, after the servers have started")
+    add("--minutes", type=float, default=9.0, help="of the whole run, unless once takes longer")
     add("--no-rivals", action="store_true", help="the server alone")
     add("--gpu", action="store_true", help="the variant gpu, at 1, 8, 32 and 128 in flight")
     add("--json", type=Path, default=BUILD / "bench.json", help="the figures (%(default)s)")

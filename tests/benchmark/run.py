@@ -1,6 +1,7 @@
 """The measurements of one run, in turns."""
 
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -30,7 +31,7 @@ class Wanted:
         clips: files or folders.
         levels: clips in flight.
         baseline_levels: those at which the baseline is measured.
-        seconds: for all of it, see turns.take_turns.
+        seconds: for all of it; measuring everything once may take longer.
         baseline: a commit.
         rivals: whether to measure those without a server, and the limit.
         arguments: of `python -m server`.
@@ -57,6 +58,7 @@ def run(wanted: Wanted) -> Figures:
         NoClipsError: there is nothing to send.
         BaselineError: the other commit cannot be measured.
     """
+    started = time.monotonic()
     commit = full_name(wanted.baseline) if wanted.baseline else None
     clips = read_clips(wanted.clips)
     if is_random(wanted.repository):
@@ -84,7 +86,7 @@ def run(wanted: Wanted) -> Figures:
             kinds += [direct(repository)] if on_processors else []
             rivals = [stack.enter_context(running(kind, clips)) for kind in kinds]
         turns = [*_server_turns(wanted, servers, clips), *_rival_turns(rivals, clips)]
-        found = take_turns(turns, wanted.seconds, say)
+        found = take_turns(turns, wanted.seconds - (time.monotonic() - started), say)
     about = _about(wanted, clips, commit)
     return Figures(about, wanted.levels, processors(), ours.steps, tuple(found), limit)
 

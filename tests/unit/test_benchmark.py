@@ -149,12 +149,14 @@ def test_without_a_voice_the_sound_is_as_long(tmp_path: Path) -> None:
 def test_perf_analyzer_is_given_every_clip(tmp_path: Path) -> None:
     frames = np.arange(16 * 8 * 9 * 3, dtype=np.uint8).reshape(16, 8, 9, 3)
     clip = Clip(tmp_path / "a.mp4", frames, np.linspace(-1, 1, 5, dtype=np.float32), 1.0)
-    command = write_input([clip, clip], tmp_path / "input.json")
+    silent = replace(clip, audio=np.zeros(0, np.float32))
+    command = write_input([clip, silent], tmp_path / "input.json")
     assert f"--input-data {tmp_path}/input.json" in command
-    first, _ = json.loads((tmp_path / "input.json").read_text())["data"]
+    first, second = json.loads((tmp_path / "input.json").read_text())["data"]
     assert first["FRAMES"]["shape"] == [16, 8, 9, 3]
     sent = np.frombuffer(base64.b64decode(first["AUDIO"]["content"]["b64"]), np.float32)
     assert sent.tolist() == clip.audio.tolist()
+    assert second["AUDIO"]["shape"] == [1]
 
 
 def test_without_a_gpu_it_says_so() -> None:
