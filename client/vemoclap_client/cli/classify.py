@@ -15,6 +15,7 @@ from vemoclap_client.errors import FetchError, VemoclapError, VideoError
 from vemoclap_client.fetch import is_link
 from vemoclap_client.files import check_writable, numbered, write_text
 from vemoclap_client.formats.document import format_json
+from vemoclap_client.requests import FrameFormat
 from vemoclap_client.result import EmotionResult
 
 ANY_NAME = "result.json"
@@ -66,7 +67,9 @@ def run(options: argparse.Namespace) -> int:
     """
     targets = _targets(options)
     tally = Tally(len(targets))
-    with EmotionClient(options.url, timeout_s=options.timeout_s) as client:
+    with EmotionClient(
+        options.url, timeout_s=options.timeout_s, frame_format=FrameFormat(options.frames)
+    ) as client:
         try:
             return _classify_all(targets, client, options, tally)
         finally:  # After Ctrl-C, too.
@@ -177,6 +180,13 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     )
     command.add_argument(
         "--json-dir", type=Path, metavar="DIR", help="also write DIR/<video>.json for each video"
+    )
+    command.add_argument(
+        "--frames",
+        choices=[each.value for each in FrameFormat],
+        default=FrameFormat.RAW.value,
+        help="how the frames are sent (%(default)s); as JPEG files they are a tenth of the bytes, "
+        "and the result is not exactly the same",
     )
     command.add_argument(
         "--attention", action="store_true", help="also show which moments the head attended to"
