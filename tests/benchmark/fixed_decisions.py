@@ -76,6 +76,8 @@ def fixed_copy(repository: Path, copy: Path) -> Path:
         target = copy / folder.name
         decided = _decision(folder)
         is_made = _is_made(folder, target)
+        # An ensemble's is empty, and Triton wants it.
+        (target / "1").mkdir(parents=True, exist_ok=True)
         for source in sorted(path for path in folder.rglob("*") if path.is_file()):
             path = target / source.relative_to(folder)
             if not decided or path != target / MODEL:
