@@ -130,13 +130,13 @@ BENCH := $(BIN)/python -m tests.benchmark
 .PHONY: bench
 bench: setup ## Print what is served per second, at what cost, against BASELINE=commit and rivals; VIDEOS=folder
 	@$(MAKE) --no-print-directory $(BENCH_WEIGHTS) samples >&2
-	@$(BENCH) --repository $(BENCH_REPOSITORY) --baseline "$$BASELINE" $(BENCH_FLAGS) samples $${VIDEOS:+"$$VIDEOS"}
+	@$(BENCH) --repository $(BENCH_REPOSITORY) --baseline "$$BASELINE" samples $${VIDEOS:+"$$VIDEOS"} $(BENCH_FLAGS)
 
 .PHONY: bench-gpu
 bench-gpu: setup ## The same on a CUDA device, with 1, 8, 32 and 128 clips in flight
 	@$(BENCH) has-gpu
 	@$(MAKE) --no-print-directory setup-gpu $(BENCH_WEIGHTS) samples >&2
-	@$(BENCH) --gpu --repository $(BENCH_REPOSITORY) $(BENCH_FLAGS) samples $${VIDEOS:+"$$VIDEOS"}
+	@$(BENCH) --gpu --repository $(BENCH_REPOSITORY) samples $${VIDEOS:+"$$VIDEOS"} $(BENCH_FLAGS)
 
 # A folder of clips goes through a server, which a store of features and features.pkl do not need.
 .PHONY: train

@@ -14,7 +14,7 @@ from tests.benchmark.clips import NoClipsError, read_clips
 from tests.benchmark.perf_analyzer import write_input
 from tests.benchmark.report import render
 from tests.benchmark.run import Wanted, run
-from tests.benchmark.servers import BUILD, EMBEDDED_REPOSITORY, BaselineError
+from tests.benchmark.servers import BUILD, EMBEDDED_REPOSITORY, BaselineError, NotServedError
 from tests.launching import PROJECT
 from vemoclap_client.files import write_text
 
@@ -52,7 +52,7 @@ def main(given: Sequence[str]) -> int:
     except NoGpuError as error:
         print(f"bench: {error}", file=sys.stderr)
         return NO_GPU
-    except (NoClipsError, BaselineError) as error:
+    except (NoClipsError, NotServedError, BaselineError) as error:
         print(f"bench: {error}", file=sys.stderr)
         return CANNOT_MEASURE
     except KeyboardInterrupt:

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from export import stamp
@@ -24,6 +24,10 @@ BUILD = PROJECT / "build" / "bench"
 EMBEDDED_REPOSITORY = "model_repository"
 
 
+class NotServedError(Exception):
+    """A server does not start; the message has its own reason."""
+
+
 class BaselineError(Exception):
     """The other commit cannot be measured; the message says why."""
 
@@ -32,11 +36,19 @@ class BaselineError(Exception):
 def served(
     subject: str, repository: Path, project: Path = PROJECT, arguments: Sequence[str] = ()
 ) -> Iterator[Server]:
-    """A ready server of the code in `project`, on its own free ports."""
-    with tempfile.TemporaryDirectory(prefix="vemoclap-bench-") as folder:
+    """A ready server of the code in `project`, on its own free ports.
+
+    Raises:
+        NotServedError: it does not start.
+    """
+    with ExitStack() as stack:
+        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="vemoclap-bench-"))
         options: list[str | Path] = ["--model-repository", repository, *arguments]
-        with launched(Path(folder), options, project) as running:
-            yield connect(subject, running.url, running.triton_pid)
+        try:
+            running = stack.enter_context(launched(Path(folder), options, project))
+        except AssertionError as error:
+            raise NotServedError(f"{subject} does not start: {error}") from error
+        yield connect(subject, running.url, running.triton_pid)
 
 
 def measurable(repository: Path, name: str) -> Path:
@@ -70,7 +82,10 @@ def full_name(commit: str) -> str:
     Raises:
         BaselineError: git has no such commit.
     """
-    return _git("rev-parse", "--verify", f"{commit}^{{commit}}").strip()
+    try:
+        return _git("rev-parse", "--verify", f"{commit}^{{commit}}").strip()
+    except BaselineError as error:
+        raise BaselineError(f"git has no commit {commit!r} to compare with") from error
 
 
 def _git(*arguments: str) -> str:
