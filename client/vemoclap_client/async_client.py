@@ -69,7 +69,7 @@ class AsyncEmotionClient(BaseClient):
     ) -> EmotionResult:
         """See EmotionClient.classify."""
         check_file(Path(video))
-        await self.check_ready()
+        await self.check_ready(self.frame_format.ensemble)
         decoded = await asyncio.to_thread(decode_timed, video, audio_track)
         request, decoded = self._request(decoded.clip, attention), decoded.without_arrays()
         started = time.perf_counter()
@@ -82,7 +82,8 @@ class AsyncEmotionClient(BaseClient):
         await self.check_ready(STREAM)
         decoded = await asyncio.to_thread(decode_timed, video)
         yield decoded
-        request, decoded = build_stream_request(decoded.clip, caption), decoded.without_arrays()
+        request = build_stream_request(decoded.clip, caption, self.frame_format)
+        decoded = decoded.without_arrays()
         parser = StreamParser(str(video), decoded)
         responses = stream_responses_async(self.url, request, self.timeout_s)
         async with aclosing(responses):

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from vemoclap_client.contract import ENSEMBLE, STREAM
+from vemoclap_client.contract import ENSEMBLE, JPEG_ENSEMBLE, STREAM
 
 
 @dataclass(frozen=True)
@@ -21,6 +21,8 @@ class Slot:
 SLOTS = {
     ENSEMBLE: Slot("the whole: from frames and sound to the answer"),
     STREAM: Slot("the whole, with the evidence of each step as it is known"),
+    JPEG_ENSEMBLE: Slot("the whole, for frames that come as JPEG files"),
+    "frame_decoder": Slot("decodes frames that come as JPEG files"),
     "frame_preprocessor": Slot("brings frames to the image encoder's size"),
     "image_encoder": Slot("describes what the frames show"),
     "audio_analyzer": Slot("cuts the sound into windows"),
