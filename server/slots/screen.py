@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
 import numpy as np
 from msgspec import structs
 from numpy.typing import NDArray
@@ -21,6 +20,7 @@ from rapidocr.utils.process_img import ResizeImgError
 
 from server.slots.frames import relative_box, unusable
 from server.slots.language import UNKNOWN, Languages, commonest
+from server.slots.repeats import first_shown
 from server.slots.slot import CPU, Device, Infer, Tensors, analyzer_outputs, elapsed_ms
 from server.slots.text import TextEncoder
 from vemoclap_client.analysis import ScreenText, TextEvidence, TextLine
@@ -34,13 +34,6 @@ TEXTS_AT_MOST = 256
 token each already fill the text encoder's 512."""
 LONGER_SIDE_PX = 640
 """The detector works at this size: three times faster than its default, captions still read."""
-REDUCED_BY = 4
-"""Frames are compared at a quarter of their size."""
-BLOCK_SIZE = (8, 4)
-"""Width and height, in reduced pixels, of the blocks that are compared: a letter or two."""
-SAME_BLOCK_DIFFERENCE = 8.0
-"""Mean difference of a block, in grey levels, below which it shows the same. Where a caption
-changes on a still picture some block differs by 47 or more, where none changes by 1 at most."""
 
 
 @dataclass(frozen=True)
@@ -126,14 +119,8 @@ class ScreenReader:
 
     def _read(self, frames: NDArray[np.uint8]) -> list[DetectedLine]:
         """The lines of all frames, uint8 [16, H, W, 3]; of equal frames in a row, the first's."""
-        lines: list[DetectedLine] = []
-        previous = None
-        for index, frame in enumerate(frames):
-            reduced = reduce(frame)
-            if previous is None or differs(reduced, previous):
-                lines += self._read_frame(index, frame)
-                previous = reduced
-        return lines
+        indices = sorted(set(first_shown(frames)))
+        return [line for index in indices for line in self._read_frame(index, frames[index])]
 
     def _read_frame(self, index: int, frame: NDArray[np.uint8]) -> list[DetectedLine]:
         try:
@@ -150,19 +137,6 @@ class ScreenReader:
             )
             if score >= CONFIDENCE_THRESHOLD and len(text.strip()) >= SHORTEST_TEXT
         ]
-
-
-def reduce(frame: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """A frame, uint8 [H, W, 3], as float32 [H / 4, W / 4] of grey levels."""
-    height, width = (max(1, side // REDUCED_BY) for side in frame.shape[:2])
-    grey = cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY)
-    return cv2.resize(grey, (width, height), interpolation=cv2.INTER_AREA).astype(np.float32)
-
-
-def differs(frame: NDArray[np.float32], other: NDArray[np.float32]) -> bool:
-    """Whether two reduced frames of one size differ in any block."""
-    difference = cv2.boxFilter(np.abs(frame - other), -1, BLOCK_SIZE)
-    return float(difference.max()) > SAME_BLOCK_DIFFERENCE
 
 
 def load_ocr(directory: Path) -> RapidOCR:
