@@ -23,6 +23,8 @@ from rapidocr.utils.process_img import (
     resize_image_within_bounds,
 )
 
+from server.slots.repeats import first_shown
+
 LONGER_SIDE_PX = 640
 """The detector works at this size: three times faster than its default, captions still read."""
 SIDES_PX = (30, 2000)
@@ -36,14 +38,6 @@ LINE_WIDTHS_PX = (*range(64, 513, 32), 640, 800, 1024, 1536)
 """Lines are padded to one of these, so that those of different clips share a batch."""
 PADDING = 128
 """The recogniser was trained with 0 behind a line, which is this grey."""
-
-REDUCED_BY = 4
-"""Frames are compared at a quarter of their size."""
-BLOCK_SIZE = (8, 4)
-"""Width and height, in reduced pixels, of the blocks that are compared: a letter or two."""
-SAME_BLOCK_DIFFERENCE = 8.0
-"""Mean difference of a block, in grey levels, below which it shows the same. Where a caption
-changes on a still picture some block differs by 47 or more, where none changes by 1 at most."""
 
 COMPARED_HEIGHT_PX = 24
 """Lines are compared at this height, in windows half as wide: a letter."""
@@ -100,31 +94,6 @@ class Line:
     same_as: "Line | None" = None
 
 
-def reduce(frame: Image) -> Grey:
-    """A frame, uint8 [H, W, 3], as float32 [H / 4, W / 4] of grey levels."""
-    height, width = (max(1, side // REDUCED_BY) for side in frame.shape[:2])
-    grey = cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY)
-    return cv2.resize(grey, (width, height), interpolation=cv2.INTER_AREA).astype(np.float32)
-
-
-def differs(frame: Grey, other: Grey) -> bool:
-    """Whether two reduced frames of one size differ in any block."""
-    difference = cv2.boxFilter(np.abs(frame - other), -1, BLOCK_SIZE)
-    return float(difference.max()) > SAME_BLOCK_DIFFERENCE
-
-
-def distinct(frames: Image) -> list[int]:
-    """Of frames, uint8 [n, H, W, 3], those that differ from the last one named before them."""
-    named: list[int] = []
-    previous = None
-    for index, frame in enumerate(frames):
-        reduced = reduce(frame)
-        if previous is None or differs(reduced, previous):
-            named.append(index)
-            previous = reduced
-    return named
-
-
 def prepare(frames: Image) -> tuple[list[Picture], Image]:
     """Those frames that are read, and the same as the detector takes them.
 
@@ -136,7 +105,7 @@ def prepare(frames: Image) -> tuple[list[Picture], Image]:
         frames are too narrow to hold text.
     """
     try:
-        pictures = [picture_of(index, frames[index]) for index in distinct(frames)]
+        pictures = [picture_of(index, frames[index]) for index in sorted(set(first_shown(frames)))]
         scale = DetPreProcess(LONGER_SIDE_PX, "max").resize
         inputs = [scale(picture.image) for picture in pictures]
     except (DetectorResizeError, ResizeImgError):

@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -31,18 +30,6 @@ def written(text: str, *, size: int = 26, stroke: int = 2, noise: int = 0) -> Pi
         (8, 4), text, fill="white", font=font, stroke_width=stroke, stroke_fill="black"
     )
     return np.asarray(image)
-
-
-def test_a_caption_that_changes_on_a_still_picture_is_read_anew() -> None:
-    picture = np.random.default_rng(0).integers(0, 256, (360, 480, 3), np.uint8)
-    picture = cv2.GaussianBlur(picture, (0, 0), 8)
-    captions = []
-    for text in ("my mother died today", "what a lovely day"):
-        captions.append(picture.copy())
-        cv2.putText(captions[-1], text, (90, 330), cv2.FONT_HERSHEY_SIMPLEX, 0.7, (255,) * 3, 2)
-    coded = cv2.imdecode(cv2.imencode(".jpg", captions[0])[1], cv2.IMREAD_COLOR)
-    frames = np.stack([captions[0], np.asarray(coded, np.uint8), captions[1], captions[1]])
-    assert text_lines.distinct(frames) == [0, 2]
 
 
 @pytest.mark.parametrize("noise", [8, 30])
