@@ -21,7 +21,8 @@ from server.slots.text_lines import (
 CONFIDENCE_THRESHOLD = 0.8
 """Without one, the recogniser invents characters in textures; tried on real clips."""
 CERTAIN = 0.9
-"""What is read with less is read upside down too, and again in the next frame."""
+"""What is read with less is read upside down too, and again in the next frame. Upside down, what is
+read with less does not count: textures turned round look like other letters."""
 SHORTEST_TEXT = 2
 LINES_AT_ONCE = 64
 """Of one request; the slot's max_batch_size is no smaller."""
@@ -68,7 +69,10 @@ class TextReader:
 
         async def improve(chosen: Sequence[Line], turned: bool = False) -> None:
             images = [np.rot90(line.image, 2) if turned else line.image for line in chosen]
-            for line, reading in zip(chosen, await self._recognize(images, infer), strict=True):
+            found = await self._recognize(images, infer)
+            for line, reading in zip(chosen, found, strict=True):
+                if turned and reading[1] < CERTAIN:
+                    continue
                 readings[line] = max(readings.get(line, reading), reading, key=lambda r: r[1])
 
         await improve([line for line in lines if line.same_as is None])

@@ -138,10 +138,15 @@ def test_a_line_that_stays_on_a_moving_picture_is_recognised_once(reader: TextRe
 
 def test_what_is_read_without_certainty_is_read_upside_down_and_again(reader: TextReader) -> None:
     shown = frames("I hate you so much", "I hate you so much")
-    slots = Slots(("hat", 0.85), ("yey", 0.3), ("hate", 0.89))
+    slots = Slots(("hat", 0.85), ("yey", 0.89), ("hate", 0.88))
     assert [line.text for line in read(reader, shown, slots)] == ["hat", "hate"]
     width = next(x for x in range(640) if (slots.lines[0][:, x:] == text_lines.PADDING).all())
     assert (slots.lines[1][:, :width] == np.rot90(slots.lines[0][:, :width], 2)).mean() > 0.9
+
+
+def test_upside_down_counts_what_is_certain(reader: TextReader) -> None:
+    slots = Slots(("yey", 0.85), ("hate", 0.97))
+    assert [line.text for line in read(reader, frames("I hate you so much"), slots)] == ["hate"]
 
 
 def test_lines_below_the_threshold_are_left_out(reader: TextReader) -> None:
