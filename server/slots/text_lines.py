@@ -35,8 +35,8 @@ BOXES = DBPostProcess(thresh=0.3, box_thresh=0.5, unclip_ratio=1.6, use_dilation
 """With RapidOCR's defaults, as are the numbers above. It keeps no state."""
 LINE_HEIGHT_PX = 48
 LINE_WIDTHS_PX = (*range(160, 513, 32), 640, 800, 1024, 1536)
-"""Lines are padded to one of these, so that those of different clips share a batch. With less behind
-them, short ones are read worse."""
+"""Lines are padded to one of these, so that those of different clips share a batch. Short ones are
+read worse with less behind them."""
 PADDING = 128
 """The recogniser was trained with 0 behind a line, which is this grey."""
 
