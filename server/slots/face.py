@@ -23,7 +23,7 @@ from server.slots.slot import (
     elapsed_ms,
 )
 from vemoclap_client.analysis import Face, FaceEvidence
-from vemoclap_client.contract import EXPRESSIONS, FRAME_COUNT
+from vemoclap_client.contract import EXPRESSIONS, FRAME_COUNT, NO_FACE
 
 DETECTOR_SIDE_PX = 640
 CROP_SIDE_PX = 224
@@ -55,8 +55,7 @@ class FaceAnalyzer:
 
     def __init__(self, version_directory: Path, device: Device = CPU) -> None:
         """Needs no files."""
-        blank = np.zeros((1, CROP_SIDE_PX, CROP_SIDE_PX, 3), np.uint8)
-        self._width = FeatureWidth("face_expression", {"CROP": blank})
+        self._width = face_width()
 
     async def run(self, inputs: Tensors, infer: Infer) -> Tensors:
         """Detects the faces of all frames in one batch, and reads their expressions in another."""
@@ -66,7 +65,7 @@ class FaceAnalyzer:
         absent = unusable(frames)
         detected = [] if absent else await self._detect(frames, infer)
         if not detected:
-            absent = absent or "no face was found"
+            absent = absent or NO_FACE
             evidence = FaceEvidence(absent=absent, duration_ms=elapsed_ms(started))
             return analyzer_outputs(rows, FRAME_COUNT, evidence)
         crops = np.stack([crop(frames[face.frame], face) for face in detected])
@@ -86,6 +85,12 @@ class FaceAnalyzer:
                 index, found["BOXES"][index] / scale, found["SCORES"][index], frames.shape[1:3]
             )
         ]
+
+
+def face_width() -> FeatureWidth:
+    """The width of the faces' features."""
+    blank = np.zeros((1, CROP_SIDE_PX, CROP_SIDE_PX, 3), np.uint8)
+    return FeatureWidth("face_expression", {"CROP": blank})
 
 
 def letterbox(frames: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], float]:

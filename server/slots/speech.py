@@ -16,13 +16,14 @@ from faster_whisper.transcribe import Segment
 from msgspec import structs
 from numpy.typing import NDArray
 
-from server.slots.audio import silence, usable
+from server.slots.audio import usable
 from server.slots.compute import COMPUTE_TYPE
 from server.slots.passages import Passage, find_passages
 from server.slots.slot import CPU, Device, Infer, Tensors, analyzer_outputs, elapsed_ms
 from server.slots.text import TextEncoder
 from vemoclap_client.analysis import Speech, SpeechEvidence, SpeechSegment
-from vemoclap_client.contract import ENGLISH
+from vemoclap_client.audio_windows import silence
+from vemoclap_client.contract import ENGLISH, NO_SPEECH
 
 NO_SPEECH_THRESHOLD = 0.6
 """Segments that Whisper itself finds more likely to be no speech are dropped (its default)."""
@@ -74,24 +75,32 @@ class SpeechRecognizer:
         """Transcribes one clip's sound and encodes its English text."""
         rows = await self._text.width.no_rows(infer)
         started = time.perf_counter()
-        absent, speech = self._recognize(usable(inputs["AUDIO"]))
+        absent, speech, english = self._recognize(usable(inputs["AUDIO"]))
         if speech is not None and absent is None:
             rows, sentiment = await self._text.encode(speech.text, infer)
             speech = structs.replace(speech, sentiment=sentiment)
-        evidence = SpeechEvidence(absent=absent, speech=speech, duration_ms=elapsed_ms(started))
+        evidence = SpeechEvidence(
+            absent=absent, speech=speech, english=english, duration_ms=elapsed_ms(started)
+        )
         return analyzer_outputs(rows, 1, evidence)
 
-    def _recognize(self, audio: NDArray[np.float32]) -> tuple[str | None, Speech | None]:
-        """Why sound, float32 [samples], has no English text, or None; and what was said, if any."""
+    def _recognize(
+        self, audio: NDArray[np.float32]
+    ) -> tuple[str | None, Speech | None, tuple[SpeechSegment, ...]]:
+        """Why sound, float32 [samples], has no English text, or None; the words; their English."""
         if absent := silence(audio):
-            return absent, None
+            return absent, None, ()
         passages = find_passages(audio, self._whisper)
         transcripts = [(passage, self._transcribe(audio, passage)) for passage in passages]
         spoken = [(passage, segments) for passage, segments in transcripts if segments]
         if not spoken:
-            return "no speech was recognised", None
-        english = [self._to_english(audio, *item) for item in spoken]
-        text = " ".join(part for part in english if part)
+            return NO_SPEECH, None, ()
+        english = tuple(
+            describe(segment, passage)
+            for passage, segments in spoken
+            for segment in self._to_english(audio, passage, segments)
+        )
+        text = " ".join(segment.text for segment in english)
         language, probability = main_language([passage for passage, _ in spoken])
         absent = f"the speech in language {language!r} could not be translated"
         speech = Speech(
@@ -103,18 +112,18 @@ class SpeechRecognizer:
             ),
             sentiment=None,
         )
-        return None if text else absent, speech
+        return None if text else absent, speech, english
 
     def _to_english(
         self, audio: NDArray[np.float32], passage: Passage, segments: list[Segment]
-    ) -> str | None:
-        """What is said in a passage, in English; None where Whisper has no translation."""
+    ) -> list[Segment]:
+        """What is said in a passage, in English; nothing where Whisper has no translation."""
         if passage.language == ENGLISH:
-            return joined(segments)
+            return segments
         for options in TRANSLATION_ATTEMPTS:
             if translated := self._transcribe(audio, passage, task="translate", **options):
-                return joined(translated)
-        return None
+                return translated
+        return []
 
     def _transcribe(
         self, audio: NDArray[np.float32], passage: Passage, **options: str | int
