@@ -16,7 +16,7 @@ from server.slots.slot import (
     elapsed_ms,
 )
 from vemoclap_client.analysis import AudioEvent, AudioEvidence
-from vemoclap_client.audio_windows import WINDOW_SAMPLES, absence, window_starts, windows
+from vemoclap_client.audio_windows import WINDOW_SAMPLES, absence, cut, window_starts
 from vemoclap_client.contract import FRAME_COUNT, SAMPLE_RATE_HZ
 
 EVENTS_SHOWN = 5
@@ -41,7 +41,7 @@ class AudioAnalyzer:
             evidence = AudioEvidence(absent=absent, duration_ms=elapsed_ms(started))
             return analyzer_outputs(rows, FRAME_COUNT, evidence)
         starts = window_starts(len(audio))
-        batch = {"WINDOW": windows(audio, starts)}
+        batch = {"WINDOW": cut(audio, starts)}
         encoded = await infer("audio_encoder", batch, ["FEATURES", "EVENTS"])
         evidence = AudioEvidence(
             events=self._events.strongest(encoded["EVENTS"].mean(axis=0)),
