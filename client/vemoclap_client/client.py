@@ -257,9 +257,7 @@ class EmotionClient(BaseClient):
         parts = decode_parts(video, window_s, hop_s, audio_track)
         return classify_in_order(parts, self._submit, self._fuse, self.windows_at_once)
 
-    def _submit(
-        self, request: dict[str, Any], parse: Callable[[Response], Value]
-    ) -> Future[Value]:
+    def _submit(self, request: dict[str, Any], parse: Callable[[Response], Value]) -> Future[Value]:
         """Sends a request; cancelling the future cancels it."""
         future: Future[Value] = Future()
 
@@ -272,9 +270,7 @@ class EmotionClient(BaseClient):
                 except Exception as failure:
                     future.set_exception(failure)
 
-        call = self._triton.async_infer(
-            callback=finish, **request, client_timeout=self.timeout_s
-        )
+        call = self._triton.async_infer(callback=finish, **request, client_timeout=self.timeout_s)
         future.add_done_callback(lambda done: call.cancel() if done.cancelled() else None)
         return future
 

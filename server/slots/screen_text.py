@@ -61,10 +61,12 @@ class ScreenTextEncoder:
         identified = await self._languages.identify(unique, infer)
         languages = dict(zip(unique, identified, strict=True))
         absent, english = await self._translate(languages, infer)
-        rows, sentiment = await self._text.width.no_rows(infer), None
-        if absent is None:
-            rows, sentiment = await self._text.encode(english or whole, infer)
-        return EncodedTexts(rows, absent, english or whole, commonest(identified), sentiment)
+        text, language = english or whole, commonest(identified)
+        if absent is not None:
+            rows = await self._text.width.no_rows(infer)
+            return EncodedTexts(rows, absent, text, language, None)
+        rows, sentiment = await self._text.encode(text, infer)
+        return EncodedTexts(rows, None, text, language, sentiment)
 
     async def _translate(
         self, languages: Mapping[str, str], infer: Infer

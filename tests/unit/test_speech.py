@@ -132,7 +132,11 @@ def recognize(
     monkeypatch.setattr(speech, "find_passages", lambda audio, model: [passage])
     recognizer = speech.SpeechRecognizer.__new__(speech.SpeechRecognizer)
     recognizer._whisper = whisper  # type: ignore[assignment]
-    return recognizer._recognize(np.ones(RATE, np.float32))
+    absent, speech_found, english = recognizer._recognize(np.ones(RATE, np.float32))
+    if speech_found is not None and english:
+        assert speech_found.text == " ".join(segment.text for segment in english)
+    assert bool(english) == (absent is None)
+    return absent, speech_found
 
 
 @pytest.mark.parametrize("better", [True, False])

@@ -83,7 +83,7 @@ def decode_parts(
         windows = plan_windows(video.index.duration_s, window_s, hop_s)
         heard = windows
         if len(windows) == 1:
-            # The only window is the whole clip, whose sound counts also where it outlasts the frames.
+            # The only window is the whole clip, whose sound counts also after its frames.
             heard = [WindowTimes(Fraction(0), Fraction(AUDIO_MAX_S))]
         with PartedSound(file, video.index.start_s, video.index.end_s, heard) as sound:
             yield from _decode(video, sound, windows)
