@@ -74,6 +74,8 @@ class ModelControl:
             for step in configs[name].ensemble_scheduling.step
             if step.model_name in configs
         }
+        # An ensemble that is a step of another comes with that.
+        ensembles = [name for name in ensembles if name not in steps]
         streams = [
             name for name, config in configs.items() if config.model_transaction_policy.decoupled
         ]

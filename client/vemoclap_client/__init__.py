@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from vemoclap_client.client import EmotionClient
     from vemoclap_client.errors import ServerError, VemoclapError, VideoError
     from vemoclap_client.media.video import Decoded, DecodedClip, decode
+    from vemoclap_client.requests import FrameFormat
     from vemoclap_client.result import EmotionResult
     from vemoclap_client.stream import Evidence
     from vemoclap_client.timeline import Timeline, Window
@@ -25,6 +26,7 @@ _HOMES = {
     "EmotionClient": "client",
     "EmotionResult": "result",
     "Evidence": "stream",
+    "FrameFormat": "requests",
     "ServerError": "errors",
     "Timeline": "timeline",
     "VemoclapError": "errors",
@@ -40,6 +42,7 @@ __all__ = [
     "EmotionClient",
     "EmotionResult",
     "Evidence",
+    "FrameFormat",
     "ServerError",
     "Timeline",
     "VemoclapError",

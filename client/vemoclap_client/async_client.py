@@ -16,7 +16,7 @@ from vemoclap_client._in_flight import iterate_in_thread
 from vemoclap_client._stream_call import stream_responses_async
 from vemoclap_client.channels import channel_options
 from vemoclap_client.client import READY_TIMEOUT_S, BaseClient, EmotionClient
-from vemoclap_client.contract import ENSEMBLE, FRAME_MODEL, STREAM
+from vemoclap_client.contract import ENSEMBLE, STREAM
 from vemoclap_client.media.container import check_file
 from vemoclap_client.media.video import decode_timed
 from vemoclap_client.requests import (
@@ -66,7 +66,7 @@ class AsyncEmotionClient(BaseClient):
     ) -> EmotionResult:
         """See EmotionClient.classify."""
         check_file(Path(video))
-        await self.check_ready()
+        await self.check_ready(self.frame_format.ensemble)
         decoded = await asyncio.to_thread(decode_timed, video, audio_track)
         request, decoded = self._request(decoded.clip, attention), decoded.without_arrays()
         started = time.perf_counter()
@@ -79,7 +79,8 @@ class AsyncEmotionClient(BaseClient):
         await self.check_ready(STREAM)
         decoded = await asyncio.to_thread(decode_timed, video)
         yield decoded
-        request, decoded = build_stream_request(decoded.clip, caption), decoded.without_arrays()
+        request = build_stream_request(decoded.clip, caption, self.frame_format)
+        decoded = decoded.without_arrays()
         parser = StreamParser(str(video), decoded)
         responses = stream_responses_async(self.url, request, self.timeout_s)
         async with aclosing(responses):
@@ -122,7 +123,7 @@ class AsyncEmotionClient(BaseClient):
         self, video: str | Path, window_s: float, hop_s: float, audio_track: int | None = None
     ) -> AsyncGenerator[ClassifiedWindow]:
         self._check_timeline(video, window_s, hop_s)
-        await self.check_ready(FRAME_MODEL)
+        await self.check_ready()
         client = EmotionClient(
             self.url, timeout_s=self.timeout_s, windows_at_once=self.windows_at_once
         )

@@ -21,7 +21,7 @@ from vemoclap_client._gathering import GatheredWindow
 from vemoclap_client._in_flight import IN_FLIGHT_MAX, classify_in_order
 from vemoclap_client._stream_call import run_cancellable, stream_responses
 from vemoclap_client.channels import channel_options
-from vemoclap_client.contract import ATTENTION, ENSEMBLE, FRAME_MODEL, STREAM
+from vemoclap_client.contract import ATTENTION, ENSEMBLE, STREAM
 from vemoclap_client.errors import ServerNotReadyError, ServerUnavailableError
 from vemoclap_client.media.container import check_file
 from vemoclap_client.media.parts import decode_parts
@@ -29,6 +29,7 @@ from vemoclap_client.media.video import Decoded, DecodedClip, decode_timed
 from vemoclap_client.media.windows import check_lengths
 from vemoclap_client.requests import (
     RESULT_OUTPUTS,
+    FrameFormat,
     Response,
     build_request,
     build_stream_request,
@@ -72,6 +73,7 @@ class BaseClient:
         *,
         timeout_s: float = DEFAULT_TIMEOUT_S,
         windows_at_once: int = IN_FLIGHT_MAX,
+        frame_format: FrameFormat = FrameFormat.RAW,
     ) -> None:
         """Prepares a client; nothing is sent yet.
 
@@ -80,6 +82,8 @@ class BaseClient:
             timeout_s: longest wait for a response, in seconds.
             windows_at_once: of a timeline, blocks of 16 frames and pieces of sound that are sent to
                 the server side by side; at least 1.
+            frame_format: how `classify` and `stream` send frames. As JPEG files they are a tenth of
+                the bytes, and the result is not exactly the same.
 
         Raises:
             ServerUnavailableError: the address is not of the form host:port.
@@ -91,9 +95,11 @@ class BaseClient:
             )
         self.timeout_s = timeout_s
         self.windows_at_once = windows_at_once
+        self.frame_format = frame_format
 
     def _request(self, clip: DecodedClip, attention: bool) -> dict[str, Any]:
-        return build_request(clip, (*RESULT_OUTPUTS, ATTENTION) if attention else RESULT_OUTPUTS)
+        outputs = (*RESULT_OUTPUTS, ATTENTION) if attention else RESULT_OUTPUTS
+        return build_request(clip, outputs, self.frame_format)
 
     def _errors(self) -> AbstractContextManager[None]:
         return server_errors(self.url, self.timeout_s)
@@ -155,7 +161,7 @@ class EmotionClient(BaseClient):
             ServerError: the server could not answer; its kind says why.
         """
         check_file(Path(video))
-        self.check_ready()
+        self.check_ready(self.frame_format.ensemble)
         decoded = decode_timed(video, audio_track)
         request, decoded = self._request(decoded.clip, attention), decoded.without_arrays()
         started = time.perf_counter()
@@ -193,7 +199,8 @@ class EmotionClient(BaseClient):
 
         decoded = run_cancellable(decode, cancel)
         yield decoded
-        request, decoded = build_stream_request(decoded.clip, caption), decoded.without_arrays()
+        request = build_stream_request(decoded.clip, caption, self.frame_format)
+        decoded = decoded.without_arrays()
         parser = StreamParser(str(video), decoded)
         responses = stream_responses(self.url, request, self.timeout_s, cancel)
         with closing(responses), self._errors():
@@ -247,7 +254,7 @@ class EmotionClient(BaseClient):
         self, video: str | Path, window_s: float, hop_s: float, audio_track: int | None = None
     ) -> Generator[ClassifiedWindow]:
         self._check_timeline(video, window_s, hop_s)
-        self.check_ready(FRAME_MODEL)
+        self.check_ready()
         return self.classify_windows(video, window_s, hop_s, audio_track)
 
     def classify_windows(

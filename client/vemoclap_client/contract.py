@@ -9,6 +9,9 @@ Sources: the pipeline of VEMOCLAP (Sulun, Viana, Davies; arXiv 2410.21303).
 ENSEMBLE = "vemoclap"
 """Name of the Triton ensemble that turns frames and sound into emotions."""
 
+JPEG_ENSEMBLE = "vemoclap_jpeg"
+"""The same for frames as JPEG files: JPEG_FRAMES in place of FRAMES."""
+
 STREAM = "vemoclap_stream"
 """Name of the model that runs the ensemble's steps and responds after each with its evidence."""
 
@@ -82,6 +85,8 @@ AUDIO_MAX_S = 1800
 """Longest sound sent in one request: 30 minutes are 115 MB of float32."""
 
 FRAMES = "FRAMES"
+JPEG_FRAMES = "JPEG_FRAMES"
+"""The 16 frames as JPEG files of one size."""
 AUDIO = "AUDIO"
 PROBABILITIES = "PROBABILITIES"
 CONTRIBUTIONS = "CONTRIBUTIONS"

@@ -5,13 +5,18 @@ Errors of Triton's client become this package's errors here, and nowhere else.
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from enum import StrEnum
 from typing import Any, Protocol
 
 import numpy as np
 import tritonclient.grpc as triton
 from numpy.typing import NDArray
 from tritonclient.grpc import service_pb2
-from tritonclient.utils import InferenceServerException, np_to_triton_dtype
+from tritonclient.utils import (
+    InferenceServerException,
+    np_to_triton_dtype,
+    serialize_byte_tensor,
+)
 
 from vemoclap_client.analysis import Analysis, parse_json
 from vemoclap_client.contract import (
@@ -23,6 +28,8 @@ from vemoclap_client.contract import (
     EMOTIONS,
     ENSEMBLE,
     FRAMES,
+    JPEG_ENSEMBLE,
+    JPEG_FRAMES,
     MODALITIES,
     PROBABILITIES,
     SEQUENCES,
@@ -38,6 +45,7 @@ from vemoclap_client.errors import (
     ServerOverloadedError,
     ServerUnavailableError,
 )
+from vemoclap_client.media.jpeg import encode_jpeg
 from vemoclap_client.media.video import Decoded, DecodedClip
 from vemoclap_client.result import EmotionResult, Moment, screen_text_with_times, with_times
 
@@ -49,6 +57,18 @@ QUEUED_TOO_LONG = ("request timeout expired", "exceeds maximum queue size")
 of these words."""
 
 
+class FrameFormat(StrEnum):
+    """How frames are sent."""
+
+    RAW = "raw"
+    JPEG = "jpeg"
+
+    @property
+    def ensemble(self) -> str:
+        """The ensemble that takes them."""
+        return JPEG_ENSEMBLE if self is FrameFormat.JPEG else ENSEMBLE
+
+
 class Response(Protocol):
     """The ensemble's output tensors."""
 
@@ -57,16 +77,18 @@ class Response(Protocol):
 
 
 def build_request(
-    clip: DecodedClip, outputs: Sequence[str] = RESULT_OUTPUTS, model: str = ENSEMBLE
+    clip: DecodedClip,
+    outputs: Sequence[str] = RESULT_OUTPUTS,
+    frame_format: FrameFormat = FrameFormat.RAW,
 ) -> dict[str, Any]:
     """The keyword arguments of tritonclient's infer and async_infer for one clip.
 
     Args:
         clip: frames uint8 [16, H, W, 3] and sound float32 [samples], which are copied.
         outputs: the tensors to return, names of contract.py.
-        model: takes FRAMES and AUDIO.
+        frame_format: how to send the frames.
     """
-    return build_inference(model, _input_tensors(clip), outputs)
+    return build_inference(frame_format.ensemble, _input_tensors(clip, frame_format), outputs)
 
 
 def build_inference(
@@ -88,22 +110,28 @@ def build_inference(
     return {"model_name": model, "inputs": inputs, "outputs": requested}
 
 
-def build_stream_request(clip: DecodedClip, caption: bool) -> service_pb2.ModelInferRequest:
+def build_stream_request(
+    clip: DecodedClip, caption: bool, frame_format: FrameFormat = FrameFormat.RAW
+) -> service_pb2.ModelInferRequest:
     """The request for a clip's stream of responses, a message of Triton's gRPC service.
 
     Args:
         clip: as build_request's.
         caption: whether to ask for CAPTION.
+        frame_format: as build_request's.
     """
     request = service_pb2.ModelInferRequest(model_name=STREAM)
-    for name, batch in _input_tensors(clip).items():
+    for name, batch in _input_tensors(clip, frame_format).items():
         request.inputs.add(name=name, datatype=np_to_triton_dtype(batch.dtype), shape=batch.shape)
-        request.raw_input_contents.append(batch.tobytes())
+        content = serialize_byte_tensor(batch).item() if batch.dtype == object else batch.tobytes()
+        request.raw_input_contents.append(content)
     request.parameters[CAPTION_PARAMETER].bool_param = caption
     return request
 
 
-def _input_tensors(clip: DecodedClip) -> dict[str, NDArray[Any]]:
+def _input_tensors(clip: DecodedClip, frame_format: FrameFormat) -> dict[str, NDArray[Any]]:
+    if frame_format is FrameFormat.JPEG:
+        return {JPEG_FRAMES: encode_jpeg(clip.frames)[None], AUDIO: clip.audio[None]}
     return {FRAMES: clip.frames[None], AUDIO: clip.audio[None]}
 
 

@@ -24,7 +24,14 @@ from vemoclap_client.analysis import (
     TextLine,
     parse_json,
 )
-from vemoclap_client.contract import CAPTION, ENSEMBLE, EVIDENCE, FRAME_COUNT
+from vemoclap_client.contract import (
+    CAPTION,
+    ENSEMBLE,
+    EVIDENCE,
+    FRAME_COUNT,
+    FRAMES,
+    JPEG_FRAMES,
+)
 
 CAPTIONER = "captioner"
 NO_EVIDENCE = b"{}"
@@ -111,9 +118,10 @@ class Graph:
     steps: tuple[SlotStep, ...]
     caption: CaptionStep | None
 
-    def steps_for(self, captioned: bool) -> list[GraphStep]:
-        """The steps of a request, with or without a caption."""
-        return [*self.steps, *([self.caption] if captioned and self.caption else [])]
+    def steps_for(self, captioned: bool, jpeg: bool) -> list[GraphStep]:
+        """The steps of a request, with or without a caption, for frames raw or as JPEG files."""
+        captioning = [self.caption] if captioned and self.caption else []
+        return [*([decoding_step()] if jpeg else []), *self.steps, *captioning]
 
 
 def read_graph(repository: Path, wanted: Sequence[str]) -> Graph:
@@ -139,6 +147,11 @@ def ensemble_steps(config: ModelConfig, wanted: Sequence[str]) -> tuple[SlotStep
         )
         for step in steps
     )
+
+
+def decoding_step() -> SlotStep:
+    """Decodes frames that come as JPEG files."""
+    return SlotStep("frame_decoder", {JPEG_FRAMES: JPEG_FRAMES}, {FRAMES: FRAMES})
 
 
 def caption_step(steps: Sequence[SlotStep]) -> CaptionStep:

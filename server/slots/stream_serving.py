@@ -14,7 +14,15 @@ import triton_python_backend_utils as pb_utils
 from server.slots.serving import error_response, infer
 from server.slots.slot import ReceivedTensor
 from server.slots.stream import NO_EVIDENCE, GraphRun, StepDone, read_graph
-from vemoclap_client.contract import AUDIO, CAPTION_PARAMETER, ENSEMBLE, EVIDENCE, FRAMES, STEP
+from vemoclap_client.contract import (
+    AUDIO,
+    CAPTION_PARAMETER,
+    ENSEMBLE,
+    EVIDENCE,
+    FRAMES,
+    JPEG_FRAMES,
+    STEP,
+)
 
 CLIPS_AT_ONCE = 6
 """Clips with running steps, whose frames and sound are in shared memory; Triton queues others."""
@@ -79,10 +87,18 @@ class StreamModel:
 
     def _run_of(self, request: Any) -> GraphRun:
         tensors = {
-            name: pb_utils.get_input_tensor_by_name(request, name) for name in (FRAMES, AUDIO)
+            name: pb_utils.get_input_tensor_by_name(request, name)
+            for name in (FRAMES, JPEG_FRAMES, AUDIO)
         }
-        clip = {name: ReceivedTensor(tensor.as_numpy(), tensor) for name, tensor in tensors.items()}
-        return GraphRun(self._graph.steps_for(_wants_caption(request)), clip, infer)
+        clip = {
+            name: ReceivedTensor(tensor.as_numpy(), tensor)
+            for name, tensor in tensors.items()
+            if tensor is not None
+        }
+        if FRAMES not in clip and JPEG_FRAMES not in clip:
+            raise ValueError(f"the request has neither {FRAMES} nor {JPEG_FRAMES}")
+        steps = self._graph.steps_for(_wants_caption(request), jpeg=FRAMES not in clip)
+        return GraphRun(steps, clip, infer)
 
 
 def _wants_caption(request: Any) -> bool:

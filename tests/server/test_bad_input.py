@@ -68,5 +68,8 @@ def test_a_broken_file_does_not_stop_the_next(
     assert code == errors.EmptyVideoError.exit_code
     printed = capsys.readouterr()
     assert "good.mp4" in printed.out
-    assert printed.err.startswith(f"vemoclap: {tmp_path / 'empty.mp4'}")
+    said, summary, failed = printed.err.splitlines()
+    assert said.startswith(f"vemoclap: {empty}: the file is empty")
+    assert summary == "vemoclap: 1 of 2 videos classified, 1 failed"
+    assert failed.startswith(f"  failed: {empty}: the file is empty")
     assert [path.name for path in results.iterdir()] == ["good.json"]

@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -11,8 +12,10 @@ import pytest
 from tests import schemas
 from tests.clips import write_clip
 from tests.launching import Launched
+from tests.terminal import run_on_terminal
 from vemoclap_client import errors
-from vemoclap_client.cli.main import main
+from vemoclap_client.cli._output import ERASE_LINE
+from vemoclap_client.cli.main import INTERRUPTED, main
 from vemoclap_client.client import DEFAULT_URL, default_url
 
 COMMAND = (sys.executable, "-m", "vemoclap_client.cli.main", "classify")
@@ -40,6 +43,57 @@ def test_a_result_for_a_pipe_behind_a_proxy(server: Launched, tmp_path: Path) ->
     )
     assert (finished.returncode, finished.stderr) == (0, "")
     schemas.check(json.loads(finished.stdout), "result")
+
+
+def test_several_videos_have_a_summary(
+    server: Launched, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """See test_bad_input.py for one that fails, and tests/unit/test_shell.py for all that do."""
+    videos = [str(write_clip(tmp_path / name, seconds=0.2)) for name in ("1.mp4", "2.mp4")]
+    assert main(["classify", *videos, "--url", server.url]) == 0
+    assert capsys.readouterr().err == "vemoclap: 2 of 2 videos classified\n"
+
+
+INTERRUPTIBLE = """
+import signal, sys
+from vemoclap_client.cli.main import main
+signal.signal(signal.SIGINT, signal.default_int_handler)
+sys.exit(main())
+"""
+"""The command as in a terminal; in the background, shells have SIGINT ignored."""
+
+
+def test_ctrl_c_keeps_what_is_finished(server: Launched, tmp_path: Path) -> None:
+    first = write_clip(tmp_path / "0.mp4", seconds=0.2)
+    videos = [first, *(tmp_path / f"{number}.mp4" for number in range(1, 9))]
+    for video in videos[1:]:
+        video.write_bytes(first.read_bytes())
+    folder = tmp_path / "results"
+    command = [sys.executable, "-c", INTERRUPTIBLE, "classify", *videos, "--json-dir", folder]
+    with subprocess.Popen(
+        [*command, "--url", server.url], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        assert str(first) in process.stdout.readline()
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=60)
+    assert process.returncode == INTERRUPTED
+    kept = len(list(folder.iterdir()))
+    assert 1 <= kept < len(videos)
+    schemas.check(json.loads((folder / "0.json").read_text()), "result")
+    assert said == f"vemoclap: {kept} of 9 videos classified, {9 - kept} interrupted or not tried\n"
+
+
+def test_a_timeline_shows_its_progress_on_a_terminal(server: Launched, tmp_path: Path) -> None:
+    video = write_clip(tmp_path / "clip.mp4", seconds=2)
+    command = [*COMMAND[:-1], "timeline", video, "--window-s", "1", "--hop-s", "1"]
+    finished = run_on_terminal([*command, "--url", server.url])
+    assert finished.exit_code == 0
+    for done in (1, 2):
+        assert f"  {video}: {done} of 2 windows" in finished.shown
+    assert finished.shown.endswith(ERASE_LINE)
+    assert finished.printed.startswith("  0:00.0 - 0:01.0")
+    assert "\x1b" not in finished.printed
 
 
 @pytest.mark.parametrize("place", ["a folder", "under a file"])

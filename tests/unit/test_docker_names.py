@@ -23,7 +23,7 @@ from tests.docker_files import (
     values,
 )
 from ui.settings import Settings
-from vemoclap_client.cli.main import _parser as client_parser
+from vemoclap_client.cli.main import build_parser as client_parser
 
 CLIENT = tomllib.loads((PROJECT / "client" / "pyproject.toml").read_text())["project"]
 GUIDE = PROJECT / "docs" / "docker.md"

@@ -25,7 +25,6 @@ from vemoclap_client import contract
 REPOSITORY = Path(__file__).parents[2] / "model_repository"
 CONFIGS = read_configs(REPOSITORY)
 ENSEMBLE = CONFIGS[contract.ENSEMBLE]
-ENSEMBLES = {name: config for name, config in CONFIGS.items() if config.platform == "ensemble"}
 MODELS = {name: config for name, config in CONFIGS.items() if config.platform != "ensemble"}
 NETWORKS = [
     pytest.param(slot, id=f"{profile}-{slot.name}")
@@ -73,9 +72,17 @@ def link_errors(ensemble: ModelConfig, models: dict[str, ModelConfig]) -> list[s
     return errors
 
 
-@pytest.mark.parametrize("name", ENSEMBLES)
+@pytest.mark.parametrize("name", CONFIGS.keys() - MODELS.keys())
 def test_every_map_of_an_ensemble_leads_somewhere(name: str) -> None:
-    assert link_errors(ENSEMBLES[name], MODELS) == []
+    assert link_errors(CONFIGS[name], CONFIGS) == []
+
+
+def test_the_ensemble_for_files_has_the_other_ones_outputs() -> None:
+    outputs = [
+        [(tensor.name, kind(tensor)) for tensor in CONFIGS[name].output]
+        for name in (contract.ENSEMBLE, contract.JPEG_ENSEMBLE)
+    ]
+    assert outputs[0] == outputs[1]
 
 
 @pytest.mark.parametrize(
@@ -116,8 +123,12 @@ def test_the_ensemble_is_the_public_contract() -> None:
 def test_the_streaming_model_takes_and_gives_what_the_ensemble_does() -> None:
     stream = CONFIGS[contract.STREAM]
     assert stream.model_transaction_policy.decoupled
-    assert list(map(kind, stream.input)) == list(map(kind, ENSEMBLE.input))
-    assert [tensor.name for tensor in stream.input] == [tensor.name for tensor in ENSEMBLE.input]
+    taken = {
+        tensor.name: kind(tensor)
+        for name in (contract.ENSEMBLE, contract.JPEG_ENSEMBLE)
+        for tensor in CONFIGS[name].input
+    }
+    assert {tensor.name: kind(tensor) for tensor in stream.input} == taken
     own = dict.fromkeys((contract.STEP, contract.EVIDENCE, contract.CAPTION), ("TYPE_STRING", (1,)))
     others = {tensor.name: kind(tensor) for tensor in stream.output if tensor.name not in own}
     given = {tensor.name: kind(tensor) for tensor in ENSEMBLE.output}
@@ -129,7 +140,7 @@ def test_the_streaming_model_takes_and_gives_what_the_ensemble_does() -> None:
 
 def test_a_timeline_s_models_give_and_take_what_the_ensemble_s_steps_do() -> None:
     steps = {
-        ensemble: {step.model_name for step in ENSEMBLES[ensemble].ensemble_scheduling.step}
+        ensemble: {step.model_name for step in CONFIGS[ensemble].ensemble_scheduling.step}
         for ensemble in (contract.ENSEMBLE, contract.FRAME_MODEL)
     }
     of_frames = {"frame_preprocessor", "image_encoder", "face_analyzer", "screen_reader"}
@@ -217,7 +228,9 @@ def test_every_slot_states_queue_batching_and_instances(name: str) -> None:
     assert (config.max_batch_size == 1) == (name == contract.STREAM)
     policy = config.dynamic_batching.default_queue_policy
     # See a step's config.pbtxt: in an ensemble, a queue limited in length crashes Triton.
-    in_ensemble = name in {step.model_name for step in ENSEMBLE.ensemble_scheduling.step}
+    in_ensemble = name in {
+        step.model_name for config in CONFIGS.values() for step in config.ensemble_scheduling.step
+    }
     assert bool(policy.max_queue_size) != in_ensemble
     assert bool(policy.default_timeout_microseconds) == in_ensemble
     assert [group.count > 0 for group in config.instance_group] == [True]

@@ -136,6 +136,31 @@ def test_the_strongest_moments_are_printed(line: str) -> None:
     assert "no proof of why" in text
 
 
+@pytest.mark.parametrize(
+    ("languages", "named"),
+    [
+        (("en", "en"), "(en, positive)"),
+        (("en", "it"), "(en and it, translated, positive)"),
+        (("it", "it"), "(it, translated, positive)"),
+        (("zh", None), "(zh, translated, positive)"),
+    ],
+)
+def test_all_languages_of_speech_are_printed(languages: tuple[str, str | None], named: str) -> None:
+    segments = [
+        {"start_s": index, "end_s": index + 1, "text": "word", "language": language}
+        for index, language in enumerate(languages)
+    ]
+    speech = {
+        "text": "words",
+        "language": languages[0],
+        "language_probability": 0.9,
+        "segments": segments,
+        "sentiment": {"negative": 0.1, "neutral": 0.2, "positive": 0.7},
+    }
+    text = render_result(read(None, {**make_analysis((), windows=0), "speech": speech}))
+    assert f"“words” {named}" in text
+
+
 def test_both_requests_have_the_same_tensors() -> None:
     request = build_request(CLIP, [ANALYSIS])
     stream_request = build_stream_request(CLIP, caption=True)

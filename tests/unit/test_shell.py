@@ -9,10 +9,18 @@ from threading import Thread
 
 import pytest
 
+from tests.clips import write_clip
+from tests.link_server import Site
+from tests.terminal import run_on_terminal
 from vemoclap_client.channels import channel_options, is_loopback
-from vemoclap_client.cli._output import Output
+from vemoclap_client.cli._output import ERASE_LINE, Output
 from vemoclap_client.cli.main import main
+from vemoclap_client.errors import EmptyVideoError, ServerUnavailableError, VideoNotFoundError
 from vemoclap_client.files import check_writable, write_text
+
+COMMAND = (sys.executable, "-m", "vemoclap_client.cli.main")
+NOBODY = "127.0.0.1:1"
+"""Nothing listens there."""
 
 
 def test_a_link_is_followed_and_a_mode_is_kept(tmp_path: Path) -> None:
@@ -117,3 +125,157 @@ def test_the_version_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
         main(["--version"])
     assert ended.value.code == 0
     assert capsys.readouterr().out.startswith("vemoclap 0.")
+
+
+PROGRESS = """
+import sys
+from vemoclap_client.cli._output import Output
+output = Output(quiet="--quiet" in sys.argv)
+output.task = "1 of 2: a\\x1b[2Jb.mp4"
+output.progress("3 of 4 windows")
+output.write("a result\\n")
+output.progress()
+output.say("an error")
+"""
+
+
+def test_progress_is_one_line_of_a_terminal_which_is_erased_before_others() -> None:
+    finished = run_on_terminal([sys.executable, "-c", PROGRESS])
+    assert finished.printed == "a result\n"
+    first, erased, second, error = finished.shown.split(ERASE_LINE)[1:]
+    assert "  1 of 2: a?[2Jb.mp4: 3 of 4 windows" in first, "a name is not to steer the terminal"
+    assert "  1 of 2: a?[2Jb.mp4\x1b" in second
+    assert (erased, error) == ("", "vemoclap: an error\r\n")
+
+
+@pytest.mark.parametrize(
+    ("option", "environment"), [("--quiet", {}), ("", {"TERM": "dumb"})], ids=["quiet", "dumb"]
+)
+def test_no_progress_where_it_is_not_wanted(option: str, environment: dict[str, str]) -> None:
+    finished = run_on_terminal([sys.executable, "-c", PROGRESS, option], environment)
+    assert finished.shown == "vemoclap: an error\r\n"
+
+
+def test_no_progress_in_a_pipe() -> None:
+    command = [sys.executable, "-c", PROGRESS]
+    finished = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert (finished.stdout, finished.stderr) == ("a result\n", "vemoclap: an error\n")
+
+
+def test_a_download_shows_its_progress(site: Site, tmp_path: Path) -> None:
+    link = f"http://anna:secret@127.0.0.1:{site.port}/clip.mp4"
+    command = [*COMMAND, "fetch", link, "--out", tmp_path, "--allow-private"]
+    finished = run_on_terminal(command)
+    assert (finished.exit_code, finished.printed) == (0, f"{tmp_path / 'clip.mp4'}\n")
+    assert f"  {site.address}/clip.mp4: downloaded 0.0" in finished.shown
+    assert "secret" not in finished.shown
+    assert finished.shown.endswith(ERASE_LINE)
+
+
+def test_every_failed_video_is_in_the_summary(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    missing, empty = tmp_path / "missing.mp4", tmp_path / "empty.mp4"
+    empty.touch()
+    command = ["classify", str(missing), str(empty), "--url", NOBODY]
+    assert main(command) == EmptyVideoError.exit_code, "the last error's"
+    said = capsys.readouterr().err.splitlines()
+    assert [line.split(":")[0] for line in said[:2]] == ["vemoclap"] * 2
+    assert said[2] == "vemoclap: 0 of 2 videos classified, 2 failed"
+    assert said[3].startswith(f"  failed: {missing}: there is no such file")
+    assert said[4].startswith(f"  failed: {empty}: the file is empty")
+    assert main([*command, "--quiet"]) == EmptyVideoError.exit_code
+    assert capsys.readouterr().err.splitlines() == said[:2]
+
+
+@pytest.mark.parametrize(
+    ("option", "exit_code", "summary"),
+    [
+        # By default the missing video does not stop the next, and the missing server does.
+        ((), ServerUnavailableError, "2 failed, 1 interrupted or not tried"),
+        (("--continue-on-error",), ServerUnavailableError, "3 failed"),
+        (("--no-continue-on-error",), VideoNotFoundError, "1 failed, 2 interrupted or not tried"),
+    ],
+)
+def test_which_error_stops_the_others_is_an_option(
+    option: tuple[str, ...],
+    exit_code: type[Exception],
+    summary: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    one, two = (str(write_clip(tmp_path / name, seconds=0.2)) for name in ("1.mp4", "2.mp4"))
+    videos = [str(tmp_path / "missing.mp4"), one, two]
+    assert main(["classify", *videos, *option, "--url", NOBODY]) == exit_code.exit_code
+    assert f"0 of 3 videos classified, {summary}\n" in capsys.readouterr().err
+
+
+COMPLETE = """
+eval "$SCRIPT"
+COMP_WORDS=(vemoclap "$@")
+COMP_CWORD=$#
+$(complete -p vemoclap | sed 's/.*-F \\([^ ]*\\).*/\\1/') || true
+printf '%s\\n' "${COMPREPLY[@]}"
+"""
+"""Prints what bash would offer for the last of the words."""
+
+
+@pytest.fixture(scope="module")
+def bash_script() -> str:
+    pytest.importorskip("shtab", reason="shtab is missing: run `make setup`")
+    command = [*COMMAND, "--print-completion", "bash"]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "offered"),
+    [
+        ([""], {"classify", "timeline", "fetch"}),
+        (["classify", "--json"], {"--json", "--json-dir"}),
+        (["classify", "--no-c"], {"--no-continue-on-error"}),
+        (["classify", "a.mp4", "my"], {"my clip.mp4", "my folder"}),
+        (["classify", "a.mp4", "--json-dir", "my"], {"my folder"}),
+        (["timeline", "--csv", "my"], {"my clip.mp4", "my folder"}),
+        (["--print-completion", ""], {"bash", "zsh", "fish"}),
+    ],
+    ids=" ".join,
+)
+def test_bash_completes(
+    words: list[str], offered: set[str], bash_script: str, tmp_path: Path
+) -> None:
+    (tmp_path / "my clip.mp4").touch()
+    (tmp_path / "my folder").mkdir()
+    finished = subprocess.run(
+        ["bash", "-c", COMPLETE, "bash", *words],
+        env={**os.environ, "SCRIPT": bash_script},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )
+    assert set(finished.stdout.splitlines()) == offered, finished.stderr
+
+
+@pytest.mark.parametrize(
+    ("shell", "marks"), [("zsh", "#compdef vemoclap"), ("fish", "complete -c")]
+)
+def test_other_shells_have_scripts(
+    shell: str, marks: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("shtab", reason="shtab is missing: run `make setup`")
+    with pytest.raises(SystemExit) as ended:
+        main(["--print-completion", shell])
+    assert ended.value.code == 0
+    script = capsys.readouterr().out
+    assert marks in script
+    assert "continue-on-error" in script
+    assert '"(*):' not in script, "zsh would complete only the first of several videos"
+
+
+def test_the_extra_that_completion_needs_is_named(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "shtab", None)
+    with pytest.raises(SystemExit) as ended:
+        main(["--print-completion", "bash"])
+    assert ended.value.code == 2
+    assert "client[completion]" in capsys.readouterr().err

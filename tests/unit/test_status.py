@@ -5,8 +5,10 @@ import re
 import pytest
 from tritonclient.utils import InferenceServerException
 
+from tests.launching import PROJECT
 from vemoclap_client import EmotionClient, errors
-from vemoclap_client.cli.main import EXIT_CODES
+from vemoclap_client.cli._output import CLOSED_PIPE
+from vemoclap_client.cli.main import EXIT_CODES, INTERRUPTED
 from vemoclap_client.requests import server_error
 
 CASES = [
@@ -62,6 +64,10 @@ def test_every_error_of_the_client_has_an_exit_code_of_its_own() -> None:
     ]
     assert len(codes) == len(set(codes)) == 29
     assert not {0, 2} & set(codes)
-    explained = {int(number) for number in re.findall(r"\b\d+\b", EXIT_CODES)}
     # The bases VemoclapError, VideoError and ServerError are never raised themselves.
-    assert set(codes) - {1, 10, 20} <= explained
+    raised = set(codes) - {1, 10, 20}
+    others = {0, 2, INTERRUPTED, CLOSED_PIPE}
+    in_help = {int(number) for number in re.findall(r"\b\d+\b", EXIT_CODES)}
+    table = (PROJECT / "docs" / "files.md").read_text().split("### Exit codes")[1]
+    in_table = {int(number) for number in re.findall(r"^\| (\d+) \|", table, re.MULTILINE)}
+    assert in_help == in_table == raised | others

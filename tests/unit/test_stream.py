@@ -192,8 +192,15 @@ def test_a_caption_is_made_on_request_where_the_repository_can(tmp_path: Path) -
     stamp.touch()
     graph = read_graph(tmp_path, WANTED)
     assert graph.caption == caption_step(graph.steps)
-    assert graph.caption in graph.steps_for(captioned=True)
-    assert graph.steps_for(captioned=False) == list(graph.steps)
+    assert graph.caption in graph.steps_for(captioned=True, jpeg=False)
+    assert graph.steps_for(captioned=False, jpeg=False) == list(graph.steps)
+
+
+def test_frames_that_come_as_files_are_decoded_first() -> None:
+    graph = read_graph(REPOSITORY, WANTED)
+    decoding, *others = graph.steps_for(captioned=False, jpeg=True)
+    assert (decoding.slot, list(decoding.inputs)) == ("frame_decoder", [contract.JPEG_FRAMES])
+    assert others == list(graph.steps)
 
 
 def test_no_caption_is_null() -> None:

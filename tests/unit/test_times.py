@@ -59,6 +59,25 @@ def test_a_raw_stream_has_the_rate_that_it_states(tmp_path: Path, fps: int) -> N
     assert read_number(found.images[8]) == fps
 
 
+def test_a_raw_stream_without_a_rate_is_warned_about(tmp_path: Path) -> None:
+    silent = {"preset": "ultrafast", "x265-params": "log-level=none:pools=1:vui-timing-info=0"}
+    hevc = write_clip(tmp_path / "raw.hevc", codec="libx265", fps=30, seconds=2, options=silent)
+    mjpeg = write_clip(
+        tmp_path / "raw.mjpeg", codec="mjpeg", fps=30, seconds=2, pixel_format="yuvj420p"
+    )
+    for path in (hevc, mjpeg):
+        found = decode_frames(path)
+        assert found.duration_s == pytest.approx(60 / 25), path
+        assert [warning for warning in found.warnings if "25 frames a second" in warning], path
+
+
+@pytest.mark.parametrize(
+    ("name", "codec"), [("raw.h264", "libx264"), ("raw.hevc", "libx265"), ("clip.mp4", "libx264")]
+)
+def test_a_stated_rate_is_not_warned_about(name: str, codec: str, tmp_path: Path) -> None:
+    assert decode_frames(write_clip(tmp_path / name, codec=codec, fps=30)).warnings == ()
+
+
 @pytest.mark.parametrize("muted_s", [5, 78])
 def test_a_gap_in_the_sound_stays_one(tmp_path: Path, muted_s: int) -> None:
     """Sound for a second, none while somebody was muted, then sound again."""

@@ -1,14 +1,15 @@
 """`vemoclap fetch`, and links in place of files in the other commands."""
 
 import argparse
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from vemoclap_client.cli._output import Output
 from vemoclap_client.errors import OutputError, VideoError
 from vemoclap_client.fetch import Fetched, FetchLimits, FetchProgress, fetch, is_link
+from vemoclap_client.fetch._messages import clean
 from vemoclap_client.files import move_into, move_to, safe_name
 
 BYTES_PER_MB = 1_000_000
@@ -29,6 +30,11 @@ class Source:
     stem: str
 
 
+def shown_name(video: str) -> str:
+    """A path, or a link without a user's name and password, for people."""
+    return clean(video) if is_link(video) else video
+
+
 @contextmanager
 def open_source(
     video: str, options: argparse.Namespace, check_server: Callable[[], None]
@@ -37,7 +43,7 @@ def open_source(
 
     Args:
         video: a path or a link.
-        options: of `add_options`.
+        options: of `add_link_options`.
         check_server: raises if a download is of no use; is called before it.
 
     Raises:
@@ -68,30 +74,31 @@ def run(options: argparse.Namespace) -> int:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise OutputError(f"cannot make the folder {folder}: {error}") from error
+    options.output.task = shown_name(options.link)
     with _fetched(options.link, options, folder) as fetched:
         if is_folder:
-            print(move_into(fetched.path, folder, fetched.title))
+            file = move_into(fetched.path, folder, fetched.title)
         else:
-            print(move_to(fetched.path, out))
-    return 0
+            file = move_to(fetched.path, out)
+    options.output.write(f"{file}\n")
+    return int(options.output.exit_code)
 
 
 @contextmanager
 def _fetched(
     link: str, options: argparse.Namespace, folder: Path | None = None
 ) -> Iterator[Fetched]:
-    on_progress = _print_progress if sys.stderr.isatty() else None
-    with fetch(link, _limits(options), on_progress, folder, cookies=options.cookies) as fetched:
-        if on_progress:
-            print(file=sys.stderr)
+    output: Output = options.output
+
+    def show(progress: FetchProgress) -> None:
+        received = f"{progress.bytes_received / BYTES_PER_MB:.1f}"
+        expected = progress.bytes_expected
+        of = f" of {expected / BYTES_PER_MB:.1f}" if expected else ""
+        output.progress(f"downloaded {received}{of} MB")
+
+    with fetch(link, _limits(options), show, folder, cookies=options.cookies) as fetched:
+        output.progress()
         yield fetched
-
-
-def _print_progress(progress: FetchProgress) -> None:
-    received = f"{progress.bytes_received / BYTES_PER_MB:.1f}"
-    expected = progress.bytes_expected
-    of = f" of {expected / BYTES_PER_MB:.1f}" if expected else ""
-    print(f"\r  downloaded {received}{of} MB", end="", file=sys.stderr, flush=True)
 
 
 def _limits(options: argparse.Namespace) -> FetchLimits:
@@ -105,7 +112,7 @@ def _limits(options: argparse.Namespace) -> FetchLimits:
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
     """Adds what `fetch` takes."""
-    command.set_defaults(run=run)
+    command.set_defaults(run=run, check=lambda _: None)
     command.add_argument("link", metavar="URL", help="http or https")
     command.add_argument(
         "--out",
@@ -114,10 +121,11 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
         metavar="FILE-or-DIR",
         help="a new file, or a folder in which it is named after its title (this folder)",
     )
-    add_options(command)
+    command.add_argument("--quiet", action="store_true", help="no progress")
+    add_link_options(command)
 
 
-def add_options(command: argparse.ArgumentParser) -> None:
+def add_link_options(command: argparse.ArgumentParser) -> None:
     """Adds the options of all commands that take links."""
     defaults = FetchLimits()
     links = command.add_argument_group("links")

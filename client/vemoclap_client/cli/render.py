@@ -146,9 +146,12 @@ def _faces(result: EmotionResult) -> str:
 def _speech(speech: Speech | None) -> str:
     if speech is None:
         return ""
-    translated = ", translated" if speech.language != ENGLISH and speech.sentiment else ""
+    spoken = (segment.language for segment in speech.segments if segment.language)
+    languages = tuple(dict.fromkeys((speech.language, *spoken)))
+    is_translated = languages != (ENGLISH,) and speech.sentiment
+    translated = ", translated" if is_translated else ""
     sentiment = f", {_most_probable(speech.sentiment)}" if speech.sentiment else ""
-    return f"“{_shortened(speech.text)}” ({speech.language}{translated}{sentiment})"
+    return f"“{_shortened(speech.text)}” ({' and '.join(languages)}{translated}{sentiment})"
 
 
 def _screen_text(text: ScreenText | None) -> str:

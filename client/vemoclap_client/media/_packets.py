@@ -9,13 +9,15 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_left, bisect_right
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from itertools import pairwise
 from math import floor
+from typing import cast
 
 import av
 from av.container import InputContainer
+from av.format import Flags
 from av.video.stream import VideoStream
 
 from vemoclap_client.media._packet_scan import Keyframe, PacketScan, scan_packets, time_base
@@ -63,6 +65,8 @@ class VideoIndex:
     """When the frames are shown, in order, where the file has those times but not which frame each
     belongs to; not timed then, and a tick is time_base seconds."""
     encrypted: bool = False
+    states_rate: bool = True
+    """False of a stream of bare pictures without a rate: DEFAULT_FRAME_RATE was assumed."""
 
     @property
     def duration_s(self) -> Fraction:
@@ -104,6 +108,10 @@ def index_video(container: InputContainer, stream: VideoStream) -> VideoIndex | 
     scan = scan_packets(container, stream)
     if scan.count == 0:
         return None
+    return replace(_index(container, stream, scan), states_rate=_states_rate(container, stream))
+
+
+def _index(container: InputContainer, stream: VideoStream, scan: PacketScan) -> VideoIndex:
     if not scan.timed or not scan.times:
         return _untimed_index(stream, scan)
     if _lacks_display_order(container, stream, scan):
@@ -182,6 +190,13 @@ def _unordered_index(stream: VideoStream, scan: PacketScan) -> VideoIndex:
         shown_ticks=times,
         encrypted=scan.encrypted,
     )
+
+
+def _states_rate(container: InputContainer, stream: VideoStream) -> bool:
+    """Whether times come from the file: a container's, or a rate in the stream itself."""
+    # PyAV's types take the flag's number for a flag.
+    is_bare = container.format.flags & cast(int, Flags.no_timestamps.value)
+    return not is_bare or bool(stream.codec_context.framerate)
 
 
 def _frame_rate(stream: VideoStream) -> Fraction:

@@ -27,7 +27,7 @@ from vemoclap_client.contract import FRAME_COUNT
 from vemoclap_client.errors import EncryptedVideoError, UndecodableVideoError
 from vemoclap_client.media._audio import decode_sound
 from vemoclap_client.media._frames import DecodingStatistics, TimedFrame, find_frames
-from vemoclap_client.media._packets import VideoIndex, index_video
+from vemoclap_client.media._packets import DEFAULT_FRAME_RATE, VideoIndex, index_video
 from vemoclap_client.media._scaling import Scaler, stack_images
 from vemoclap_client.media.container import VideoFile, choose_video_stream
 
@@ -229,6 +229,11 @@ class OpenVideo:
             found.append(
                 "the file's clock jumps, as where recordings were joined; the pictures were taken "
                 "to follow each other evenly, so times may be off"
+            )
+        if not self.index.states_rate:
+            found.append(
+                f"the file states no frame rate; {DEFAULT_FRAME_RATE} frames a second were "
+                "assumed, so times may be off"
             )
         if self.index.last_frame_s:
             found.append(

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from vemoclap_client.contract import ENSEMBLE, FRAME_MODEL, STREAM, WINDOW_MODEL
+from vemoclap_client.contract import ENSEMBLE, FRAME_MODEL, JPEG_ENSEMBLE, STREAM, WINDOW_MODEL
 
 
 @dataclass(frozen=True)
@@ -21,6 +21,8 @@ class Slot:
 SLOTS = {
     ENSEMBLE: Slot("the whole: from frames and sound to the answer"),
     STREAM: Slot("the whole, with the evidence of each step as it is known"),
+    JPEG_ENSEMBLE: Slot("the whole, for frames that come as JPEG files"),
+    "frame_decoder": Slot("decodes frames that come as JPEG files"),
     FRAME_MODEL: Slot("encodes 16 frames of a timeline"),
     WINDOW_MODEL: Slot("the answer for a window of a timeline"),
     "frame_preprocessor": Slot("brings frames to the image encoder's size"),
