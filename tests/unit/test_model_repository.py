@@ -72,7 +72,7 @@ def link_errors(ensemble: ModelConfig, models: dict[str, ModelConfig]) -> list[s
     return errors
 
 
-@pytest.mark.parametrize("name", CONFIGS.keys() - MODELS.keys())
+@pytest.mark.parametrize("name", sorted(CONFIGS.keys() - MODELS.keys()))
 def test_every_map_of_an_ensemble_leads_somewhere(name: str) -> None:
     assert link_errors(CONFIGS[name], CONFIGS) == []
 
