@@ -16,7 +16,6 @@ from vemoclap_client._rows import (
     parse_frames,
     parse_sound,
     parse_words,
-    words_between,
 )
 from vemoclap_client.analysis import WindowEvidence, parse_json
 from vemoclap_client.contract import (
@@ -187,19 +186,18 @@ class EncodedParts:
         """What is said in a window; its English, if any; why there is none, by "speech"."""
         if "speech" in window.sound.absent:
             return None, "", {}
-        spoken, english, reasons = [], [], []
-        for times, future in self._pieces.items():
-            if _overlap(times, window):
-                words = future.result()
-                spoken.append(words_between(words.spoken, window.start_s, window.end_s))
-                english.append(words_between(words.english, window.start_s, window.end_s))
-                if spoken[-1] and words.absent:
-                    reasons.append(words.absent)
-        text = " ".join(filter(None, english))
-        if text:
-            return text, text, {}
-        reason = next(iter(reasons), NO_SPEECH)
-        return " ".join(filter(None, spoken)) or None, "", {"speech": reason}
+        found = [
+            (text, words.absent)
+            for words in (
+                future.result() for times, future in self._pieces.items() if _overlap(times, window)
+            )
+            if (text := words.between(window.start_s, window.end_s))
+        ]
+        if english := " ".join(text for text, absent in found if absent is None):
+            return english, english, {}
+        spoken = " ".join(text for text, _ in found)
+        reasons = [absent for _, absent in found if absent]
+        return spoken or None, "", {"speech": next(iter(reasons), NO_SPEECH)}
 
     def _drop_before(self, window: DecodedWindow) -> None:
         first_block = window.frames[0] // FRAME_COUNT

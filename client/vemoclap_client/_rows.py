@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from vemoclap_client.analysis import (
     FaceEvidence,
     SpeechEvidence,
-    SpeechSegment,
+    SpokenWord,
     TextEvidence,
     parse_json,
 )
@@ -56,14 +56,16 @@ class Words:
     """What is said in a piece.
 
     Attributes:
-        spoken: what was said when, in the language spoken; times in seconds from the clip's start.
-        english: the same in English, where it could be translated.
-        absent: why there is no English; None where there is.
+        words: with times in seconds from the clip's start; in English where it could be translated.
+        absent: why they are not in English, or there are none; None where they are.
     """
 
-    spoken: tuple[SpeechSegment, ...]
-    english: tuple[SpeechSegment, ...]
+    words: tuple[SpokenWord, ...]
     absent: str | None
+
+    def between(self, start_s: float, end_s: float) -> str:
+        """The words whose middle is spoken in a window."""
+        return " ".join(word.text for word in self.words if start_s <= word.time_s < end_s)
 
 
 def parse_frames(response: Response) -> FrameRows:
@@ -108,30 +110,5 @@ def parse_words(response: Response, start_s: float) -> Words:
         DocumentError: its evidence misses a field or has a wrong one.
     """
     found = parse_json(response.as_numpy(EVIDENCE)[0, 0], SpeechEvidence, EVIDENCE)
-    spoken = found.speech.segments if found.speech else ()
-    return Words(moved(spoken, start_s), moved(found.english, start_s), found.absent)
-
-
-def moved(segments: Sequence[SpeechSegment], start_s: float) -> tuple[SpeechSegment, ...]:
-    """The segments, later by so many seconds."""
-    return tuple(
-        replace(one, start_s=one.start_s + start_s, end_s=one.end_s + start_s) for one in segments
-    )
-
-
-def words_between(segments: Sequence[SpeechSegment], start_s: float, end_s: float) -> str:
-    """The words that are spoken in a window; within a segment each letter is taken to last as long.
-
-    A word belongs where its middle is.
-    """
-    found = []
-    for segment in segments:
-        letters = max(1, len(segment.text))
-        at = 0
-        for word in segment.text.split():
-            at = segment.text.index(word, at)
-            share = (at + len(word) / 2) / letters
-            if start_s <= segment.start_s + share * (segment.end_s - segment.start_s) < end_s:
-                found.append(word)
-            at += len(word)
-    return " ".join(found)
+    words = (replace(word, time_s=word.time_s + start_s) for word in found.words)
+    return Words(tuple(words), found.absent)

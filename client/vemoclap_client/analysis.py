@@ -96,6 +96,13 @@ class SpeechSegment(Struct, frozen=True):
     language: str | None = None
 
 
+class SpokenWord(Struct, frozen=True):
+    """A word of Speech.text, and when its middle is spoken, in seconds from the sound's start."""
+
+    time_s: Seconds
+    text: str
+
+
 class Speech(Struct, frozen=True):
     """What was said.
 
@@ -172,13 +179,10 @@ class FaceEvidence(StepEvidence, frozen=True, kw_only=True):
 
 
 class SpeechEvidence(StepEvidence, frozen=True, kw_only=True):
-    """Evidence of speech_recognizer; english: what was said when, where it could be translated.
-
-    The language of `english` is the one that was spoken.
-    """
+    """Evidence of speech_recognizer; words: those of the speech's text."""
 
     speech: Speech | None = None
-    english: tuple[SpeechSegment, ...] = ()
+    words: tuple[SpokenWord, ...] = ()
 
 
 class TextEvidence(StepEvidence, frozen=True, kw_only=True):

@@ -21,7 +21,8 @@ from server.slots.compute import COMPUTE_TYPE
 from server.slots.passages import Passage, find_passages
 from server.slots.slot import CPU, Device, Infer, Tensors, analyzer_outputs, elapsed_ms
 from server.slots.text import TextEncoder
-from vemoclap_client.analysis import Speech, SpeechEvidence, SpeechSegment
+from server.slots.words import timed_words
+from vemoclap_client.analysis import Speech, SpeechEvidence, SpeechSegment, SpokenWord
 from vemoclap_client.audio_windows import silence
 from vemoclap_client.contract import ENGLISH, NO_SPEECH
 
@@ -75,19 +76,19 @@ class SpeechRecognizer:
         """Transcribes one clip's sound and encodes its English text."""
         rows = await self._text.width.no_rows(infer)
         started = time.perf_counter()
-        absent, speech, english = self._recognize(usable(inputs["AUDIO"]))
+        absent, speech, words = self._recognize(usable(inputs["AUDIO"]))
         if speech is not None and absent is None:
             rows, sentiment = await self._text.encode(speech.text, infer)
             speech = structs.replace(speech, sentiment=sentiment)
         evidence = SpeechEvidence(
-            absent=absent, speech=speech, english=english, duration_ms=elapsed_ms(started)
+            absent=absent, speech=speech, words=words, duration_ms=elapsed_ms(started)
         )
         return analyzer_outputs(rows, 1, evidence)
 
     def _recognize(
         self, audio: NDArray[np.float32]
-    ) -> tuple[str | None, Speech | None, tuple[SpeechSegment, ...]]:
-        """Why sound, float32 [samples], has no English text, or None; the words; their English."""
+    ) -> tuple[str | None, Speech | None, tuple[SpokenWord, ...]]:
+        """Why sound, float32 [samples], has no English text, or None; what was said; its words."""
         if absent := silence(audio):
             return absent, None, ()
         passages = find_passages(audio, self._whisper)
@@ -95,12 +96,10 @@ class SpeechRecognizer:
         spoken = [(passage, segments) for passage, segments in transcripts if segments]
         if not spoken:
             return NO_SPEECH, None, ()
-        english = tuple(
-            describe(segment, passage)
-            for passage, segments in spoken
-            for segment in self._to_english(audio, passage, segments)
-        )
-        text = " ".join(segment.text for segment in english)
+        english = [(passage, self._to_english(audio, passage, said)) for passage, said in spoken]
+        text = " ".join(joined(segments) for _, segments in english if segments)
+        told = english if text else spoken
+        words = tuple(word for passage, said in told for word in timed_words(said, passage))
         language, probability = main_language([passage for passage, _ in spoken])
         absent = f"the speech in language {language!r} could not be translated"
         speech = Speech(
@@ -112,7 +111,7 @@ class SpeechRecognizer:
             ),
             sentiment=None,
         )
-        return None if text else absent, speech, english
+        return None if text else absent, speech, words
 
     def _to_english(
         self, audio: NDArray[np.float32], passage: Passage, segments: list[Segment]

@@ -10,14 +10,13 @@ import pytest
 from numpy.typing import NDArray
 
 from vemoclap_client._gathering import EncodedParts, GatheredWindow
-from vemoclap_client._rows import texts_of_frames, words_between
+from vemoclap_client._rows import texts_of_frames
 from vemoclap_client.analysis import (
     Face,
     FaceEvidence,
     ScreenText,
-    Speech,
     SpeechEvidence,
-    SpeechSegment,
+    SpokenWord,
     TextEvidence,
     TextLine,
 )
@@ -108,13 +107,10 @@ def make_window(first: int, start_s: float, sound: WindowSound) -> DecodedWindow
     return DecodedWindow(0, 3, start_s, start_s + 8, 20, frames, times_s, sound, ())
 
 
-def said(text: str, english: str | None) -> SpeechEvidence:
-    """A segment from 4 s to 12 s of a piece."""
-    segment = SpeechSegment(4, 12, text, "en")
-    speech = Speech(english or text, "en", 1, (segment,), None)
-    if english is None:
-        return SpeechEvidence(absent="could not be translated", speech=speech)
-    return SpeechEvidence(speech=speech, english=(SpeechSegment(4, 12, english, "en"),))
+def said(text: str, absent: str | None = None) -> SpeechEvidence:
+    """Words from 4 s on, one a second."""
+    words = tuple(SpokenWord(4.5 + i, word) for i, word in enumerate(text.split()))
+    return SpeechEvidence(absent=absent, words=words)
 
 
 def gathered(words: SpeechEvidence, window: DecodedWindow) -> GatheredWindow:
@@ -130,7 +126,7 @@ def gathered(words: SpeechEvidence, window: DecodedWindow) -> GatheredWindow:
 
 def test_rows_are_those_of_the_window_s_frames_and_audio_windows() -> None:
     window = make_window(8, 4, WindowSound((24_000, 48_000), {}, ()))
-    found = gathered(said("one two three four", "one two three four"), window)
+    found = gathered(said("one two three four"), window)
     tensors = found.tensors
     assert tensors[FEATURES["image"]][:, 0].tolist() == list(range(8, 24))
     assert tensors[FEATURES["face"]][:, 0].tolist() == [8, 9, 16, 19]
@@ -145,8 +141,9 @@ def test_rows_are_those_of_the_window_s_frames_and_audio_windows() -> None:
 @pytest.mark.parametrize(
     ("words", "speech", "text", "absent"),
     [
-        (said("eins zwei", "one two"), "one two", b"one two", {}),
-        (said("eins zwei", None), "eins zwei", b"", {"speech": "could not be translated"}),
+        (said("one two"), "one two", b"one two", {}),
+        (said("eins", "it is German"), "eins", b"", {"speech": "it is German"}),
+        (said("a b c d e f g h i j"), "a b c d e f g h", b"a b c d e f g h", {}),
         (SpeechEvidence(absent="nobody"), None, b"", {"speech": NO_SPEECH}),
     ],
 )
@@ -162,20 +159,12 @@ def test_what_is_absent_has_no_rows() -> None:
     reasons = {"audio": "it is silent", "speech": "it is silent"}
     window = make_window(0, 0, WindowSound((), reasons, ()))
     window = DecodedWindow(**{**vars(window), "frames": (1,) * 16})
-    found = gathered(said("words", "words"), window)
+    found = gathered(said("words"), window)
     assert found.absent == {**reasons, "face": NO_FACE}
     assert found.speech is None
     assert found.tensors[FEATURES["image"]][:, 0].tolist() == [1] * 16
     for name in (FEATURES["face"], FEATURES["audio"], EVENTS, SCREEN_TEXTS):
         assert len(found.tensors[name]) == 0
-
-
-def test_words_belong_to_the_window_of_their_middle() -> None:
-    segments = [SpeechSegment(0, 4, "aa bb aa bb", "en"), SpeechSegment(5, 6, "cc", "en")]
-    assert words_between(segments, 0, 10) == "aa bb aa bb cc"
-    assert words_between(segments, 0, 2) == "aa bb"
-    assert words_between(segments, 2, 5.6) == "aa bb cc"
-    assert words_between(segments, 7, 9) == ""
 
 
 def test_texts_of_frames_that_were_not_read_are_those_before() -> None:
