@@ -29,7 +29,8 @@ from vemoclap_client.timeline import Timeline, Window, make_window
 LOG = logging.getLogger(__name__)
 REPORT_EVERY_S = 0.5
 HOPS_PER_CLIP = 16
-"""So many windows, or few more: enough for a curve, and about two clips' worth of work."""
+"""So many windows, or few more: enough for a curve. Half of a window's 16 frames are its own, so a
+timeline's frames are about eight times a result's, however long the clip."""
 
 HOP_MIN_S = 2.0
 HOP_MAX_S = 300.0

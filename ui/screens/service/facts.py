@@ -9,12 +9,12 @@ from ui.jobs.job import AnyJob, State
 from ui.screens.service.activity import Activity
 from ui.screens.service.metrics import Gpu, Metrics
 from ui.screens.service.state import Counters, Readiness, ServerState
-from vemoclap_client.contract import ENSEMBLE, FRAME_MODEL, STREAM, WINDOW_MODEL
+from vemoclap_client.contract import ENSEMBLE, FRAME_MODEL, JPEG_ENSEMBLE, STREAM, WINDOW_MODEL
 
 ANSWERING = (ENSEMBLE, STREAM, WINDOW_MODEL)
 """The models that answer for a clip or for a window of one."""
 
-WHOLE = (ENSEMBLE, STREAM, FRAME_MODEL)
+WHOLE = (ENSEMBLE, STREAM, JPEG_ENSEMBLE, FRAME_MODEL)
 """The models that do no work of their own: all others are their steps."""
 
 BYTES_PER_GB = 1_000_000_000
