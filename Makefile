@@ -17,6 +17,11 @@ VARIANT ?=
 VIDEO ?=
 # Handed to the recipes through the environment, since a file's name may hold anything.
 export VIDEO := $(value VIDEO)
+VIDEOS ?=
+export VIDEOS := $(value VIDEOS)
+BASELINE ?=
+export BASELINE := $(value BASELINE)
+BENCH_FLAGS ?=
 DATA ?=
 TRAIN_FLAGS ?=
 STORE ?= build/head/features
@@ -117,10 +122,21 @@ app: setup exported ## Open the web app at http://localhost:8501 (APP_PORT), wit
 	@if $(SERVER_RUNS) 2>/dev/null; then exec $(APP); \
 	else exec $(SERVER_PYTHON) -m server --model-repository $(OUT) $(if $(VARIANT),--variant $(VARIANT)) -- $(APP); fi
 
-.PHONY: timings
-timings: setup exported ## Print the milliseconds per slot and end to end on VIDEO (default: a sample)
-	@$(MAKE) --no-print-directory samples
-	@$(SERVER_PYTHON) -m server $(FREE_PORTS) -- $(BIN)/python -m tests.timings "$${VIDEO:-samples/portrait.mp4}"
+# Of random weights, the decisions are fixed (see docs/performance.md).
+BENCH_WEIGHTS = $(if $(filter paper,$(PROFILE)),paper-random,exported)
+BENCH_REPOSITORY = $(if $(filter paper,$(PROFILE)),build/paper-random,$(OUT))
+BENCH := $(BIN)/python -m tests.benchmark
+
+.PHONY: bench
+bench: setup ## Print what is served per second, at what cost, against BASELINE=commit and rivals; VIDEOS=folder
+	@$(MAKE) --no-print-directory $(BENCH_WEIGHTS) samples >&2
+	@$(BENCH) --repository $(BENCH_REPOSITORY) --baseline "$$BASELINE" samples $${VIDEOS:+"$$VIDEOS"} $(BENCH_FLAGS)
+
+.PHONY: bench-gpu
+bench-gpu: setup ## The same on a CUDA device, with 1, 8, 32 and 128 clips in flight
+	@$(BENCH) has-gpu
+	@$(MAKE) --no-print-directory setup-gpu $(BENCH_WEIGHTS) samples >&2
+	@$(BENCH) --gpu --repository $(BENCH_REPOSITORY) samples $${VIDEOS:+"$$VIDEOS"} $(BENCH_FLAGS)
 
 # A folder of clips goes through a server, which a store of features and features.pkl do not need.
 .PHONY: train

@@ -28,7 +28,6 @@ ON_THE_PROCESSOR = ("fusion",)
 FIXED_SHAPES = (
     "image_encoder",
     "audio_encoder",
-    "face_detector",
     "face_expression",
     "caption_decoder",
 )

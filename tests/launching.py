@@ -79,11 +79,11 @@ def free_port() -> int:
         return int(free.getsockname()[1])
 
 
-def spawn(*arguments: str | Path) -> subprocess.Popen[str]:
-    """Starts `python -m server` and does not wait for it."""
+def spawn(*arguments: str | Path, project: Path = PROJECT) -> subprocess.Popen[str]:
+    """Starts `python -m server` of a checkout and does not wait for it."""
     return subprocess.Popen(
         [str(SERVER_PYTHON), "-m", "server", *map(str, arguments)],
-        cwd=PROJECT,
+        cwd=project,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -106,10 +106,12 @@ def run(
 
 
 @contextmanager
-def launched(folder: Path, arguments: Sequence[str | Path] = ()) -> Iterator[Launched]:
+def launched(
+    folder: Path, arguments: Sequence[str | Path] = (), project: Path = PROJECT
+) -> Iterator[Launched]:
     """A ready server for as long as the context lasts; `folder` is for its ready-file."""
     ready_file = folder / "ready.json"
-    launcher = spawn(*FREE_PORTS, "--ready-file", ready_file, *arguments)
+    launcher = spawn(*FREE_PORTS, "--ready-file", ready_file, *arguments, project=project)
     try:
         wait_until(lambda: ready_file.exists() or launcher.poll() is not None)
         assert ready_file.exists(), launcher.communicate()[0]

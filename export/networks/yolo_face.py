@@ -25,7 +25,8 @@ ROW = 16
 """Numbers per anchor: centre and size in pixels, objectness, five landmarks, class."""
 
 OBJECTNESS, CLASS = 4, 15
-BATCHES = (1, 3)
+EXAMPLES = ((1, IMAGE_PX, IMAGE_PX), (3, IMAGE_PX, IMAGE_PX), (2, 360, 480))
+"""Batch, height and width of the images that both graphs are compared on."""
 INITIALISERS_ARE_NO_INPUTS = 4
 """Since this version of ONNX's file format a constant need not be listed as an input."""
 
@@ -43,6 +44,9 @@ CONSTANTS = {
     "objectness": np.int64(OBJECTNESS),
     "class": np.int64(CLASS),
     "corners": CORNERS,
+    "sides": np.array([2, 3]),
+    "whole": np.array([IMAGE_PX, IMAGE_PX]),
+    "unpadded": np.zeros(6, np.int64),
 }
 
 Boxes = tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]
@@ -51,8 +55,9 @@ Boxes = tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]
 def compose(source: Path, target: Path) -> None:
     """Write the user's detector with the slot's interface, and check what it answers.
 
-    IMAGE uint8 [n, 640, 640, 3], RGB -> BOXES float32 [n, anchors, 4], x0, y0, x1, y1 in pixels,
-    and SCORES float32 [n, anchors], objectness x class.
+    IMAGE uint8 [n, H, W, 3], RGB, H and W at most 640, which is put at the top left of a black
+    square -> BOXES float32 [n, anchors, 4], x0, y0, x1, y1 in pixels, and SCORES float32
+    [n, anchors], objectness x class.
 
     Args:
         source: ONNX file: float32 [n, 3, 640, 640], RGB, 0 to 1 -> float32 [n, anchors, 16].
@@ -143,7 +148,12 @@ def _before(entry: str) -> list[onnx.NodeProto]:
     return [
         helper.make_node("Transpose", ["IMAGE"], ["planes"], perm=[0, 3, 1, 2]),
         helper.make_node("Cast", ["planes"], ["levels"], to=TensorProto.FLOAT),
-        helper.make_node("Div", ["levels", "white"], [entry]),
+        helper.make_node("Div", ["levels", "white"], ["shares"]),
+        helper.make_node("Shape", ["shares"], ["sizes"]),
+        helper.make_node("Gather", ["sizes", "sides"], ["extent"]),
+        helper.make_node("Sub", ["whole", "extent"], ["missing"]),
+        helper.make_node("Concat", ["unpadded", "missing"], ["padding"], axis=0),
+        helper.make_node("Pad", ["shares", "padding"], [entry]),
     ]
 
 
@@ -158,23 +168,22 @@ def _behind(rows: str) -> list[onnx.NodeProto]:
 
 
 def _inputs() -> list[onnx.ValueInfoProto]:
-    sizes = ("batch", IMAGE_PX, IMAGE_PX, 3)
+    sizes = ("batch", "height", "width", 3)
     return [helper.make_tensor_value_info("IMAGE", TensorProto.UINT8, sizes)]
 
 
 def _outputs() -> list[onnx.ValueInfoProto]:
     """Native Triton wants a size open in the graph that is -1 in config.pbtxt."""
     return [
-        helper.make_tensor_value_info("BOXES", TensorProto.FLOAT, ["batch", "boxes_1", 4]),
-        helper.make_tensor_value_info("SCORES", TensorProto.FLOAT, ["batch", "scores_1"]),
+        helper.make_tensor_value_info("BOXES", TensorProto.FLOAT, ["batch", "boxes", 4]),
+        helper.make_tensor_value_info("SCORES", TensorProto.FLOAT, ["batch", "boxes"]),
     ]
 
 
 def _verify(source: Path, target: Path) -> None:
-    """Compare the written graph with the user's, computed on by numpy, at batches 1 and 3."""
-    for batch in BATCHES:
-        shape = (batch, IMAGE_PX, IMAGE_PX, 3)
-        image = np.random.default_rng(batch).integers(0, 256, shape, np.uint8)
+    """Compare the written graph with the user's, computed on by numpy."""
+    for example in EXAMPLES:
+        image = np.random.default_rng(example).integers(0, 256, (*example, 3), np.uint8)
         expected = _boxes_of(source, image)
         found = _run(source, target, image)
         for name, ours, theirs in zip(("BOXES", "SCORES"), found, expected, strict=True):
@@ -187,7 +196,9 @@ def _verify(source: Path, target: Path) -> None:
 
 
 def _boxes_of(source: Path, image: npt.NDArray[np.uint8]) -> Boxes:
-    pixels = image.transpose(0, 3, 1, 2).astype(np.float32) / np.float32(255)
+    pixels = np.zeros((len(image), 3, IMAGE_PX, IMAGE_PX), np.float32)
+    height, width = image.shape[1:3]
+    pixels[..., :height, :width] = image.transpose(0, 3, 1, 2) / np.float32(255)
     (rows,) = _run(source, source, pixels)
     if rows.shape[0] != len(image) or rows.shape[2:] != (ROW,):
         raise CheckpointError(

@@ -4,15 +4,19 @@ Source: VEMOCLAP takes, of a frame, the mean feature of its two largest faces; f
 faces drop out of the sequence.
 """
 
+import asyncio
 import time
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from server.slots.detector import DetectorInput, read_input
 from server.slots.frames import relative_box, unusable
+from server.slots.repeats import first_shown
 from server.slots.slot import (
     CPU,
     Device,
@@ -25,9 +29,7 @@ from server.slots.slot import (
 from vemoclap_client.analysis import Face, FaceEvidence
 from vemoclap_client.contract import EXPRESSIONS, FRAME_COUNT, NO_FACE
 
-DETECTOR_SIDE_PX = 640
 CROP_SIDE_PX = 224
-CONFIDENCE_THRESHOLD = 0.5
 OVERLAP_THRESHOLD = 0.5
 """Of two boxes whose intersection over union is larger, the less certain is dropped."""
 FACES_PER_FRAME = 8
@@ -54,36 +56,48 @@ class FaceAnalyzer:
     """FRAMES uint8 [16, H, W, 3] -> FEATURES [16, width], LENGTH, EVIDENCE (FaceEvidence)."""
 
     def __init__(self, version_directory: Path, device: Device = CPU) -> None:
-        """Needs no files."""
+        """Reads what the exported detector takes."""
+        self._detector = read_input(version_directory.parent.parent)
         self._width = face_width()
 
     async def run(self, inputs: Tensors, infer: Infer) -> Tensors:
-        """Detects the faces of all frames in one batch, and reads their expressions in another."""
+        """Detects the faces of all frames in one batch, and reads their expressions in another.
+
+        Of equal frames in a row the first is looked at.
+        """
         rows = await self._width.no_rows(infer)
         started = time.perf_counter()
         frames = inputs["FRAMES"]
         absent = unusable(frames)
-        detected = [] if absent else await self._detect(frames, infer)
+        first = [] if absent else await asyncio.to_thread(first_shown, frames)
+        detected = [] if absent else await self._detect(frames, sorted(set(first)), infer)
         if not detected:
             absent = absent or NO_FACE
             evidence = FaceEvidence(absent=absent, duration_ms=elapsed_ms(started))
             return analyzer_outputs(rows, FRAME_COUNT, evidence)
-        crops = np.stack([crop(frames[face.frame], face) for face in detected])
+        crops = await asyncio.to_thread(crop_all, frames, detected)
         read = await infer("face_expression", {"CROP": crops}, ["FEATURES", "PROBABILITIES"])
-        rows = frame_features(detected, read["FEATURES"])
-        faces = model_faces(detected, read["PROBABILITIES"], frames.shape[1:3])
-        evidence = FaceEvidence(faces=faces, duration_ms=elapsed_ms(started))
+        faces, numbers = repeat(detected, first)
+        rows = frame_features(faces, read["FEATURES"][numbers])
+        found = model_faces(faces, read["PROBABILITIES"][numbers], frames.shape[1:3])
+        evidence = FaceEvidence(faces=found, duration_ms=elapsed_ms(started))
         return analyzer_outputs(rows, FRAME_COUNT, evidence)
 
-    async def _detect(self, frames: NDArray[np.uint8], infer: Infer) -> list[DetectedFace]:
-        images, scale = letterbox(frames)
+    async def _detect(
+        self, frames: NDArray[np.uint8], indices: list[int], infer: Infer
+    ) -> list[DetectedFace]:
+        """The faces of the frames, uint8 [16, H, W, 3], of these indices."""
+        images = await asyncio.to_thread(resize, frames[indices], self._detector)
         found = await infer("face_detector", {"IMAGE": images}, ["BOXES", "SCORES"])
+        height, width = frames.shape[1:3]
+        scale = np.tile([width / images.shape[2], height / images.shape[1]], 2).astype(np.float32)
+        certain = found["SCORES"] > self._detector.confidence
         return [
             face
-            for index in range(len(frames))
-            for face in select_faces(
-                index, found["BOXES"][index] / scale, found["SCORES"][index], frames.shape[1:3]
+            for index, boxes, scores, chosen in zip(
+                indices, found["BOXES"], found["SCORES"], certain, strict=True
             )
+            for face in select_faces(index, boxes[chosen] * scale, scores[chosen], (height, width))
         ]
 
 
@@ -93,20 +107,12 @@ def face_width() -> FeatureWidth:
     return FeatureWidth("face_expression", {"CROP": blank})
 
 
-def letterbox(frames: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], float]:
-    """Frames uint8 [n, H, W, 3] at the top left of black squares uint8 [n, 640, 640, 3].
-
-    Returns:
-        The squares, and the factor by which the frames were scaled.
-    """
-    height, width = frames.shape[1:3]
-    scale = min(1.0, DETECTOR_SIDE_PX / max(height, width))
-    size = max(1, round(width * scale)), max(1, round(height * scale))
-    images = np.zeros((len(frames), DETECTOR_SIDE_PX, DETECTOR_SIDE_PX, 3), np.uint8)
-    for image, frame in zip(images, frames, strict=True):
-        scaled = frame if scale == 1 else cv2.resize(frame, size, interpolation=cv2.INTER_AREA)
-        image[: size[1], : size[0]] = scaled
-    return images, scale
+def resize(frames: NDArray[np.uint8], detector: DetectorInput) -> NDArray[np.uint8]:
+    """Frames uint8 [n, H, W, 3] as the detector's images, uint8 [n, H', W', 3]."""
+    height, width = detector.image_size(*frames.shape[1:3])
+    smaller = height * width < frames.shape[1] * frames.shape[2]
+    method = cv2.INTER_AREA if smaller else cv2.INTER_LINEAR
+    return np.stack([cv2.resize(frame, (width, height), interpolation=method) for frame in frames])
 
 
 def select_faces(
@@ -118,15 +124,11 @@ def select_faces(
         frame: the frame's index.
         boxes: float32 [n, 4], x0, y0, x1, y1 in pixels of the frame; they may overlap and reach
             beyond it.
-        scores: float32 [n], 0 to 1.
+        scores: float32 [n], above the detector's confidence.
         size: the frame's height and width.
     """
-    certain = scores > CONFIDENCE_THRESHOLD
-    boxes, scores = boxes[certain], scores[certain]
     corner_and_size = np.concatenate([boxes[:, :2], boxes[:, 2:] - boxes[:, :2]], axis=1)
-    kept = cv2.dnn.NMSBoxes(
-        corner_and_size.tolist(), scores.tolist(), CONFIDENCE_THRESHOLD, OVERLAP_THRESHOLD
-    )
+    kept = cv2.dnn.NMSBoxes(corner_and_size.tolist(), scores.tolist(), 0.0, OVERLAP_THRESHOLD)
     height, width = size
     limits = np.array([width, height, width, height])
     faces = [
@@ -142,6 +144,11 @@ def _whole(box: NDArray[np.float32]) -> tuple[int, int, int, int]:
     return x0, y0, x1, y1
 
 
+def crop_all(frames: NDArray[np.uint8], faces: Sequence[DetectedFace]) -> NDArray[np.uint8]:
+    """The faces' crops, uint8 [n, 224, 224, 3], from frames uint8 [16, H, W, 3]."""
+    return np.stack([crop(frames[face.frame], face) for face in faces])
+
+
 def crop(frame: NDArray[np.uint8], face: DetectedFace) -> NDArray[np.uint8]:
     """The face, padded with black to a square and scaled: uint8 [224, 224, 3]."""
     x0, y0, x1, y1 = face.box
@@ -152,6 +159,24 @@ def crop(frame: NDArray[np.uint8], face: DetectedFace) -> NDArray[np.uint8]:
     square[top : top + height, left : left + width] = frame[y0:y1, x0:x1]
     method = cv2.INTER_AREA if side > CROP_SIDE_PX else cv2.INTER_LINEAR
     return np.asarray(cv2.resize(square, (CROP_SIDE_PX, CROP_SIDE_PX), interpolation=method))
+
+
+def repeat(
+    detected: Sequence[DetectedFace], first: Sequence[int]
+) -> tuple[list[DetectedFace], list[int]]:
+    """The faces of all frames, and of each the number of the detected one that it is.
+
+    Args:
+        detected: the faces of the frames that were looked at, in order.
+        first: of each frame, the index of the one whose faces it shows.
+    """
+    found = [
+        (replace(face, frame=index), number)
+        for index, looked_at in enumerate(first)
+        for number, face in enumerate(detected)
+        if face.frame == looked_at
+    ]
+    return [face for face, _ in found], [number for _, number in found]
 
 
 def frame_features(faces: list[DetectedFace], features: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -7,7 +7,6 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 from rapidocr import RapidOCR
@@ -16,6 +15,7 @@ from rapidocr.utils.output import RapidOCROutput
 from rapidocr.utils.process_img import ResizeImgError
 
 from server.slots.frames import relative_box, unusable
+from server.slots.repeats import first_shown
 from server.slots.screen_text import EncodedTexts, ScreenTextEncoder
 from server.slots.slot import CPU, Device, Infer, Tensors, analyzer_outputs, elapsed_ms
 from server.slots.text import TextEncoder
@@ -27,13 +27,6 @@ CONFIDENCE_THRESHOLD = 0.8
 SHORTEST_TEXT = 2
 LONGER_SIDE_PX = 640
 """The detector works at this size: three times faster than its default, captions still read."""
-REDUCED_BY = 4
-"""Frames are compared at a quarter of their size."""
-BLOCK_SIZE = (8, 4)
-"""Width and height, in reduced pixels, of the blocks that are compared: a letter or two."""
-SAME_BLOCK_DIFFERENCE = 8.0
-"""Mean difference of a block, in grey levels, below which it shows the same. Where a caption
-changes on a still picture some block differs by 47 or more, where none changes by 1 at most."""
 
 
 @dataclass(frozen=True)
@@ -80,15 +73,8 @@ class ScreenReader:
 
         And which frames were read: every other one shows what the one before it shows.
         """
-        lines: list[DetectedLine] = []
-        frames_read: list[int] = []
-        previous = None
-        for index, frame in enumerate(frames):
-            reduced = reduce(frame)
-            if previous is None or differs(reduced, previous):
-                lines += self._read_frame(index, frame)
-                frames_read.append(index)
-                previous = reduced
+        frames_read = sorted(set(first_shown(frames)))
+        lines = [line for index in frames_read for line in self._read_frame(index, frames[index])]
         return lines, tuple(frames_read)
 
     def _read_frame(self, index: int, frame: NDArray[np.uint8]) -> list[DetectedLine]:
@@ -106,19 +92,6 @@ class ScreenReader:
             )
             if score >= CONFIDENCE_THRESHOLD and len(text.strip()) >= SHORTEST_TEXT
         ]
-
-
-def reduce(frame: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """A frame, uint8 [H, W, 3], as float32 [H / 4, W / 4] of grey levels."""
-    height, width = (max(1, side // REDUCED_BY) for side in frame.shape[:2])
-    grey = cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY)
-    return cv2.resize(grey, (width, height), interpolation=cv2.INTER_AREA).astype(np.float32)
-
-
-def differs(frame: NDArray[np.float32], other: NDArray[np.float32]) -> bool:
-    """Whether two reduced frames of one size differ in any block."""
-    difference = cv2.boxFilter(np.abs(frame - other), -1, BLOCK_SIZE)
-    return float(difference.max()) > SAME_BLOCK_DIFFERENCE
 
 
 def load_ocr(directory: Path) -> RapidOCR:

@@ -4,14 +4,16 @@ Source: VEMOCLAP runs Whisper (task translate) and encodes the English text. Her
 is kept in its own language too, and silence is skipped by voice-activity detection.
 """
 
+import asyncio
+import threading
 import time
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from faster_whisper import WhisperModel
 from faster_whisper.transcribe import Segment
 from msgspec import structs
 from numpy.typing import NDArray
@@ -21,6 +23,7 @@ from server.slots.compute import COMPUTE_TYPE
 from server.slots.passages import Passage, find_passages
 from server.slots.slot import CPU, Device, Infer, Tensors, analyzer_outputs, elapsed_ms
 from server.slots.text import TextEncoder
+from server.slots.whisper import Whisper
 from server.slots.words import timed_words
 from vemoclap_client.analysis import Speech, SpeechEvidence, SpeechSegment, SpokenWord
 from vemoclap_client.audio_windows import silence
@@ -58,12 +61,27 @@ DECODING: dict[str, Any] = {
 }
 
 
+@dataclass(frozen=True)
+class Heard:
+    """What is said in a passage: nothing without segments.
+
+    Attributes:
+        passage: where it is said.
+        segments: in the passage's language, times from its start.
+        english: the same in English; nothing where Whisper has no translation.
+    """
+
+    passage: Passage
+    segments: list[Segment]
+    english: list[Segment]
+
+
 class SpeechRecognizer:
     """AUDIO float32 [samples] -> FEATURES [1, width], LENGTH, EVIDENCE (SpeechEvidence)."""
 
     def __init__(self, version_directory: Path, device: Device = CPU) -> None:
         """Loads Whisper (CTranslate2) from `whisper/` and the text encoder's tokenizer."""
-        self._whisper = WhisperModel(
+        self._whisper = Whisper(
             str(version_directory / "whisper"),
             device=device.kind,
             device_index=device.index,
@@ -71,12 +89,13 @@ class SpeechRecognizer:
             compute_type=COMPUTE_TYPE[device.kind],
         )
         self._text = TextEncoder(version_directory.parent.parent)
+        self._one_at_a_time = threading.Lock()
 
     async def run(self, inputs: Tensors, infer: Infer) -> Tensors:
         """Transcribes one clip's sound and encodes its English text."""
         rows = await self._text.width.no_rows(infer)
         started = time.perf_counter()
-        absent, speech, words = self._recognize(usable(inputs["AUDIO"]))
+        absent, speech, words = await asyncio.to_thread(self._recognize, usable(inputs["AUDIO"]))
         if speech is not None and absent is None:
             rows, sentiment = await self._text.encode(speech.text, infer)
             speech = structs.replace(speech, sentiment=sentiment)
@@ -91,27 +110,32 @@ class SpeechRecognizer:
         """Why sound, float32 [samples], has no English text, or None; what was said; its words."""
         if absent := silence(audio):
             return absent, None, ()
-        passages = find_passages(audio, self._whisper)
-        transcripts = [(passage, self._transcribe(audio, passage)) for passage in passages]
-        spoken = [(passage, segments) for passage, segments in transcripts if segments]
+        # The encoder's output of a passage is remembered until it is transcribed and translated.
+        with self._one_at_a_time:
+            heard = [self._hear(audio, one) for one in find_passages(audio, self._whisper)]
+        spoken = [one for one in heard if one.segments]
         if not spoken:
             return NO_SPEECH, None, ()
-        english = [(passage, self._to_english(audio, passage, said)) for passage, said in spoken]
-        text = " ".join(joined(segments) for _, segments in english if segments)
-        told = english if text else spoken
-        words = tuple(word for passage, said in told for word in timed_words(said, passage))
-        language, probability = main_language([passage for passage, _ in spoken])
+        text = " ".join(joined(one.english) for one in spoken if one.english)
+        told = [(one.english if text else one.segments, one.passage) for one in spoken]
+        language, probability = main_language([one.passage for one in spoken])
         absent = f"the speech in language {language!r} could not be translated"
         speech = Speech(
-            text=text or " ".join(joined(segments) for _, segments in spoken),
+            text=text or " ".join(joined(one.segments) for one in spoken),
             language=language,
             language_probability=round(probability, 4),
             segments=tuple(
-                describe(segment, passage) for passage, segments in spoken for segment in segments
+                describe(segment, one.passage) for one in spoken for segment in one.segments
             ),
             sentiment=None,
         )
+        words = tuple(word for one in told for word in timed_words(*one))
         return None if text else absent, speech, words
+
+    def _hear(self, audio: NDArray[np.float32], passage: Passage) -> Heard:
+        segments = self._transcribe(audio, passage)
+        english = self._to_english(audio, passage, segments) if segments else []
+        return Heard(passage, segments, english)
 
     def _to_english(
         self, audio: NDArray[np.float32], passage: Passage, segments: list[Segment]

@@ -25,7 +25,7 @@ def pattern(side_px: int) -> Picture:
 
 
 def pictures() -> dict[str, Picture]:
-    """Return name -> picture: 512 x 512 for the detector, 112 x 112 for the expressions."""
+    """Return name -> picture, 112 x 112."""
     import av
 
     with av.open(str(fetch("sample_portrait"))) as container:
@@ -33,12 +33,7 @@ def pictures() -> dict[str, Picture]:
     portrait = np.asarray(frame.to_ndarray(format="rgb24"), np.uint8)
     rows = slice(FACE_TOP_PX, FACE_TOP_PX + CROP_PX)
     columns = slice(FACE_LEFT_PX, FACE_LEFT_PX + CROP_PX)
-    return {
-        "portrait_512": portrait,
-        "pattern_512": pattern(512),
-        "portrait_112": portrait[rows, columns],
-        "pattern_112": pattern(112),
-    }
+    return {"portrait": portrait[rows, columns], "pattern": pattern(CROP_PX)}
 
 
 if __name__ == "__main__":

@@ -15,31 +15,17 @@ const faceapi = require('@vladmandic/face-api/dist/face-api.node-wasm.js');
 
 const folder = process.argv[2];
 const models = path.join(folder, 'node_modules/@vladmandic/face-api/model');
-const ANCHOR_STEP = 64; // every 64th anchor is kept
-const BEST = 10; // and those with the highest scores
+const SIDE_PX = 112;
 
-function picture(name, side) {
-  const bytes = fs.readFileSync(path.join(folder, `${name}_${side}.rgb`));
-  return tf.tensor(new Int32Array(bytes), [side, side, 3], 'int32');
-}
-
-async function detect(name) {
-  const { boxes, scores } = await faceapi.nets.ssdMobilenetv1.forward(picture(name, 512));
-  const [allBoxes, allScores] = [boxes[0].arraySync(), scores[0].arraySync()];
-  const best = allScores.map((_, i) => i).sort((a, b) => allScores[b] - allScores[a]);
-  const spread = allScores.map((_, i) => i).filter((i) => i % ANCHOR_STEP === 0);
-  const anchors = [...best.slice(0, BEST), ...spread];
-  return {
-    anchors,
-    boxes_y0_x0_y1_x1: anchors.map((i) => allBoxes[i]),
-    scores: anchors.map((i) => allScores[i]),
-  };
+function picture(name) {
+  const bytes = fs.readFileSync(path.join(folder, `${name}.rgb`));
+  return tf.tensor(new Int32Array(bytes), [SIDE_PX, SIDE_PX, 3], 'int32');
 }
 
 async function classify(name) {
   const network = faceapi.nets.faceExpressionNet;
-  const features = await network.faceFeatureExtractor.forward(picture(name, 112));
-  const probabilities = await network.forward(picture(name, 112));
+  const features = await network.faceFeatureExtractor.forward(picture(name));
+  const probabilities = await network.forward(picture(name));
   return {
     features: Array.from(features.dataSync()),
     probabilities: Array.from(probabilities.dataSync()),
@@ -50,12 +36,10 @@ async function classify(name) {
 async function main() {
   await faceapi.tf.setBackend('cpu');
   await faceapi.tf.ready();
-  await faceapi.nets.ssdMobilenetv1.loadFromDisk(models);
   await faceapi.nets.faceExpressionNet.loadFromDisk(models);
-  const reference = { detector: {}, expression: {} };
+  const reference = {};
   for (const name of ['portrait', 'pattern']) {
-    reference.detector[name] = await detect(name);
-    reference.expression[name] = await classify(name);
+    reference[name] = await classify(name);
   }
   const rounded = (key, value) => (typeof value === 'number' ? Number(value.toPrecision(8)) : value);
   console.log(JSON.stringify(reference, rounded));

@@ -1,4 +1,4 @@
-"""Our rebuilt networks against face-api's own program, run once (face_api_reference.cjs)."""
+"""Our rebuilt expressions against face-api's own program, run once (face_api_reference.cjs)."""
 
 import json
 from pathlib import Path
@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from export.parity import largest_difference
-from export.slots import face_detector, face_expression
+from export.slots import face_expression
 from export.weights import fetch_all
 from tests.parity.face_api_inputs import pictures
 from vemoclap_client.contract import EXPRESSIONS
@@ -31,25 +31,11 @@ def pixels_of(name: str) -> torch.Tensor:
 
 
 @pytest.mark.parametrize("name", PICTURES)
-def test_the_detector_answers_as_the_original(reference: Any, name: str) -> None:
-    network = face_detector.load(fetch_all(face_detector.PRETRAINED.artifacts))
-    with torch.inference_mode():
-        boxes, scores = network.detect(pixels_of(f"{name}_512"))
-    expected = reference["detector"][name]
-    anchors = expected["anchors"]
-    found_boxes = boxes[0, anchors][:, [1, 0, 3, 2]].numpy()
-    assert largest_difference(found_boxes, np.array(expected["boxes_y0_x0_y1_x1"])) < TOLERANCE
-    assert largest_difference(scores[0, anchors].numpy(), np.array(expected["scores"])) < TOLERANCE
-    assert int(scores.argmax()) == anchors[0]
-    assert (scores.max() > 0.9) == (name == "portrait")
-
-
-@pytest.mark.parametrize("name", PICTURES)
 def test_the_expressions_are_the_originals(reference: Any, name: str) -> None:
     network = face_expression.load(fetch_all(face_expression.ARTIFACTS))
     with torch.inference_mode():
-        features, probabilities = network.classify(pixels_of(f"{name}_112"))
-    expected = reference["expression"][name]
+        features, probabilities = network.classify(pixels_of(name))
+    expected = reference[name]
     in_our_order = [expected["probabilities"][expected["order"].index(e)] for e in EXPRESSIONS]
     assert largest_difference(features[0].numpy(), np.array(expected["features"])) < TOLERANCE
     assert largest_difference(probabilities[0].numpy(), np.array(in_our_order)) < TOLERANCE
@@ -58,7 +44,7 @@ def test_the_expressions_are_the_originals(reference: Any, name: str) -> None:
 def test_the_last_layer_turns_features_into_the_probabilities() -> None:
     files = fetch_all(face_expression.ARTIFACTS)
     with torch.inference_mode():
-        features, probabilities = face_expression.load(files).classify(pixels_of("portrait_112"))
+        features, probabilities = face_expression.load(files).classify(pixels_of("portrait"))
     weight, bias = face_expression.last_layer(files)
     logits = features @ weight.T + bias
     torch.testing.assert_close(torch.softmax(logits, -1), probabilities)

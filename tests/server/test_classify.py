@@ -118,6 +118,10 @@ def test_the_same_clip_gets_the_same_answer_alone_and_among_others(
         assert result.probabilities == pytest.approx(alone[clip].probabilities, abs=1e-4)
         assert result.speech == alone[clip].speech
         assert len(result.faces) == len(alone[clip].faces)
+    # No clip's speech waited for another's: Triton never gave the slot two requests at once.
+    with triton.InferenceServerClient(server.url) as connection:
+        model = connection.get_inference_statistics("speech_recognizer").model_stats[0]
+    assert {batch.batch_size for batch in model.batch_stats} == {1}
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,8 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from server.slots import analysis, audio, face, frames, language, screen, screen_text
+from server.slots import analysis, audio, face, frames, language, repeats, screen, screen_text
+from server.slots.detector import DetectorInput
 from server.slots.slot import Tensors, analyzer_outputs, json_tensor
 from vemoclap_client import audio_windows
 from vemoclap_client.analysis import Analysis, Face, Head, StepEvidence, parse_json
@@ -20,6 +21,7 @@ from vemoclap_client.errors import DocumentError
 
 RATE = 16_000
 HAPPY = np.eye(7, dtype=np.float32)[3]
+DETECTOR = DetectorInput(longer_side_px=416, multiple_px=32, confidence=0.45)
 
 
 class Slots:
@@ -60,13 +62,15 @@ def test_preprocessing_is_resize_then_crop(size: tuple[int, int]) -> None:
 
 
 @pytest.mark.parametrize("size", [(0, 160), (0, 0), (1, 3000), (5000, 10)])
-def test_frames_that_cannot_be_looked_at_are_an_answer(size: tuple[int, int]) -> None:
+def test_frames_that_cannot_be_looked_at_are_an_answer(
+    size: tuple[int, int], tmp_path: Path
+) -> None:
     clip = {"FRAMES": np.zeros((16, *size, 3), np.uint8)}
     pixels = asyncio.run(frames.FramePreprocessor(Path()).run(clip, Slots({})))["PIXELS"]
     assert pixels.shape == (16, 3, 224, 224)
     assert not pixels.any()
     slots = face_slots(score=0.9)
-    outputs = asyncio.run(face.FaceAnalyzer(Path()).run(clip, slots))
+    outputs = asyncio.run(face_analyzer(tmp_path).run(clip, slots))
     assert outputs["LENGTH"] == [0]
     assert f"{size[1]} x {size[0]}" in evidence(outputs)["absent"]
 
@@ -144,21 +148,33 @@ def audio_analyzer(folder: Path) -> tuple[audio.AudioAnalyzer, Slots]:
 # --- faces ---
 
 
-def test_letterbox_puts_the_frame_at_the_top_left_and_only_shrinks() -> None:
-    small = np.full((2, 360, 480, 3), 9, np.uint8)
-    images, scale = face.letterbox(small)
-    assert scale == 1
-    assert (images[:, :360, :480] == 9).all()
-    assert not images[:, 360:].any()
-    large, scale = face.letterbox(np.full((1, 360, 1280, 3), 9, np.uint8))
-    assert scale == 0.5
-    assert (large[:, :180] == 9).all()
-    assert not large[:, 180:].any()
+@pytest.mark.parametrize(
+    ("size", "expected"),
+    [
+        ((360, 640), (256, 416)),
+        ((640, 360), (416, 256)),
+        ((360, 480), (320, 416)),
+        ((4096, 8), (416, 32)),
+        ((96, 100), (96, 128)),
+        ((8, 8), (32, 32)),
+    ],
+)
+def test_frames_shrink_to_multiples_of_32(size: tuple[int, int], expected: tuple[int, int]) -> None:
+    images = face.resize(np.full((2, *size, 3), 9, np.uint8), DETECTOR)
+    assert images.shape == (2, *expected, 3)
+    assert (images == 9).all()
+
+
+def test_a_detector_of_one_size_pads_for_itself_and_gets_frames_undistorted() -> None:
+    detector = DetectorInput(longer_side_px=640, multiple_px=1, confidence=0.5)
+    assert detector.image_size(360, 480) == (360, 480)
+    assert detector.image_size(1080, 1920) == (360, 640)
+    assert detector.image_size(8, 4096) == (1, 640)
 
 
 def test_of_overlapping_boxes_the_most_certain_stays_and_the_largest_comes_first() -> None:
-    boxes = np.float32([[0, 0, 10, 10], [1, 1, 11, 11], [50, 50, 90, 90], [0, 0, 10, 10]])
-    faces = face.select_faces(3, boxes, np.float32([0.7, 0.9, 0.8, 0.3]), (100, 100))
+    boxes = np.float32([[0, 0, 10, 10], [1, 1, 11, 11], [50, 50, 90, 90]])
+    faces = face.select_faces(3, boxes, np.float32([0.7, 0.9, 0.8]), (100, 100))
     assert [found.box for found in faces] == [(50, 50, 90, 90), (1, 1, 11, 11)]
     assert [found.frame for found in faces] == [3, 3]
 
@@ -195,37 +211,71 @@ def test_a_frames_feature_is_the_mean_of_its_two_largest_faces() -> None:
     np.testing.assert_array_equal(rows, [[2], [7]])
 
 
-def test_faces_are_found_in_every_frame_with_one_call_each() -> None:
+def test_faces_are_found_in_every_frame_with_one_call_each(tmp_path: Path) -> None:
     slots = face_slots(score=0.9)
-    clip = {"FRAMES": np.zeros((16, 200, 400, 3), np.uint8)}
-    outputs = asyncio.run(face.FaceAnalyzer(Path()).run(clip, slots))
+    outputs = asyncio.run(face_analyzer(tmp_path).run({"FRAMES": moving_clip()}, slots))
     assert outputs["LENGTH"] == [16]
     found = evidence(outputs)["faces"]
     assert [item["frame"] for item in found] == list(range(16))
-    assert found[0]["box"] == [0.1, 0.1, 0.2, 0.3]
+    # 208 x 416 is scaled to 224 x 416, where the box is 41.6, 20.8, 83.2, 62.4; cut to pixels.
+    assert found[0]["box"] == pytest.approx([0.1, 0.093, 0.2, 0.279], abs=0.006)
     assert found[0]["expressions"]["happy"] == 1
     real = [slot for slot, inputs in slots.asked if len(next(iter(inputs.values()))) == 16]
     assert real == ["face_detector", "face_expression"]
 
 
-def test_without_a_face_no_crop_is_read() -> None:
+def test_equal_frames_in_a_row_are_looked_at_once_and_all_have_the_faces(tmp_path: Path) -> None:
+    slots = face_slots(score=0.9)
+    clip = moving_clip()
+    clip[3:12] = clip[3]
+    # Coded video is never exactly still.
+    clip[4:12] += np.random.default_rng(0).integers(0, 3, clip[4:12].shape, np.uint8)
+    outputs = asyncio.run(face_analyzer(tmp_path).run({"FRAMES": clip}, slots))
+    asked = {slot: len(next(iter(inputs.values()))) for slot, inputs in slots.asked}
+    assert asked == {"face_detector": 8, "face_expression": 8}
+    assert outputs["LENGTH"] == [16]
+    assert [item["frame"] for item in evidence(outputs)["faces"]] == list(range(16))
+    # The features are those of the frame that was looked at: 0, 1, 2, 3, 3, ..., 3, 12, ...
+    np.testing.assert_array_equal(outputs["FEATURES"][:, 0], [0, 1, 2, *[3] * 9, 4, 5, 6, 7])
+
+
+def test_a_score_counts_from_the_detectors_own_confidence_on(tmp_path: Path) -> None:
+    for score, count in ((0.44, 0), (0.46, 16)):
+        slots = face_slots(score)
+        outputs = asyncio.run(face_analyzer(tmp_path).run({"FRAMES": moving_clip()}, slots))
+        assert outputs["LENGTH"] == [count]
+    assert "absent" in evidence(outputs)
+
+
+def test_without_a_face_no_crop_is_read(tmp_path: Path) -> None:
     slots = face_slots(score=0.2)
-    clip = {"FRAMES": np.zeros((16, 200, 400, 3), np.uint8)}
-    outputs = asyncio.run(face.FaceAnalyzer(Path()).run(clip, slots))
+    outputs = asyncio.run(face_analyzer(tmp_path).run({"FRAMES": moving_clip()}, slots))
     assert outputs["LENGTH"] == [0]
     assert evidence(outputs)["absent"] == "no face was found"
+
+
+def moving_clip() -> NDArray[np.uint8]:
+    """16 frames of 208 x 416, each twelve levels lighter than the one before."""
+    levels = np.arange(16, dtype=np.uint8) * 12
+    return np.tile(levels[:, None, None, None], (1, 208, 416, 3))
+
+
+def face_analyzer(folder: Path) -> face.FaceAnalyzer:
+    (folder / "face_detector" / "1").mkdir(parents=True, exist_ok=True)
+    DETECTOR.write(folder / "face_detector")
+    return face.FaceAnalyzer(folder / "face_analyzer" / "1")
 
 
 def face_slots(score: float) -> Slots:
     def detect(inputs: Mapping[str, NDArray[Any]]) -> Tensors:
         count = len(inputs["IMAGE"])
-        box = np.tile(np.float32([40, 20, 80, 60]), (count, 1, 1))
+        box = np.tile(np.float32([41.6, 20.8, 83.2, 62.4]), (count, 1, 1))
         return {"BOXES": box, "SCORES": np.full((count, 1), score, np.float32)}
 
     def read(inputs: Mapping[str, NDArray[Any]]) -> Tensors:
         count = len(inputs["CROP"])
         return {
-            "FEATURES": np.ones((count, 4), np.float32),
+            "FEATURES": np.repeat(np.arange(count, dtype=np.float32)[:, None], 4, axis=1),
             "PROBABILITIES": np.tile(HAPPY, (count, 1)),
         }
 
@@ -350,6 +400,6 @@ def test_a_caption_that_changes_on_a_still_picture_is_read_anew() -> None:
         captions.append(picture.copy())
         cv2.putText(captions[-1], text, (90, 330), cv2.FONT_HERSHEY_SIMPLEX, 0.7, (255,) * 3, 2)
     coded = cv2.imdecode(cv2.imencode(".jpg", captions[0])[1], cv2.IMREAD_COLOR)
-    frames = [screen.reduce(frame) for frame in (*captions, np.asarray(coded, np.uint8))]
-    assert screen.differs(frames[0], frames[1])
-    assert not screen.differs(frames[0], frames[2])
+    frames = [repeats.reduce(frame) for frame in (*captions, np.asarray(coded, np.uint8))]
+    assert repeats.differs(frames[0], frames[1])
+    assert not repeats.differs(frames[0], frames[2])

@@ -1,14 +1,17 @@
 """Speech: passages by language, what is kept of a transcript, translation."""
 
+import threading
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pytest
+from faster_whisper import WhisperModel
 from numpy.typing import NDArray
 
 from server.slots import passages, speech
 from server.slots.passages import Passage, Utterance, assign_languages
+from server.slots.whisper import SILENCE_FRAMES, Whisper, with_short_silence
 from server.slots.words import timed_words
 from vemoclap_client.analysis import Speech
 
@@ -31,7 +34,7 @@ def test_passages_reach_to_their_neighbours(
     parts = [{"start": start * RATE, "end": end * RATE} for start, end, _ in spoken]
     languages = iter([{language: 0.9} for _, _, language in spoken])
     monkeypatch.setattr(passages, "get_speech_timestamps", lambda audio, options: parts)
-    monkeypatch.setattr(passages, "detect_language", lambda sound, whisper: next(languages))
+    monkeypatch.setattr(passages, "detect_language", lambda *_: next(languages))
     found = passages.find_passages(np.zeros(8 * RATE, np.float32), None)  # type: ignore[arg-type]
     bounds = [(one.first // RATE, one.end // RATE, one.language) for one in found]
     expected = {0: [], 1: [(0, 8, "en")], 2: [(0, 4, "en"), (3, 8, "zh")]}
@@ -112,7 +115,7 @@ def test_people_repeat_themselves_and_whisper_invents_loops(
     assert speech.understood([repetition]) == [repetition] * is_kept  # type: ignore[list-item]
 
 
-class Whisper:
+class TranslatingWhisper:
     """Transcribes; its translation repeats itself, unless it may not."""
 
     def __init__(self, second: Segment) -> None:
@@ -127,12 +130,13 @@ class Whisper:
 
 
 def recognize(
-    whisper: Whisper, language: str, monkeypatch: pytest.MonkeyPatch
+    whisper: TranslatingWhisper, language: str, monkeypatch: pytest.MonkeyPatch
 ) -> tuple[str | None, Speech | None]:
     passage = Passage((Utterance(0, RATE, {language: 0.98765}),), language, 0, RATE)
     monkeypatch.setattr(speech, "find_passages", lambda audio, model: [passage])
     recognizer = speech.SpeechRecognizer.__new__(speech.SpeechRecognizer)
     recognizer._whisper = whisper  # type: ignore[assignment]
+    recognizer._one_at_a_time = threading.Lock()
     absent, found, words = recognizer._recognize(np.ones(RATE, np.float32))
     assert found is not None
     assert found.text.split() == [word.text for word in words]
@@ -143,7 +147,7 @@ def recognize(
 def test_a_translation_that_loops_is_tried_once_more(
     better: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whisper = Whisper(Segment("It is delicious.", avg_logprob=-0.5 if better else -2.0))
+    whisper = TranslatingWhisper(Segment("It is delicious.", avg_logprob=-0.5 if better else -2.0))
     absent, found = recognize(whisper, "zh", monkeypatch)
     assert whisper.tasks == ["transcribe", "translate", "translate"]
     assert found is not None
@@ -154,7 +158,7 @@ def test_a_translation_that_loops_is_tried_once_more(
 
 
 def test_english_is_not_translated(monkeypatch: pytest.MonkeyPatch) -> None:
-    whisper = Whisper(Segment(""))
+    whisper = TranslatingWhisper(Segment(""))
     assert recognize(whisper, "en", monkeypatch)[0] is None
     assert whisper.tasks == ["transcribe"]
 
@@ -177,3 +181,33 @@ def test_words_are_spread_over_the_time_with_a_voice() -> None:
     assert [word.time_s for word in timed_words([segment], without)] == pytest.approx(  # type: ignore[list-item]
         [1 + 13 / 11, 1 + 13 * 4 / 11, 1 + 13 * 7 / 11, 1 + 13 * 10 / 11], abs=0.01
     )
+
+
+def test_a_spectrogram_is_encoded_with_a_short_silence() -> None:
+    features = np.zeros((80, 3000), np.float32)
+    features[:, :701] = np.linspace(-0.5, 1.5, 80)[:, None]
+    shorter = with_short_silence(features)
+    assert shorter.shape == (80, 702 + SILENCE_FRAMES)
+    assert np.array_equal(shorter[:, :701], features[:, :701])
+    assert np.all(shorter[:, 701:] == -0.5)  # 8 powers of ten, divided by 4, below the loudest
+    features[:, 1000] = 1  # longer than 10 s
+    assert with_short_silence(features) is features
+    assert with_short_silence(np.zeros((80, 200), np.float32)).shape == (80, 200)
+
+
+def test_a_transcript_and_its_translation_share_one_encoding(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    encoded: list[tuple[int, ...]] = []
+
+    def encode(model: WhisperModel, features: NDArray[np.float32]) -> int:
+        encoded.append(features.shape)
+        return len(encoded)
+
+    monkeypatch.setattr(WhisperModel, "encode", encode)
+    whisper = Whisper.__new__(Whisper)
+    first, second = np.ones((80, 3000), np.float32), np.zeros((80, 3000), np.float32)
+    second[:, :100] = 1
+    outputs = [whisper.encode(one) for one in (first, first.copy(), second, second, first)]
+    assert outputs == [1, 1, 2, 2, 3]
+    assert encoded == [(80, 3000), (80, 100 + SILENCE_FRAMES), (80, 3000)]
