@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from unicodedata import east_asian_width
 
 import numpy as np
 from faster_whisper.transcribe import Segment
@@ -41,15 +42,17 @@ COMPRESSION_RATIO_THRESHOLD = 2.4
 REPEATED_LOG_PROBABILITY = -0.5
 """What people repeat is transcribed with certainty; the loops that Whisper invents are not."""
 CHARACTERS_PER_SECOND = 25
-"""Nobody repeats anything faster."""
+"""Nobody repeats anything faster. A character that is a syllable, of Chinese, Japanese or Korean,
+counts as LETTERS_PER_SYLLABLE."""
+LETTERS_PER_SYLLABLE = 4
 TOKENS_PER_SECOND = 12
 """Nobody speaks faster; without a limit, a hum of 5 s is spelled out for 4 s."""
 TOKENS_AT_LEAST = 32
 TOKENS_AT_MOST = 224
 """Whisper's own limit for a window of 30 s."""
-TRANSLATION_ATTEMPTS: tuple[dict[str, int], ...] = ({}, {"no_repeat_ngram_size": 4})
-"""Where a translation repeats itself without end, another that may not. Never the first: people
-do repeat themselves, and a transcript must show it."""
+ATTEMPTS: tuple[dict[str, int], ...] = ({}, {"no_repeat_ngram_size": 4})
+"""Where Whisper repeats itself without end, another attempt in which it may not. Never the first:
+people do repeat themselves, and a transcript must show it."""
 DECODING: dict[str, Any] = {
     "beam_size": 5,
     "vad_filter": True,
@@ -143,15 +146,25 @@ class SpeechRecognizer:
         """What is said in a passage, in English; nothing where Whisper has no translation."""
         if passage.language == ENGLISH:
             return segments
-        for options in TRANSLATION_ATTEMPTS:
-            if translated := self._transcribe(audio, passage, task="translate", **options):
-                return translated
-        return []
+        return self._transcribe(audio, passage, task="translate")
 
     def _transcribe(
-        self, audio: NDArray[np.float32], passage: Passage, **options: str | int
+        self, audio: NDArray[np.float32], passage: Passage, task: str = "transcribe"
     ) -> list[Segment]:
         """The segments of a passage that are likely speech; times count from its start."""
+        is_certain = passage.probability >= CERTAIN_LANGUAGE
+        least = CERTAIN_LANGUAGE_LOG_PROBABILITY if is_certain else LOG_PROBABILITY_THRESHOLD
+        kept: list[Segment] = []
+        for options in ATTEMPTS:
+            segments = self._decode(audio, passage, task=task, **options)
+            kept = understood(segments, least)
+            if kept or not any(map(is_invented_loop, segments)):
+                break
+        return kept
+
+    def _decode(
+        self, audio: NDArray[np.float32], passage: Passage, **options: str | int
+    ) -> list[Segment]:
         tokens = min(int(TOKENS_AT_LEAST + TOKENS_PER_SECOND * passage.seconds), TOKENS_AT_MOST)
         segments, _ = self._whisper.transcribe(
             passage.sound(audio),
@@ -160,9 +173,7 @@ class SpeechRecognizer:
             **DECODING,
             **options,
         )
-        is_certain = passage.probability >= CERTAIN_LANGUAGE
-        least = CERTAIN_LANGUAGE_LOG_PROBABILITY if is_certain else LOG_PROBABILITY_THRESHOLD
-        return understood(segments, least)
+        return list(segments)
 
 
 def main_language(passages: Sequence[Passage]) -> tuple[str, float]:
@@ -194,7 +205,9 @@ def is_invented_loop(segment: Segment) -> bool:
     """Whether a text repeats itself because Whisper was lost, and not because somebody did."""
     if segment.compression_ratio < COMPRESSION_RATIO_THRESHOLD:
         return False
-    too_fast = len(segment.text) > CHARACTERS_PER_SECOND * (segment.end - segment.start)
+    syllables = sum(east_asian_width(character) in "FW" for character in segment.text)
+    letters = len(segment.text) + (LETTERS_PER_SYLLABLE - 1) * syllables
+    too_fast = letters > CHARACTERS_PER_SECOND * (segment.end - segment.start)
     return too_fast or bool(segment.avg_logprob < REPEATED_LOG_PROBABILITY)
 
 

@@ -6,14 +6,11 @@ time: one face a frame (16 a clip), and English. Only the model files of this co
 """
 
 import shutil
-from functools import cache
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from export import stamp
-from export.registry import PROFILES
 from server.slots.slot import STAMP, Tensors
 from vemoclap_client.contract import ENGLISH
 from vemoclap_client.files import link_or_copy
@@ -28,45 +25,28 @@ def is_random(repository: Path) -> bool:
     return stamp.weights(repository / "image_encoder").startswith("random")
 
 
-def fixed_outputs(repository: Path, slot: str, rows: int) -> Tensors:
-    """The outputs that a slot of random weights has whatever it computes, for so many rows."""
+def decide(repository: Path, slot: str, computed: Tensors) -> Tensors:
+    """The outputs of a slot, with the fixed ones in place of those that random weights computed."""
     if not is_random(repository):
-        return {}
-    decided = _decision(repository / slot)
-    return {name: np.repeat(row[None], rows, axis=0) for name, row in decided.items()}
+        return computed
+    decided = {}
+    for name, first in _decision(repository / slot).items():
+        decided[name] = np.zeros_like(computed[name])
+        decided[name][:, : len(first)] = first
+    return {**computed, **decided}
 
 
-@cache
 def _decision(folder: Path) -> Tensors:
-    """Output -> its row."""
+    """Output -> the first values of its rows; zeros follow, however many there are."""
     if folder.name == "face_detector":
-        return face_decision(_row_shapes(folder))
+        return {
+            "BOXES": np.array([FACE_BOX_PX], np.float32),
+            "SCORES": np.ones(1, np.float32),
+        }
     if folder.name == "language_identifier":
         labels = (folder / "labels.txt").read_text(encoding="utf-8").split()
         return {"PROBABILITIES": np.array([label == ENGLISH for label in labels], np.float32)}
     return {}
-
-
-def _row_shapes(folder: Path) -> dict[str, tuple[int, ...]]:
-    """Output -> the shape of its rows, which no declaration need know: on an example."""
-    import onnxruntime as ort
-
-    declared = PROFILES[str(stamp.read(folder)["profile"])][folder.name].network
-    assert declared is not None
-    session = ort.InferenceSession(folder / MODEL, providers=["CPUExecutionProvider"])
-    names = [output.name for output in session.get_outputs()]
-    found = session.run(names, declared.examples(1, 0))
-    return {name: array.shape[1:] for name, array in zip(names, found, strict=True)}
-
-
-def face_decision(shapes: dict[str, tuple[int, ...]]) -> Tensors:
-    """BOXES and SCORES of one certain face, the first candidate; `shapes`: of their rows."""
-    decided: dict[str, NDArray[np.float32]] = {
-        name: np.zeros(shapes[name], np.float32) for name in ("BOXES", "SCORES")
-    }
-    decided["BOXES"][0] = FACE_BOX_PX
-    decided["SCORES"][0] = 1
-    return decided
 
 
 def fixed_copy(repository: Path, copy: Path) -> Path:
@@ -100,18 +80,30 @@ def fix(source: Path, target: Path, decided: Tensors) -> None:
     from onnx import helper, numpy_helper
 
     model = onnx.load(source)
-    for name, row in decided.items():
+    for name, first in decided.items():
+        computed, nothing = f"{name}_COMPUTED", f"{name}_NOTHING"
         for node in model.graph.node:
-            node.output[:] = [f"{name}_COMPUTED" if one == name else one for one in node.output]
-            node.input[:] = [f"{name}_COMPUTED" if one == name else one for one in node.input]
-        constants = {"ZERO": np.zeros(1, np.float32), "DECIDED": row}
+            node.output[:] = [computed if one == name else one for one in node.output]
+            node.input[:] = [computed if one == name else one for one in node.input]
+        constants = {
+            "ZERO": np.zeros(1, np.float32),
+            "FIRST": first,
+            "START": np.zeros(1, np.int64),
+            "COUNT": np.array([len(first)]),
+            "END": np.array([np.iinfo(np.int64).max]),
+            "AXIS": np.ones(1, np.int64),
+        }
         model.graph.initializer.extend(
             numpy_helper.from_array(value, f"{name}_{key}") for key, value in constants.items()
         )
+        start, count, end, axis = (f"{name}_{key}" for key in ("START", "COUNT", "END", "AXIS"))
         model.graph.node.extend(
             [
-                helper.make_node("Mul", [f"{name}_COMPUTED", f"{name}_ZERO"], [f"{name}_NOTHING"]),
-                helper.make_node("Add", [f"{name}_NOTHING", f"{name}_DECIDED"], [name]),
+                helper.make_node("Mul", [computed, f"{name}_ZERO"], [nothing]),
+                helper.make_node("Slice", [nothing, start, count, axis], [f"{name}_HEAD"]),
+                helper.make_node("Add", [f"{name}_HEAD", f"{name}_FIRST"], [f"{name}_DECIDED"]),
+                helper.make_node("Slice", [nothing, count, end, axis], [f"{name}_REST"]),
+                helper.make_node("Concat", [f"{name}_DECIDED", f"{name}_REST"], [name], axis=1),
             ]
         )
     target.parent.mkdir(parents=True, exist_ok=True)

@@ -18,7 +18,7 @@ from export.weights import fetch_all
 from server.backends.onnx_metadata import read_metadata
 from server.repository import CONFIG, read_config
 from server.slots.slot import Tensors
-from tests.benchmark.fixed_decisions import fixed_outputs
+from tests.benchmark.fixed_decisions import decide
 
 DISABLED_OPTIMIZERS = "disabled_optimizers"
 """Key in a file's metadata, see server/backends/onnxruntime/model.py."""
@@ -105,8 +105,7 @@ class EagerNetworks:
         if found is None:
             return self._onnx.run(slot, inputs, outputs)
         network, module = found
-        computed = self._compute(network, module, inputs)
-        computed |= fixed_outputs(self._repository, slot, len(next(iter(inputs.values()))))
+        computed = decide(self._repository, slot, self._compute(network, module, inputs))
         # Texts, such as the head's name, are constants of the file and not the network's.
         if texts := [name for name in outputs if name not in computed]:
             computed |= self._onnx.run(slot, inputs, texts)

@@ -8,11 +8,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import onnx
+import onnxruntime as ort
 import pytest
+from onnx import TensorProto, helper
 
 from tests.benchmark.clips import Clip, NoClipsError, read_clips, without_voice
 from tests.benchmark.figures import CLIENT, TRITON, Figures, Limit, Measurement, SlotLoad
-from tests.benchmark.fixed_decisions import face_decision
+from tests.benchmark.fixed_decisions import fix
 from tests.benchmark.in_process import slot_class
 from tests.benchmark.perf_analyzer import write_input
 from tests.benchmark.processes import slot_of
@@ -131,10 +134,19 @@ def test_every_python_slot_is_found_by_its_model_file() -> None:
     assert len(set(classes.values())) == len(classes) > 5
 
 
-def test_a_fixed_detector_finds_one_face() -> None:
-    decided = face_decision({"BOXES": (7, 4), "SCORES": (7,)})
-    assert decided["SCORES"].tolist() == [1, 0, 0, 0, 0, 0, 0]
-    assert decided["BOXES"][0].tolist() == [40, 40, 200, 200]
+def test_a_fixed_detector_finds_one_face_among_any_number(tmp_path: Path) -> None:
+    values = helper.make_tensor_value_info
+    outputs = [values("SCORES", TensorProto.FLOAT, ["n", "boxes"])]
+    inputs = [values("IMAGE", TensorProto.FLOAT, ["n", "boxes"])]
+    nodes = [helper.make_node("Abs", ["IMAGE"], ["SCORES"])]
+    graph = helper.make_graph(nodes, "detector", inputs, outputs)
+    opsets = [helper.make_opsetid("", 18)]
+    onnx.save(helper.make_model(graph, opset_imports=opsets, ir_version=10), tmp_path / "a.onnx")
+    fix(tmp_path / "a.onnx", tmp_path / "b.onnx", {"SCORES": np.ones(1, np.float32)})
+    session = ort.InferenceSession(tmp_path / "b.onnx", providers=["CPUExecutionProvider"])
+    for boxes in (1, 3):
+        (scores,) = session.run(["SCORES"], {"IMAGE": np.full((2, boxes), 5, np.float32)})
+        assert scores.tolist() == [[1.0, 0.0, 0.0][:boxes]] * 2
 
 
 def test_without_a_voice_the_sound_is_as_long(tmp_path: Path) -> None:
