@@ -86,16 +86,20 @@ def export_network(
 
     network, builder, source = slot.network, build.builder, build.source(files)
     assert network is not None
+    configured = configuration.read(REPOSITORY / slot.name / CONFIG)
+    configuration.check(slot.name, network, configured)
     if builder.graph is not None:
         if options.format is not Format.ONNX or options.precision is not Precision.FP32:
             raise CheckpointError(
                 f"slot {slot.name} takes {source} as it is: in onnx and fp32 only"
             )
         builder.graph(source, path)
-        return {}
+        if builder.original is None:
+            return {}
+        return parity.compare(
+            slot.name, network, parity.cases(network, builder.original(source)), path
+        )
     assert builder.network is not None
-    configured = configuration.read(REPOSITORY / slot.name / CONFIG)
-    configuration.check(slot.name, network, configured)
     eager = builder.network(source)
     cases = parity.references(network, eager)
     write_network(slot.name, network, eager, options, path)

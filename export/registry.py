@@ -9,9 +9,10 @@ from export.slots import (
     face_detector,
     face_expression,
     image_encoder,
-    screen_reader,
     speech_recognizer,
+    text_detector,
     text_encoder,
+    text_recognizer,
 )
 from export.slots.paper import audio_encoder as paper_audio_encoder
 from export.slots.paper import caption_decoder as paper_caption_decoder
@@ -20,7 +21,6 @@ from export.slots.paper import face_detector as paper_face_detector
 from export.slots.paper import face_expression as paper_face_expression
 from export.slots.paper import image_encoder as paper_image_encoder
 from export.slots.paper import language_identifier as paper_language_identifier
-from export.slots.paper import screen_reader as paper_screen_reader
 from export.slots.paper import speech_recognizer as paper_speech_recognizer
 from export.slots.paper import text_encoder as paper_text_encoder
 from export.slots.paper import translator as paper_translator
@@ -39,7 +39,8 @@ PROFILES: dict[str, dict[str, Slot]] = {
         face_expression.SLOT,
         text_encoder.SLOT,
         speech_recognizer.SLOT,
-        screen_reader.SLOT,
+        text_detector.SLOT,
+        text_recognizer.SLOT,
         zero_shot.SLOT,
     ),
     "paper": _by_name(
@@ -49,7 +50,8 @@ PROFILES: dict[str, dict[str, Slot]] = {
         paper_face_expression.SLOT,
         paper_text_encoder.SLOT,
         paper_speech_recognizer.SLOT,
-        paper_screen_reader.SLOT,
+        text_detector.SLOT,
+        text_recognizer.SLOT,
         paper_language_identifier.SLOT,
         paper_translator.SLOT,
         paper_caption_decoder.SLOT,

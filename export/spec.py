@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     import onnx
     import torch
 
+    from export.parity import Answer
+
 Arrays = dict[str, npt.NDArray[Any]]
 """Tensor name -> array, batch first."""
 
@@ -95,6 +97,7 @@ class Builder(Generic[Source]):
         network: source -> the eager module, in evaluation mode; raises CheckpointError where the
             weights do not fit.
         graph: (source, path) -> writes a finished ONNX graph instead, and checks it.
+        original: source -> what that graph must answer as, if `graph` does not compare it itself.
         write: (source, folder) -> writes files beside the network: a tokenizer, labels, a
             converted model.
         artifacts: names in the manifest of what `network` and `write` are given.
@@ -104,6 +107,7 @@ class Builder(Generic[Source]):
 
     network: Callable[[Source], torch.nn.Module] | None = None
     graph: Callable[[Source, Path], None] | None = None
+    original: Callable[[Source], Answer] | None = None
     write: Callable[[Source, Path], None] | None = None
     artifacts: tuple[str, ...] = ()
     files: Mapping[str, str] = field(default_factory=dict)

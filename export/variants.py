@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 OWN_NETWORKS = ("speech_recognizer", "translator")
 """Python slots that bring a network of their own."""
 
+AS_THEY_COME = ("text_detector", "text_recognizer")
+"""Networks that come as ONNX files, and so have no TorchScript."""
+
 ON_THE_PROCESSOR = ("fusion",)
 """Too small for a GPU to pay, and with a text among its outputs, which TorchScript has not."""
 
@@ -74,16 +77,19 @@ def _tensorrt(config: ModelConfig) -> None:
 
 def _torchscript(config: ModelConfig) -> None:
     """TorchScript on the processor."""
-    config.backend = "pytorch"
-    config.parameters.pop("intra_op_thread_count", None)
     config.instance_group[0].kind = _kind("KIND_CPU")
+    if config.name not in AS_THEY_COME:
+        config.backend = "pytorch"
+        config.parameters.pop("intra_op_thread_count", None)
 
 
 def _torchscript_gpu(config: ModelConfig) -> None:
     """TorchScript on a GPU; the Python slots' own networks there too."""
-    if config.name not in OWN_NETWORKS:
-        config.backend = "pytorch"
     _on_gpu(config)
+    if config.name in AS_THEY_COME:
+        _accelerate_with_cuda(config)
+    elif config.name not in OWN_NETWORKS:
+        config.backend = "pytorch"
 
 
 VARIANTS_OF: dict[str, tuple[Callable[[ModelConfig], None], bool]] = {
@@ -125,7 +131,8 @@ def _is_neural(config: ModelConfig) -> bool:
 
 
 def _on_gpu(config: ModelConfig) -> None:
-    config.parameters.pop("intra_op_thread_count", None)
+    for name in ("intra_op_thread_count", "items_at_once"):
+        config.parameters.pop(name, None)
     config.instance_group[0].kind = _kind("KIND_GPU")
     config.dynamic_batching.max_queue_delay_microseconds = GPU_QUEUE_DELAY_US
 

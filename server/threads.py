@@ -21,7 +21,8 @@ NVIDIA_DEVICES = "nvidia[0-9]*"
 PROCESSOR_SHARES = {
     "speech_recognizer": 0.45,
     "face_detector": 0.25,
-    "screen_reader": 0.25,
+    "text_detector": 0.2,
+    "text_recognizer": 0.1,
 }
 """Slot -> its share of a clip's processor time, where that is a tenth or more."""
 

@@ -29,7 +29,8 @@ ENCODERS = (
     "face_expression",
     "text_encoder",
     "speech_recognizer",
-    "screen_reader",
+    "text_detector",
+    "text_recognizer",
     "language_identifier",
     "translator",
 )

@@ -23,7 +23,12 @@ from export.registry import PROFILES
 from export.spec import Network
 from tests.launching import PAPER_RANDOM, PROJECT
 
-SLOTS = {name: slot for name, slot in PROFILES["paper"].items() if slot.network}
+SLOTS = {
+    name: slot
+    for name, slot in PROFILES["paper"].items()
+    # Those that come as ONNX files have no random weights: test_exported.py compares them.
+    if slot.network and not (slot.pretrained and slot.pretrained.original)
+}
 SEED = 0
 SLOW = (
     # float16 has no fast kernels on a processor.

@@ -11,6 +11,7 @@ import tritonclient.grpc as triton
 from tests import schemas
 from tests.clips import Tone, write_clip
 from tests.launching import Launched
+from tests.screen_panel import DIRECTIONS, Clip, Line, plain, write
 from vemoclap_client import AsyncEmotionClient, EmotionClient, EmotionResult, contract, decode
 from vemoclap_client.cli.render import render_result
 from vemoclap_client.requests import RESULT_OUTPUTS, build_request, send
@@ -28,6 +29,19 @@ def test_the_portrait_smiles_in_every_frame(portrait: EmotionResult) -> None:
     x0, y0, x1, y1 = portrait.faces[0].box
     assert 0 < x0 < x1 < 1
     assert 0 < y0 < y1 < 1
+
+
+def test_captions_that_change_are_read_in_all_four_directions(
+    client: EmotionClient, tmp_path: Path
+) -> None:
+    def lines(number: int) -> list[Line]:
+        part = number // 4
+        return [Line(DIRECTIONS[part], 0.07, (0.5, 0.5), degrees=90 * part)]
+
+    result = client.classify(write(tmp_path / "turned.mp4", Clip(plain("#305070"), lines)))
+    assert result.screen_text is not None
+    read = {line.text.replace(" ", "").lower() for line in result.screen_text.lines}
+    assert read == {text.replace(" ", "").lower() for text in DIRECTIONS}
 
 
 def test_its_speech_is_transcribed_with_times(portrait: EmotionResult) -> None:

@@ -79,9 +79,9 @@ def test_a_slot_is_announced_before_it_is_exported_but_not_where_it_is_unchanged
 
     monkeypatch.setattr(cli, "unchanged", earlier)
     monkeypatch.setattr(cli, "export_slot", export)
-    assert main(["fusion", "screen_reader"]) == 0
-    assert told == [f"{'fusion':18} unchanged\nexporting screen_reader (2 of 2) ...\n"]
-    assert capsys.readouterr().out.startswith("screen_reader        1.0 s  files in place")
+    assert main(["fusion", "speech_recognizer"]) == 0
+    assert told == [f"{'fusion':18} unchanged\nexporting speech_recognizer (2 of 2) ...\n"]
+    assert capsys.readouterr().out.startswith("speech_recognizer    1.0 s  files in place")
     assert main(["fusion", "--force"]) == 0
     assert told[1:] == ["exporting fusion (1 of 1) ...\n"]
 
@@ -153,7 +153,7 @@ def test_another_profile_comes_as_a_whole_or_not_at_all(
     seen = []
 
     def export(slot: Slot, _: Path, staging: Path, **__: object) -> Report:
-        if slot.name == "screen_reader":
+        if slot.name == "text_detector":
             raise FetchError("no network")
         (staging / slot.name / "1").mkdir(parents=True)
         (staging / slot.name / "1" / "model.onnx").touch()

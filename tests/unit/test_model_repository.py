@@ -20,6 +20,7 @@ from server.errors import WeightsMissingError
 from server.repository import check_weights, read_configs
 from server.repository import variants as list_variants
 from server.slots.face import FACES_PER_FRAME
+from server.slots.reading import LINES_AT_ONCE
 from vemoclap_client import contract
 
 REPOSITORY = Path(__file__).parents[2] / "model_repository"
@@ -201,7 +202,7 @@ def test_a_variant_changes_the_machine_and_the_format_only(variant: str, derived
     assert devices == {"KIND_CPU" if variant == "torchscript" else "KIND_GPU"}
     neural = [c.backend for c in changed.values() if c.backend in ("onnxruntime", "pytorch")]
     if "torchscript" in variant:
-        assert neural.count("onnxruntime") == 1, "the fusion head"
+        assert neural.count("onnxruntime") == 1 + len(variants.AS_THEY_COME), "the fusion head too"
     else:
         assert "pytorch" not in neural
 
@@ -242,6 +243,8 @@ def test_every_slot_states_queue_batching_and_instances(name: str) -> None:
         ("face_detector", contract.FRAME_COUNT),
         ("face_expression", contract.FRAME_COUNT * FACES_PER_FRAME),
         ("audio_encoder", contract.FRAME_COUNT),
+        ("text_detector", contract.FRAME_COUNT),
+        ("text_recognizer", LINES_AT_ONCE),
     ],
 )
 def test_all_that_an_analyzer_sends_at_once_is_taken(slot: str, items: int) -> None:

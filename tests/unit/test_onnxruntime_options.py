@@ -6,6 +6,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import numpy as np
 import onnx
 import onnxruntime as ort
 import pytest
@@ -137,3 +138,14 @@ def test_passes_that_the_models_metadata_names_are_left_out(
         model.metadata_props.add(key="disabled_optimizers", value=",".join(passes))
     onnx.save(model, tmp_path / "model.onnx")
     assert backend.disabled_optimizers(tmp_path / "model.onnx") == passes
+
+
+@pytest.mark.parametrize(("at_once", "sizes"), [(0, [5]), (1, [1] * 5), (2, [2, 2, 1]), (8, [5])])
+def test_a_batch_is_divided_into_parts_of_so_many_items(
+    backend: Any, at_once: int, sizes: list[int]
+) -> None:
+    parts = backend._parts({"IN": np.arange(5), "OTHER": np.arange(10).reshape(5, 2)}, at_once)
+    assert [len(part["IN"]) for part in parts] == sizes
+    for name, width in (("IN", 1), ("OTHER", 2)):
+        joined = np.concatenate([part[name] for part in parts])
+        assert joined.ravel().tolist() == list(range(5 * width))

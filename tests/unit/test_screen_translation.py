@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from rapidocr.utils.output import RapidOCROutput
 
 from export.networks.byte_tokenizer import byte_level
 from server.repository import read_config
@@ -65,6 +64,16 @@ class Slots:
         return [question for name, question in self.asked if name == slot]
 
 
+class FoundLines:
+    """A text reader that finds the same lines in all frames."""
+
+    def __init__(self, lines: list[screen.DetectedLine]) -> None:
+        self.lines = lines
+
+    async def read(self, *_: object) -> list[screen.DetectedLine]:
+        return self.lines
+
+
 def texts_of(inputs: Mapping[str, NDArray[Any]]) -> list[str]:
     assert inputs["INPUT_IDS"].shape[1] in TOKEN_LENGTHS
     return [
@@ -90,9 +99,8 @@ def read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Read:
             (tmp_path / slot / "1" / "export.json").touch()
             TOKENIZER.save(str(tmp_path / slot / "tokenizer.json"))
             (tmp_path / slot / "labels.txt").write_text("\n".join(LABELS))
-        boxes = np.tile(np.float32([[0, 0], [9, 0], [9, 9], [0, 9]]), (len(texts), 1, 1))
-        found = RapidOCROutput(boxes=boxes, txts=tuple(texts), scores=(0.99,) * len(texts))
-        monkeypatch.setattr(screen, "load_ocr", lambda _: lambda *_args, **_kwargs: found)
+        lines = [screen.DetectedLine(0, (0, 0, 9, 9), text, 0.99) for text in texts]
+        monkeypatch.setattr(screen, "TextReader", lambda _: FoundLines(lines))
         slots = slots or Slots()
         reader = screen.ScreenReader(tmp_path / "screen_reader" / "1")
         outputs = asyncio.run(reader.run({"FRAMES": np.zeros((16, 90, 160, 3), np.uint8)}, slots))

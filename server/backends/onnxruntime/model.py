@@ -37,6 +37,11 @@ TENSORRT_OPTIONS = {"max_workspace_size_bytes": "trt_max_workspace_size"}
 DISABLED_OPTIMIZERS = "disabled_optimizers"
 """Key in an ONNX file's metadata: passes of ONNX Runtime that must not run on it, by commas."""
 
+ITEMS_AT_ONCE = "items_at_once"
+"""Our own parameter: so many items of a batch are computed at once, the rest after them. On a
+processor, a convolution over more pictures than fit into its cache is slower and needs memory for
+all of them. The native backend ignores it."""
+
 DECODE = np.frompyfunc(lambda value: value.decode(), 1, 1)
 
 
@@ -47,6 +52,7 @@ class TritonPythonModel(BatchedModel):
         """Opens the model file on the instance's device."""
         config = json.loads(args["model_config"])
         self.read_configuration(config)
+        self._at_once = int(parameters_of(config).get(ITEMS_AT_ONCE, 0))
         filename = config.get("default_model_filename") or "model.onnx"
         folder = Path(args["model_repository"]) / args["model_version"]
         self._session = ort.InferenceSession(
@@ -61,7 +67,18 @@ class TritonPythonModel(BatchedModel):
         texts = {
             name: DECODE(array) if array.dtype == object else array for name, array in feed.items()
         }
-        return dict(zip(self._outputs, self._session.run(self._outputs, texts), strict=True))
+        parts = [self._session.run(self._outputs, part) for part in _parts(texts, self._at_once)]
+        joined = map(np.concatenate, zip(*parts, strict=True)) if len(parts) > 1 else parts[0]
+        return dict(zip(self._outputs, joined, strict=True))
+
+
+def _parts(batch: Arrays, size: int) -> list[Arrays]:
+    """The batch in parts of so many items; 0: all in one."""
+    count = len(next(iter(batch.values())))
+    if not 0 < size < count:
+        return [batch]
+    starts = range(0, count, size)
+    return [{name: array[i : i + size] for name, array in batch.items()} for i in starts]
 
 
 def accelerators(config: dict[str, Any]) -> dict[str, dict[str, str]]:

@@ -34,6 +34,8 @@ SLOTS = {
     "face_expression": Slot("reads the expression of a face"),
     "speech_recognizer": Slot("writes down and translates what is said"),
     "screen_reader": Slot("reads what is written on the screen"),
+    "text_detector": Slot("finds lines of text"),
+    "text_recognizer": Slot("reads a line of text"),
     "text_encoder": Slot("describes texts and their sentiment"),
     "language_identifier": Slot("identifies the language of a text", is_optional=True),
     "translator": Slot("translates on-screen text into English", is_optional=True),
