@@ -56,8 +56,7 @@ class ModelControl:
     def load(self, configs: Mapping[str, ModelConfig]) -> None:
         """Loads every slot once: the slots of an ensemble's steps come with the ensemble.
 
-        Loaded by itself first, the Python slot of a step would be loaded a second time with the
-        ensemble: its first load writes bytecode into its folder, and Triton takes it for changed.
+        Ensembles that share steps are loaded one after the other: two at once fail.
 
         A decoupled model, which calls the ensemble's slots, is loaded last, so that it is ready
         only when they are.
@@ -84,7 +83,7 @@ class ModelControl:
         with ThreadPoolExecutor(CONCURRENT_LOADS) as pool:
             failures = [
                 failure
-                for names in (others, ensembles, streams)
+                for names in (others, *([name] for name in ensembles), streams)
                 for failure in pool.map(self._load, names)
                 if failure
             ]

@@ -1,5 +1,6 @@
 """Reads a model repository's configurations and checks its weights."""
 
+import compileall
 import json
 from pathlib import Path
 
@@ -73,8 +74,11 @@ def without_empty(repository: Path, configs: dict[str, ModelConfig]) -> dict[str
 def link_repository(repository: Path, configs: dict[str, ModelConfig], served: Path) -> None:
     """Makes the folder `served`: a repository of these slots, with these configurations.
 
-    All other files are links to those of `repository`.
+    All other files are links to those of `repository`. The bytecode of its Python slots is written
+    before they are loaded: Triton takes a slot into whose folder its first load writes for
+    changed, and loads it again with the next ensemble that has it as a step.
     """
+    compileall.compile_dir(repository, quiet=2)
     for name, config in configs.items():
         folder = served / name
         folder.mkdir(parents=True)

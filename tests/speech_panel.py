@@ -94,7 +94,7 @@ def main() -> None:
         for name, parts in PANEL.items():
             audio = decode_audio(make(name, Path(folder))).samples
             started = time.process_time()
-            _, speech = recognizer._recognize(audio)
+            _, speech, _ = recognizer._recognize(audio)
             seconds = time.process_time() - started
             segments = speech.segments if speech else ()
             texts = [part for part in parts if not isinstance(part, int)]

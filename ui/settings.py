@@ -28,7 +28,7 @@ class Settings:
         duration_limit_s: longest clip that is taken from a link ($VEMOCLAP_APP_DURATION_S).
         keep_days: clips and results older than this are removed ($VEMOCLAP_APP_KEEP_DAYS).
         workers: clips that are answered side by side ($VEMOCLAP_APP_WORKERS).
-        windows_at_once: of a timeline, sent to the server side by side ($VEMOCLAP_APP_WINDOWS);
+        windows_at_once: parts of a timeline that are encoded at a time ($VEMOCLAP_APP_WINDOWS);
             few, so that a new clip need not wait for many of them, more where a GPU serves.
     """
 

@@ -1,99 +1,81 @@
-"""Keeps a few windows of a clip at work on the server, blocking and for asyncio.
+"""Keeps a few parts of a clip at work on the server, and gives its windows in their order.
 
-While the server works, the next window is decoded. With several at work the server can form
+While the server works, the next part is decoded. With several at work the server can form
 batches; few of them, so that little is held.
 """
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncGenerator, Callable, Coroutine, Generator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import AsyncGenerator, Callable, Generator
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from typing import Any
 
+from vemoclap_client._gathering import EncodedParts, GatheredWindow, Send
 from vemoclap_client.errors import VemoclapError
-from vemoclap_client.media.windows import DecodedWindow
+from vemoclap_client.media.parts import DecodedWindow, Part
 from vemoclap_client.timeline import ClassifiedWindow
 
 IN_FLIGHT_MAX = 4
-"""Windows that the server works on at a time, by default."""
+"""Parts that the server works on at a time, by default; a block of 16 frames is one."""
 
 
 def classify_in_order(
-    windows: Generator[DecodedWindow],
-    submit: Callable[[DecodedWindow], Future[ClassifiedWindow]],
+    parts: Generator[Part | DecodedWindow],
+    send: Send,
+    fuse: Callable[[GatheredWindow], ClassifiedWindow],
     in_flight_max: int = IN_FLIGHT_MAX,
 ) -> Generator[ClassifiedWindow]:
-    """Classifies windows, few at a time, and yields them in their order.
+    """Has parts encoded, few at a time, and yields the windows that are fused from them.
 
-    However it ends, nothing is left at work and `windows` is closed. An error of `windows` is
-    raised once everything before it was yielded.
+    However it ends, nothing is left at work and `parts` is closed. An error of `parts` is raised
+    once everything before it was yielded.
     """
-    pending: deque[Future[ClassifiedWindow]] = deque()
+    encoded = EncodedParts(send)
+    at_work: set[Future[Any]] = set()
+    waiting: deque[DecodedWindow] = deque()
     failure: VemoclapError | None = None
     try:
         while True:
             try:
-                window = next(windows, None)
+                part = next(parts, None)
             except VemoclapError as error:
                 failure = error
                 break
-            if window is None:
+            if part is None:
                 break
-            while pending and (len(pending) >= in_flight_max or pending[0].done()):
-                yield _wait_for_first(pending)
-            pending.append(submit(window))
-        while pending:
-            yield _wait_for_first(pending)
+            if isinstance(part, DecodedWindow):
+                waiting.append(part)
+            else:
+                if len(at_work) >= in_flight_max:
+                    at_work -= wait(at_work, return_when=FIRST_COMPLETED).done
+                at_work.add(encoded.submit(part))
+            while waiting and all(future.done() for future in encoded.needed(waiting[0])):
+                yield fuse(encoded.gather(waiting.popleft()))
+        while waiting:
+            yield fuse(encoded.gather(waiting.popleft()))
     finally:
-        for request in pending:
+        for request in at_work:
             request.cancel()
-        windows.close()
+        parts.close()
     if failure is not None:
         raise failure
 
 
-def _wait_for_first(pending: deque[Future[ClassifiedWindow]]) -> ClassifiedWindow:
-    # It stays in the queue while it is waited for, so that an interruption cancels it too.
-    classified = pending[0].result()
-    pending.popleft()
-    return classified
-
-
-async def classify_in_order_async(
-    windows: Generator[DecodedWindow],
-    submit: Callable[[DecodedWindow], Coroutine[None, None, ClassifiedWindow]],
-    in_flight_max: int = IN_FLIGHT_MAX,
+async def iterate_in_thread(
+    windows: Generator[ClassifiedWindow], interrupt: Callable[[], None]
 ) -> AsyncGenerator[ClassifiedWindow]:
-    """As classify_in_order; decoding runs in a thread."""
+    """What a blocking generator yields, from a thread of its own.
+
+    Args:
+        windows: is closed in the end, by the same thread.
+        interrupt: makes what the thread waits for fail, so that it ends soon.
+    """
     loop = asyncio.get_running_loop()
-    pending: deque[asyncio.Task[ClassifiedWindow]] = deque()
-    failure: VemoclapError | None = None
-    # One thread only touches the open file: closing it waits in line behind decoding.
-    decoder = ThreadPoolExecutor(1)
+    thread = ThreadPoolExecutor(1, thread_name_prefix="vemoclap-timeline")
     try:
-        while True:
-            try:
-                window = await loop.run_in_executor(decoder, next, windows, None)
-            except VemoclapError as error:
-                failure = error
-                break
-            if window is None:
-                break
-            while pending and (len(pending) >= in_flight_max or pending[0].done()):
-                yield await _first_task(pending)
-            pending.append(asyncio.create_task(submit(window)))
-        while pending:
-            yield await _first_task(pending)
+        while (window := await loop.run_in_executor(thread, next, windows, None)) is not None:
+            yield window
     finally:
-        for task in pending:
-            task.cancel()
-        decoder.submit(windows.close)
-        decoder.shutdown(wait=False)
-        await asyncio.gather(*pending, return_exceptions=True)
-    if failure is not None:
-        raise failure
-
-
-async def _first_task(pending: deque[asyncio.Task[ClassifiedWindow]]) -> ClassifiedWindow:
-    classified = await pending[0]
-    pending.popleft()
-    return classified
+        interrupt()
+        thread.submit(windows.close)
+        thread.shutdown(wait=False)

@@ -96,6 +96,13 @@ class SpeechSegment(Struct, frozen=True):
     language: str | None = None
 
 
+class SpokenWord(Struct, frozen=True):
+    """A word of Speech.text, and when its middle is spoken, in seconds from the sound's start."""
+
+    time_s: Seconds
+    text: str
+
+
 class Speech(Struct, frozen=True):
     """What was said.
 
@@ -172,15 +179,40 @@ class FaceEvidence(StepEvidence, frozen=True, kw_only=True):
 
 
 class SpeechEvidence(StepEvidence, frozen=True, kw_only=True):
-    """Evidence of speech_recognizer."""
+    """Evidence of speech_recognizer; words: those of the speech's text."""
 
     speech: Speech | None = None
+    words: tuple[SpokenWord, ...] = ()
 
 
 class TextEvidence(StepEvidence, frozen=True, kw_only=True):
-    """Evidence of screen_reader."""
+    """Evidence of screen_reader.
+
+    Attributes:
+        frames_read: in order; every other frame shows what the one before it shows, and its lines
+            are not listed again.
+    """
 
     screen_text: ScreenText | None = None
+    frames_read: tuple[int, ...] = ()
+
+
+class WindowEvidence(Struct, frozen=True, kw_only=True):
+    """The document in the output EVIDENCE of vemoclap_window, of one window of a timeline.
+
+    Attributes:
+        profile: the weights that served: "embedded" or "paper".
+        head: the fusion head that computed the probabilities.
+        screen_text: in English where it could be translated; None for no text.
+        text_absent: why there is no English text; None where there is.
+        audio_events: what was heard.
+    """
+
+    profile: str
+    head: Head
+    screen_text: str | None
+    text_absent: str | None
+    audio_events: tuple[AudioEvent, ...]
 
 
 class FrameCaption(Struct, frozen=True):

@@ -12,19 +12,16 @@ import tritonclient.grpc as triton
 import tritonclient.grpc.aio as triton_aio
 
 from vemoclap_client._clock import milliseconds_since
-from vemoclap_client._in_flight import classify_in_order_async
+from vemoclap_client._in_flight import iterate_in_thread
 from vemoclap_client._stream_call import stream_responses_async
 from vemoclap_client.channels import channel_options
-from vemoclap_client.client import READY_TIMEOUT_S, BaseClient
+from vemoclap_client.client import READY_TIMEOUT_S, BaseClient, EmotionClient
 from vemoclap_client.contract import ENSEMBLE, STREAM
 from vemoclap_client.media.container import check_file
 from vemoclap_client.media.video import decode_timed
-from vemoclap_client.media.windows import DecodedWindow, decode_windows
 from vemoclap_client.requests import (
-    build_request,
     build_stream_request,
     parse_result,
-    parse_window,
     server_errors,
 )
 from vemoclap_client.result import EmotionResult
@@ -127,16 +124,13 @@ class AsyncEmotionClient(BaseClient):
     ) -> AsyncGenerator[ClassifiedWindow]:
         self._check_timeline(video, window_s, hop_s)
         await self.check_ready()
-        windows = decode_windows(video, window_s, hop_s, audio_track)
-        async with aclosing(
-            classify_in_order_async(windows, self._classify_window, self.windows_at_once)
-        ) as classified:
+        client = EmotionClient(
+            self.url, timeout_s=self.timeout_s, windows_at_once=self.windows_at_once
+        )
+        windows = client.classify_windows(video, window_s, hop_s, audio_track)
+        async with aclosing(iterate_in_thread(windows, client.close)) as classified:
             async for each in classified:
                 yield each
-
-    async def _classify_window(self, decoded: DecodedWindow) -> ClassifiedWindow:
-        request, decoded = build_request(decoded.clip), decoded.without_arrays()
-        return parse_window(decoded, await self._send(request))
 
     async def _send(self, request: dict[str, Any]) -> triton.InferResult:
         with self._errors():

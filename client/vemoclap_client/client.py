@@ -6,32 +6,34 @@ What both share is in one base class; only the calls are written twice.
 import os
 import threading
 import time
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from concurrent.futures import Future
 from contextlib import AbstractContextManager, closing
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import tritonclient.grpc as triton
 from tritonclient.utils import InferenceServerException
 
 from vemoclap_client._clock import milliseconds_since
+from vemoclap_client._gathering import GatheredWindow
 from vemoclap_client._in_flight import IN_FLIGHT_MAX, classify_in_order
 from vemoclap_client._stream_call import run_cancellable, stream_responses
 from vemoclap_client.channels import channel_options
 from vemoclap_client.contract import ATTENTION, ENSEMBLE, STREAM
 from vemoclap_client.errors import ServerNotReadyError, ServerUnavailableError
 from vemoclap_client.media.container import check_file
+from vemoclap_client.media.parts import decode_parts
 from vemoclap_client.media.video import Decoded, DecodedClip, decode_timed
-from vemoclap_client.media.windows import DecodedWindow, check_lengths, decode_windows
+from vemoclap_client.media.windows import check_lengths
 from vemoclap_client.requests import (
     RESULT_OUTPUTS,
     FrameFormat,
+    Response,
     build_request,
     build_stream_request,
     parse_result,
-    parse_window,
     send,
     server_error,
     server_errors,
@@ -47,6 +49,8 @@ from vemoclap_client.timeline import (
     Window,
     make_timeline,
 )
+
+Value = TypeVar("Value")
 
 DEFAULT_URL = "127.0.0.1:8001"
 DEFAULT_TIMEOUT_S = 600.0
@@ -76,7 +80,8 @@ class BaseClient:
         Args:
             url: host:port of the server's gRPC endpoint; default $VEMOCLAP_URL or 127.0.0.1:8001.
             timeout_s: longest wait for a response, in seconds.
-            windows_at_once: of a timeline, sent to the server side by side; at least 1.
+            windows_at_once: of a timeline, blocks of 16 frames and pieces of sound that are sent to
+                the server side by side; at least 1.
             frame_format: how `classify` and `stream` send frames. As JPEG files they are a tenth of
                 the bytes, and the result is not exactly the same.
 
@@ -225,7 +230,7 @@ class EmotionClient(BaseClient):
             ValueError: a length is out of range.
         """
         gathered: list[ClassifiedWindow] = []
-        with closing(self._classify_windows(video, window_s, hop_s, audio_track)) as classified:
+        with closing(self._check_and_classify(video, window_s, hop_s, audio_track)) as classified:
             for each in classified:
                 gathered.append(each)
                 if on_window:
@@ -243,45 +248,48 @@ class EmotionClient(BaseClient):
         Exhaust it or `close` it: the file stays open, and windows at work, until then. An
         error, as of `timeline`, comes after the windows before it.
         """
-        return _windows(self._classify_windows(video, window_s, hop_s))
+        return _windows(self._check_and_classify(video, window_s, hop_s))
 
-    def _classify_windows(
+    def _check_and_classify(
         self, video: str | Path, window_s: float, hop_s: float, audio_track: int | None = None
     ) -> Generator[ClassifiedWindow]:
         self._check_timeline(video, window_s, hop_s)
         self.check_ready()
-        windows = decode_windows(video, window_s, hop_s, audio_track)
-        return classify_in_order(windows, self._submit, self.windows_at_once)
+        return self.classify_windows(video, window_s, hop_s, audio_track)
 
-    def _submit(self, decoded: DecodedWindow) -> Future[ClassifiedWindow]:
-        """Sends a window; cancelling the future cancels the request."""
-        future: Future[ClassifiedWindow] = Future()
-        sent = decoded.without_arrays()
+    def classify_windows(
+        self, video: str | Path, window_s: float, hop_s: float, audio_track: int | None = None
+    ) -> Generator[ClassifiedWindow]:
+        """As iterate_timeline, with what was decoded of each window; checks nothing beforehand."""
+        parts = decode_parts(video, window_s, hop_s, audio_track)
+        return classify_in_order(parts, self._submit, self._fuse, self.windows_at_once)
+
+    def _submit(self, request: dict[str, Any], parse: Callable[[Response], Value]) -> Future[Value]:
+        """Sends a request; cancelling the future cancels it."""
+        future: Future[Value] = Future()
 
         def finish(
             result: triton.InferResult | None, error: InferenceServerException | None
         ) -> None:  # Triton's client passes these by name.
             if future.set_running_or_notify_cancel():
                 try:
-                    future.set_result(self._parse_window(sent, result, error))
+                    future.set_result(parse(self._checked(result, error)))
                 except Exception as failure:
                     future.set_exception(failure)
 
-        call = self._triton.async_infer(
-            callback=finish, **build_request(decoded.clip), client_timeout=self.timeout_s
-        )
+        call = self._triton.async_infer(callback=finish, **request, client_timeout=self.timeout_s)
         future.add_done_callback(lambda done: call.cancel() if done.cancelled() else None)
         return future
 
-    def _parse_window(
-        self,
-        sent: DecodedWindow,
-        response: triton.InferResult | None,
-        error: InferenceServerException | None,
-    ) -> ClassifiedWindow:
+    def _checked(
+        self, response: triton.InferResult | None, error: InferenceServerException | None
+    ) -> triton.InferResult:
         if response is None:
             raise server_error(error, self.url, self.timeout_s, connected=True) from error
-        return parse_window(sent, response)
+        return response
+
+    def _fuse(self, window: GatheredWindow) -> ClassifiedWindow:
+        return window.parse(send(self._triton, window.request(), self.url, self.timeout_s))
 
 
 def _windows(classified: Generator[ClassifiedWindow]) -> Generator[Window]:

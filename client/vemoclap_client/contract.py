@@ -15,6 +15,16 @@ JPEG_ENSEMBLE = "vemoclap_jpeg"
 STREAM = "vemoclap_stream"
 """Name of the model that runs the ensemble's steps and responds after each with its evidence."""
 
+FRAME_MODEL = "vemoclap_frames"
+"""Name of the ensemble that encodes 16 frames of a timeline without fusing them."""
+
+WINDOW_MODEL = "vemoclap_window"
+"""Name of the model that fuses the rows and words of a timeline's window."""
+
+AUDIO_ENCODER = "audio_encoder"
+SPEECH_RECOGNIZER = "speech_recognizer"
+"""The slots that a timeline's sound is sent to, piece by piece."""
+
 EMOTIONS = ("anger", "disgust", "fear", "joy", "sadness", "surprise")
 """Ekman's six emotions, in the order of PROBABILITIES."""
 
@@ -85,6 +95,8 @@ LENGTHS = "LENGTHS"
 ATTENTION = "ATTENTION"
 """float32 [3, 16]: the share of the head's attention that each row of SEQUENCES got; a modality's
 rows add up to 1, padding included. All zeros from a head that does not attend."""
+HEAD = "HEAD"
+"""JSON: which head computed the probabilities, and of which profile."""
 STEP = "STEP"
 """Which of the ensemble's steps an answer of STREAM is about; in the last answer ENSEMBLE."""
 EVIDENCE = "EVIDENCE"
@@ -95,6 +107,22 @@ CAPTION_PARAMETER = "caption"
 """Parameter of a request to STREAM: true asks for CAPTION."""
 FEATURES = {modality: f"{modality.upper()}_FEATURES" for modality in MODALITIES}
 """Modality -> name of the tensor that carries its features."""
+
+WINDOW = "WINDOW"
+"""float32 [48000]: an audio window, the input of AUDIO_ENCODER."""
+EVENTS = "EVENTS"
+"""float32 [events]: the probability of each audio event."""
+FACE_EVIDENCE = "FACE_EVIDENCE"
+TEXT_EVIDENCE = "TEXT_EVIDENCE"
+SPEECH_TEXT = "SPEECH_TEXT"
+"""What is said in a window, in English; empty for nothing."""
+SCREEN_TEXTS = "SCREEN_TEXTS"
+"""The lines of text in a window's frames, in order; none for no text."""
+
+NO_FACE = "no face was found"
+NO_SPEECH = "no speech was recognised"
+NO_TEXT = "no text was found on the screen"
+"""Why a modality is absent from frames or sound that could be used."""
 
 ANALYSIS_SCHEMA_VERSION = "1.2"
 RESULT_SCHEMA_VERSION = "1.3"

@@ -47,9 +47,7 @@ from vemoclap_client.errors import (
 )
 from vemoclap_client.media.jpeg import encode_jpeg
 from vemoclap_client.media.video import Decoded, DecodedClip
-from vemoclap_client.media.windows import DecodedWindow
 from vemoclap_client.result import EmotionResult, Moment, screen_text_with_times, with_times
-from vemoclap_client.timeline import ClassifiedWindow, make_window
 
 RESULT_OUTPUTS = (PROBABILITIES, CONTRIBUTIONS, ANALYSIS)
 """What parse_result needs; with ATTENTION it also gives EmotionResult.attention."""
@@ -90,13 +88,26 @@ def build_request(
         outputs: the tensors to return, names of contract.py.
         frame_format: how to send the frames.
     """
+    return build_inference(frame_format.ensemble, _input_tensors(clip, frame_format), outputs)
+
+
+def build_inference(
+    model: str, tensors: Mapping[str, NDArray[Any]], outputs: Sequence[str]
+) -> dict[str, Any]:
+    """The keyword arguments of tritonclient's infer and async_infer.
+
+    Args:
+        model: its name.
+        tensors: its inputs, batch first, which are copied.
+        outputs: the tensors to return.
+    """
     inputs = []
-    for name, batch in _input_tensors(clip, frame_format).items():
+    for name, batch in tensors.items():
         tensor = triton.InferInput(name, list(batch.shape), np_to_triton_dtype(batch.dtype))
         tensor.set_data_from_numpy(batch)
         inputs.append(tensor)
     requested = [triton.InferRequestedOutput(name) for name in outputs]
-    return {"model_name": frame_format.ensemble, "inputs": inputs, "outputs": requested}
+    return {"model_name": model, "inputs": inputs, "outputs": requested}
 
 
 def build_stream_request(
@@ -213,15 +224,14 @@ def parse_result(
     """
     clip = decoded.clip
     analysis = parse_json(response.as_numpy(ANALYSIS)[0, 0], Analysis, ANALYSIS)
-    rows = zip(MODALITIES, response.as_numpy(CONTRIBUTIONS)[0], strict=True)
     return EmotionResult(
         video=video,
         duration_s=round(clip.duration_s, 3),
         frame_times_s=tuple(round(time_s, 3) for time_s in clip.frame_times_s),
         profile=analysis.profile,
         head=analysis.head,
-        probabilities=_by_emotion(response.as_numpy(PROBABILITIES)[0]),
-        contributions={modality: _by_emotion(row) for modality, row in rows},
+        probabilities=by_emotion(response.as_numpy(PROBABILITIES)[0]),
+        contributions=by_modality(response.as_numpy(CONTRIBUTIONS)[0]),
         faces=with_times(analysis.faces, clip.frame_times_s),
         speech=analysis.speech,
         screen_text=screen_text_with_times(analysis.screen_text, clip.frame_times_s),
@@ -231,12 +241,6 @@ def parse_result(
         warnings=clip.warnings,
         attention=_attention(response.as_numpy(ATTENTION), analysis, clip),
     )
-
-
-def parse_window(decoded: DecodedWindow, response: Response) -> ClassifiedWindow:
-    """The window of a timeline that the ensemble's response on it holds."""
-    result = parse_result("", Decoded(decoded.clip, 0.0), response, 0.0)
-    return ClassifiedWindow(decoded, make_window(decoded, result))
 
 
 def _attention(
@@ -279,7 +283,13 @@ def absent_reasons(reasons: Mapping[str, str], clip: DecodedClip) -> dict[str, s
     return {**reasons, "audio": clip.audio_absent_reason, "speech": clip.audio_absent_reason}
 
 
-def _by_emotion(values: NDArray[np.float32]) -> dict[str, float]:
+def by_modality(rows: NDArray[np.float32]) -> dict[str, dict[str, float]]:
+    """Modality -> emotion -> value, from CONTRIBUTIONS float32 [5, 6]."""
+    return {name: by_emotion(row) for name, row in zip(MODALITIES, rows, strict=True)}
+
+
+def by_emotion(values: NDArray[np.float32]) -> dict[str, float]:
+    """Emotion -> value, from PROBABILITIES float32 [6]."""
     return {
         emotion: round(float(value), 6) for emotion, value in zip(EMOTIONS, values, strict=True)
     }

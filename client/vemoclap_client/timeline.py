@@ -10,11 +10,12 @@ from msgspec import Struct, to_builtins
 
 from vemoclap_client.analysis import Absent, AudioEvent, Head, Seconds, convert_document
 from vemoclap_client.contract import TIMELINE_SCHEMA_VERSION
-from vemoclap_client.media.windows import DecodedWindow
+from vemoclap_client.media.parts import DecodedWindow
 from vemoclap_client.result import Contributions, EmotionResult, FrameTimes, Judgement
 
-DEFAULT_WINDOW_S = 8.0
-DEFAULT_HOP_S = 4.0
+DEFAULT_WINDOW_S = 9.0
+DEFAULT_HOP_S = 4.5
+"""Eight of a window's 16 frames, and three audio windows: so neighbours share half of each."""
 
 
 class Window(Judgement, frozen=True, kw_only=True):
@@ -89,17 +90,17 @@ OnWindow = Callable[[Window, int], None]
 
 
 class ClassifiedWindow(NamedTuple):
-    """A window's result beside what was decoded, whose frames and sound are dropped by then."""
+    """A window's result beside what was decoded."""
 
     decoded: DecodedWindow
     window: Window
 
 
-def make_window(decoded: DecodedWindow, result: EmotionResult) -> Window:
-    """A window of a timeline, from the result for its frames and sound."""
+def make_window(result: EmotionResult) -> Window:
+    """The only window of a clip that is no longer than a window, from the clip's result."""
     return Window(
-        start_s=round(decoded.start_s, 3),
-        end_s=round(decoded.end_s, 3),
+        start_s=0.0,
+        end_s=result.duration_s,
         frame_times_s=result.frame_times_s,
         profile=result.profile,
         head=result.head,
@@ -123,5 +124,5 @@ def make_timeline(
         window_s=float(window_s),
         hop_s=float(hop_s),
         windows=tuple(window for _, window in classified),
-        warnings=last.clip.warnings,
+        warnings=last.warnings,
     )

@@ -27,7 +27,7 @@ from server.slots.slot import (
     elapsed_ms,
 )
 from vemoclap_client.analysis import Face, FaceEvidence
-from vemoclap_client.contract import EXPRESSIONS, FRAME_COUNT
+from vemoclap_client.contract import EXPRESSIONS, FRAME_COUNT, NO_FACE
 
 CROP_SIDE_PX = 224
 OVERLAP_THRESHOLD = 0.5
@@ -58,8 +58,7 @@ class FaceAnalyzer:
     def __init__(self, version_directory: Path, device: Device = CPU) -> None:
         """Reads what the exported detector takes."""
         self._detector = read_input(version_directory.parent.parent)
-        blank = np.zeros((1, CROP_SIDE_PX, CROP_SIDE_PX, 3), np.uint8)
-        self._width = FeatureWidth("face_expression", {"CROP": blank})
+        self._width = face_width()
 
     async def run(self, inputs: Tensors, infer: Infer) -> Tensors:
         """Detects the faces of all frames in one batch, and reads their expressions in another.
@@ -73,7 +72,7 @@ class FaceAnalyzer:
         first = [] if absent else await asyncio.to_thread(first_shown, frames)
         detected = [] if absent else await self._detect(frames, sorted(set(first)), infer)
         if not detected:
-            absent = absent or "no face was found"
+            absent = absent or NO_FACE
             evidence = FaceEvidence(absent=absent, duration_ms=elapsed_ms(started))
             return analyzer_outputs(rows, FRAME_COUNT, evidence)
         crops = await asyncio.to_thread(crop_all, frames, detected)
@@ -100,6 +99,12 @@ class FaceAnalyzer:
             )
             for face in select_faces(index, boxes[chosen] * scale, scores[chosen], (height, width))
         ]
+
+
+def face_width() -> FeatureWidth:
+    """The width of the faces' features."""
+    blank = np.zeros((1, CROP_SIDE_PX, CROP_SIDE_PX, 3), np.uint8)
+    return FeatureWidth("face_expression", {"CROP": blank})
 
 
 def resize(frames: NDArray[np.uint8], detector: DetectorInput) -> NDArray[np.uint8]:

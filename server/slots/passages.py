@@ -91,6 +91,18 @@ class Passage:
         """Its part of the clip's sound, float32 [samples]."""
         return audio[self.first : self.end]
 
+    def voiced_s(self) -> list[tuple[float, float]]:
+        """When somebody is heard, seconds from the clip's start, without the padding."""
+        padding_s = VOICE_ACTIVITY.speech_pad_ms / 1000
+        times = [
+            (one.first / SAMPLE_RATE_HZ, one.end / SAMPLE_RATE_HZ, one.seconds > 4 * padding_s)
+            for one in self.utterances
+        ]
+        return [
+            (start_s + padding_s, end_s - padding_s) if is_long else (start_s, end_s)
+            for start_s, end_s, is_long in times
+        ]
+
     def last_voice_s(self, end_s: float) -> float:
         """When somebody was last heard before a time, both in seconds from the clip's start."""
         begun = [

@@ -1,29 +1,20 @@
 """Slot screen_reader: frames -> on-screen text with boxes and language -> text features.
 
-Source: VEMOCLAP reads every frame, lower-cases, keeps unique texts in order, translates those
-that are not English, and joins what is unique then with ". ". Where the profile has no translator,
-text that is not English as a whole is shown, but not encoded.
+Source: VEMOCLAP reads every frame.
 """
 
+import asyncio
 import time
-from collections.abc import Mapping
 from pathlib import Path
 
-import numpy as np
-from msgspec import structs
-from numpy.typing import NDArray
-
 from server.slots.frames import relative_box, unusable
-from server.slots.language import UNKNOWN, Languages, commonest
 from server.slots.reading import DetectedLine, TextReader
+from server.slots.repeats import first_shown
+from server.slots.screen_text import EncodedTexts, ScreenTextEncoder
 from server.slots.slot import CPU, Device, Infer, Tensors, analyzer_outputs, elapsed_ms
 from server.slots.text import TextEncoder
 from vemoclap_client.analysis import ScreenText, TextEvidence, TextLine
-from vemoclap_client.contract import ENGLISH
-
-TEXTS_AT_MOST = 256
-"""Different texts that are identified and translated: with the stops between them, those of one
-token each already fill the text encoder's 512."""
+from vemoclap_client.contract import NO_TEXT
 
 
 class ScreenReader:
@@ -34,91 +25,45 @@ class ScreenReader:
         repository = version_directory.parent.parent
         self._reader = TextReader(repository)
         self._text = TextEncoder(repository)
-        self._languages = Languages(repository)
+        self._texts = ScreenTextEncoder(repository, self._text)
 
     async def run(self, inputs: Tensors, infer: Infer) -> Tensors:
         """Reads one clip's frames and encodes their text."""
         rows = await self._text.width.no_rows(infer)
         started = time.perf_counter()
-        absent, screen_text = await self._read_text(inputs["FRAMES"], infer)
-        if screen_text is not None and absent is None:
-            rows, sentiment = await self._text.encode(screen_text.text, infer)
-            screen_text = structs.replace(screen_text, sentiment=sentiment)
-        duration_ms = elapsed_ms(started)
-        evidence = TextEvidence(absent=absent, screen_text=screen_text, duration_ms=duration_ms)
-        return analyzer_outputs(rows, 1, evidence)
-
-    async def _read_text(
-        self, frames: NDArray[np.uint8], infer: Infer
-    ) -> tuple[str | None, ScreenText | None]:
-        """Why frames, uint8 [16, H, W, 3], have no English text, or None; and their text, if any.
-
-        A profile with a translator identifies and translates each unique text by itself: each may
-        be in another language. Without one, all of them are one text.
-        """
-        absent = unusable(frames)
+        frames = inputs["FRAMES"]
+        absent, screen_text = unusable(frames), None
+        first = [] if absent else await asyncio.to_thread(first_shown, frames)
         lines = [] if absent else await self._reader.read(frames, infer)
-        if not lines:
-            return absent or "no text was found on the screen", None
-        texts = unique_texts(lines)
-        texts = texts[:TEXTS_AT_MOST] if self._languages.translates else [". ".join(texts)]
-        identified = await self._languages.identify(texts, infer)
-        screen_text = model_screen_text(lines, frames.shape[1:3], commonest(identified))
-        languages = dict(zip(texts, identified, strict=True))
-        absent, english = await self._translate(languages, infer)
-        if english:
-            screen_text = structs.replace(screen_text, text=english)
-        return absent, screen_text
-
-    async def _translate(
-        self, languages: Mapping[str, str], infer: Infer
-    ) -> tuple[str | None, str | None]:
-        """Why texts could not be translated, or None; and their English, if any had to be.
-
-        Args:
-            languages: text -> its language.
-            infer: calls the translator.
-        """
-        foreign = {
-            text: language
-            for text, language in languages.items()
-            if language not in (ENGLISH, UNKNOWN)
-        }
-        if not foreign:
-            return None, None
-        named = f"the on-screen text is in language {commonest(list(foreign.values()))!r}, which"
-        if not self._languages.translates:
-            return f"{named} this profile cannot translate", None
-        try:
-            translated = await self._languages.translate(foreign, infer)
-        except Exception as error:
-            return f"{named} could not be translated: {error}", None
-        texts = dict.fromkeys(translated.get(text, text) for text in languages)
-        english = ". ".join(text for text in texts if text)
-        return (None if english else f"{named} the translator has no words for"), english
-
-
-def unique_texts(lines: list[DetectedLine]) -> list[str]:
-    """The lines' texts, lower-cased, each once, in order."""
-    return list(dict.fromkeys(line.text.lower() for line in lines))
+        if lines:
+            encoded = await self._texts.encode([line.text for line in lines], infer)
+            rows, absent = encoded.rows, encoded.absent
+            screen_text = model_screen_text(lines, frames.shape[1:3], encoded)
+        evidence = TextEvidence(
+            absent=absent if lines else absent or NO_TEXT,
+            screen_text=screen_text,
+            frames_read=tuple(sorted(set(first))),
+            duration_ms=elapsed_ms(started),
+        )
+        return analyzer_outputs(rows, 1, evidence)
 
 
 def model_screen_text(
-    lines: list[DetectedLine], size: tuple[int, ...], language: str
+    lines: list[DetectedLine], size: tuple[int, ...], encoded: EncodedTexts
 ) -> ScreenText:
-    """The text as evidence, without sentiment.
+    """The text as evidence.
 
     Args:
         lines: at least one.
         size: the frames' height and width.
-        language: the text's, or "unknown".
+        encoded: what they say.
     """
     return ScreenText(
-        text=". ".join(unique_texts(lines)),
-        language=language,
+        text=encoded.text,
+        language=encoded.language,
         lines=tuple(
             TextLine(line.frame, relative_box(line.box, size), line.text, round(line.confidence, 4))
             for line in lines
         ),
-        sentiment=None,
+        sentiment=encoded.sentiment,
     )

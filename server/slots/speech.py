@@ -19,14 +19,16 @@ from faster_whisper.transcribe import Segment
 from msgspec import structs
 from numpy.typing import NDArray
 
-from server.slots.audio import silence, usable
+from server.slots.audio import usable
 from server.slots.compute import COMPUTE_TYPE
 from server.slots.passages import Passage, find_passages
 from server.slots.slot import CPU, Device, Infer, Tensors, analyzer_outputs, elapsed_ms
 from server.slots.text import TextEncoder
 from server.slots.whisper import Whisper
-from vemoclap_client.analysis import Speech, SpeechEvidence, SpeechSegment
-from vemoclap_client.contract import ENGLISH
+from server.slots.words import timed_words
+from vemoclap_client.analysis import Speech, SpeechEvidence, SpeechSegment, SpokenWord
+from vemoclap_client.audio_windows import silence
+from vemoclap_client.contract import ENGLISH, NO_SPEECH
 
 NO_SPEECH_THRESHOLD = 0.6
 """Segments that Whisper itself finds more likely to be no speech are dropped (its default)."""
@@ -69,12 +71,12 @@ class Heard:
     Attributes:
         passage: where it is said.
         segments: in the passage's language, times from its start.
-        english: the text in English; None where Whisper has no translation.
+        english: the same in English; nothing where Whisper has no translation.
     """
 
     passage: Passage
     segments: list[Segment]
-    english: str | None
+    english: list[Segment]
 
 
 class SpeechRecognizer:
@@ -96,24 +98,29 @@ class SpeechRecognizer:
         """Transcribes one clip's sound and encodes its English text."""
         rows = await self._text.width.no_rows(infer)
         started = time.perf_counter()
-        absent, speech = await asyncio.to_thread(self._recognize, usable(inputs["AUDIO"]))
+        absent, speech, words = await asyncio.to_thread(self._recognize, usable(inputs["AUDIO"]))
         if speech is not None and absent is None:
             rows, sentiment = await self._text.encode(speech.text, infer)
             speech = structs.replace(speech, sentiment=sentiment)
-        evidence = SpeechEvidence(absent=absent, speech=speech, duration_ms=elapsed_ms(started))
+        evidence = SpeechEvidence(
+            absent=absent, speech=speech, words=words, duration_ms=elapsed_ms(started)
+        )
         return analyzer_outputs(rows, 1, evidence)
 
-    def _recognize(self, audio: NDArray[np.float32]) -> tuple[str | None, Speech | None]:
-        """Why sound, float32 [samples], has no English text, or None; and what was said, if any."""
+    def _recognize(
+        self, audio: NDArray[np.float32]
+    ) -> tuple[str | None, Speech | None, tuple[SpokenWord, ...]]:
+        """Why sound, float32 [samples], has no English text, or None; what was said; its words."""
         if absent := silence(audio):
-            return absent, None
+            return absent, None, ()
         # The encoder's output of a passage is remembered until it is transcribed and translated.
         with self._one_at_a_time:
             heard = [self._hear(audio, one) for one in find_passages(audio, self._whisper)]
         spoken = [one for one in heard if one.segments]
         if not spoken:
-            return "no speech was recognised", None
-        text = " ".join(one.english for one in spoken if one.english)
+            return NO_SPEECH, None, ()
+        text = " ".join(joined(one.english) for one in spoken if one.english)
+        told = [(one.english if text else one.segments, one.passage) for one in spoken]
         language, probability = main_language([one.passage for one in spoken])
         absent = f"the speech in language {language!r} could not be translated"
         speech = Speech(
@@ -125,21 +132,21 @@ class SpeechRecognizer:
             ),
             sentiment=None,
         )
-        return None if text else absent, speech
+        words = tuple(word for one in told for word in timed_words(*one))
+        return None if text else absent, speech, words
 
     def _hear(self, audio: NDArray[np.float32], passage: Passage) -> Heard:
         segments = self._transcribe(audio, passage)
-        english = self._to_english(audio, passage, segments) if segments else None
+        english = self._to_english(audio, passage, segments) if segments else []
         return Heard(passage, segments, english)
 
     def _to_english(
         self, audio: NDArray[np.float32], passage: Passage, segments: list[Segment]
-    ) -> str | None:
-        """What is said in a passage, in English; None where Whisper has no translation."""
+    ) -> list[Segment]:
+        """What is said in a passage, in English; nothing where Whisper has no translation."""
         if passage.language == ENGLISH:
-            return joined(segments)
-        translated = self._transcribe(audio, passage, task="translate")
-        return joined(translated) if translated else None
+            return segments
+        return self._transcribe(audio, passage, task="translate")
 
     def _transcribe(
         self, audio: NDArray[np.float32], passage: Passage, task: str = "transcribe"

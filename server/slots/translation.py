@@ -4,6 +4,7 @@ Source: NLLB Team, "No Language Left Behind" (arXiv 2207.04672); VEMOCLAP transl
 text with the distilled model of 600M parameters.
 """
 
+from functools import lru_cache
 from pathlib import Path
 
 import ctranslate2
@@ -19,6 +20,8 @@ END = "</s>"
 BEAM_SIZE = 4
 TOKENS_AT_MOST = 256
 """Of a line of text and of its translation; what is longer is cut."""
+TRANSLATIONS_KEPT = 1024
+"""A caption stays for several clips or windows of a timeline, and is translated once."""
 CHARACTERS_AT_MOST = 16 * TOKENS_AT_MOST
 """No token is longer than 16; tokenising what is cut anyway took 7 s per MB."""
 
@@ -33,6 +36,7 @@ class Translator:
     def __init__(self, version_directory: Path, device: Device = CPU) -> None:
         """Loads NLLB (CTranslate2) and its tokenizer from `nllb/`."""
         folder = version_directory / "nllb"
+        self._translate = lru_cache(TRANSLATIONS_KEPT)(self._translate_anew)
         self._tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
         self._tokenizer.enable_truncation(TOKENS_AT_MOST)
         self._nllb = ctranslate2.Translator(
@@ -52,7 +56,7 @@ class Translator:
         text, language = inputs["TEXT"][0].decode().strip(), inputs["LANGUAGE"][0].decode()
         return {"TRANSLATION": np.array([self._translate(text, language).encode()], object)}
 
-    def _translate(self, text: str, language: str) -> str:
+    def _translate_anew(self, text: str, language: str) -> str:
         source = [flores(language), *self._tokens(text[:CHARACTERS_AT_MOST]), END]
         if not text:  # Of nothing it would invent something.
             return ""

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -21,18 +22,17 @@ from vemoclap_client import AsyncEmotionClient, EmotionClient, Timeline, Window
 from vemoclap_client.cli.main import main
 from vemoclap_client.errors import ServerLostError
 from vemoclap_client.formats.subtitles import format_srt, format_vtt
+from vemoclap_client.media._audio import decode_audio
+from vemoclap_client.media.video import Decoded, DecodedClip, decode_frames
+from vemoclap_client.requests import build_request, parse_result, send
+from vemoclap_client.result import EmotionResult
 
-ONE_ROW_STEPS = ("frame_preprocessor", "face_analyzer", "audio_analyzer", "fusion", "answer_writer")
-"""Steps that get one row from each request: more rows than executions means batches."""
+SLOTS = ("image_encoder", "face_analyzer", "audio_encoder", "speech_recognizer", "fusion")
 
 
-def counts(server: Launched) -> dict[str, tuple[int, int]]:
-    """Step -> rows and executions so far."""
-    found = {}
-    for step in ONE_ROW_STEPS:
-        statistics = server.statistics(step)
-        found[step] = int(statistics["inference_count"]), int(statistics["execution_count"])
-    return found
+def counts(server: Launched) -> dict[str, int]:
+    """Slot -> the blocks of 16 frames, audio windows, pieces of sound or windows it was sent."""
+    return {slot: int(server.statistics(slot)["inference_count"]) for slot in SLOTS}
 
 
 @dataclass(frozen=True)
@@ -42,22 +42,19 @@ class Run:
     timeline: Timeline
     told: list[tuple[Window, int]]
     rows: dict[str, int]
-    executions: dict[str, int]
 
 
 @pytest.fixture(scope="module")
 def portrait(server: Launched, client: EmotionClient, samples: Path) -> Run:
     """12 s of a smiling face that speaks."""
+    client.timeline(samples / "title_card.mp4", 6, 6)  # Widths of features are asked for once.
     before = counts(server)
     told: list[tuple[Window, int]] = []
     timeline = client.timeline(
         samples / "portrait.mp4", 4, 2, on_window=lambda window, count: told.append((window, count))
     )
     after = counts(server)
-    rows, executions = (
-        {step: after[step][i] - before[step][i] for step in ONE_ROW_STEPS} for i in (0, 1)
-    )
-    return Run(timeline, told, rows, executions)
+    return Run(timeline, told, {slot: after[slot] - before[slot] for slot in SLOTS})
 
 
 def test_the_portrait_smiles_in_every_window(portrait: Run) -> None:
@@ -80,9 +77,63 @@ def test_each_window_hears_its_own_words(portrait: Run) -> None:
     assert "epoch" not in heard[0]
 
 
-def test_the_server_forms_batches_of_windows(portrait: Run) -> None:
-    assert set(portrait.rows.values()) == {5}
-    assert min(portrait.executions.values()) < 5
+def test_each_frame_and_each_second_of_sound_is_encoded_once(portrait: Run) -> None:
+    # 16 frames of the first window, and 8 of each of the other four: three blocks.
+    assert portrait.rows == {
+        "image_encoder": 3,
+        "face_analyzer": 3,
+        "audio_encoder": 5,
+        "speech_recognizer": 1,
+        "fusion": 5,
+    }
+
+
+def classified_alone(client: EmotionClient, video: Path, window: Window) -> EmotionResult:
+    """A window of a clip, classified as a clip of its own."""
+    length_s = Fraction(window.end_s) - Fraction(window.start_s)
+    frames = decode_frames(video, [window.start_s + i * length_s / 16 for i in range(16)])
+    sound = decode_audio(video, frames.start_s)
+    first, end = round(window.start_s * 16_000), round(window.end_s * 16_000)
+    clip = DecodedClip(
+        frames=frames.images,
+        frame_times_s=frames.times_s,
+        audio=sound.samples[first:end],
+        audio_absent_reason=sound.absent_reason,
+        duration_s=float(length_s),
+        width=frames.width,
+        height=frames.height,
+        warnings=frames.warnings,
+    )
+    response = send(client._triton, build_request(clip), client.url, client.timeout_s)
+    return parse_result(str(video), Decoded(clip, 0.0), response, 0.0)
+
+
+def test_a_window_is_what_it_is_as_a_clip_of_its_own(client: EmotionClient, samples: Path) -> None:
+    video = samples / "title_card.mp4"
+    windows = client.timeline(video, 3, 1.5).windows
+    assert len(windows) == 3
+    for window in windows:
+        alone = classified_alone(client, video, window)
+        assert alone.screen_text is not None
+        assert window.screen_text == alone.screen_text.text
+        assert_near(window.probabilities, alone.probabilities)
+        assert_near(window.contributions, alone.contributions)
+        assert (window.absent, window.head) == (alone.absent, alone.head)
+        assert window.frame_times_s == alone.frame_times_s
+
+
+def test_only_the_words_of_a_window_differ_from_a_clip_of_its_own(
+    portrait: Run, client: EmotionClient, samples: Path
+) -> None:
+    window = portrait.timeline.windows[2]
+    alone = classified_alone(client, samples / "portrait.mp4", window)
+    assert alone.screen_text is not None
+    assert window.screen_text == alone.screen_text.text
+    events = [(event.name, event.probability) for event in alone.audio_events]
+    found = [(event.name, event.probability) for event in window.audio_events]
+    assert_near(dict(found), dict(events))
+    assert window.absent == alone.absent
+    assert window.emotion == alone.emotion
 
 
 def test_a_timeline_of_one_window_is_the_classification(

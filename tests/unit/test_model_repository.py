@@ -52,7 +52,7 @@ def link_errors(ensemble: ModelConfig, models: dict[str, ModelConfig]) -> list[s
                 errors.append(f"{step.model_name}.{name}: the model has no such output")
             else:
                 kinds[value] = kind(outputs[name])
-    read = set()
+    read: set[str] = set()
     for step in ensemble.ensemble_scheduling.step:
         inputs = {tensor.name: tensor for tensor in models[step.model_name].input}
         errors += [
@@ -73,7 +73,7 @@ def link_errors(ensemble: ModelConfig, models: dict[str, ModelConfig]) -> list[s
     return errors
 
 
-@pytest.mark.parametrize("name", [contract.ENSEMBLE, contract.JPEG_ENSEMBLE])
+@pytest.mark.parametrize("name", sorted(CONFIGS.keys() - MODELS.keys()))
 def test_every_map_of_an_ensemble_leads_somewhere(name: str) -> None:
     assert link_errors(CONFIGS[name], CONFIGS) == []
 
@@ -137,6 +137,19 @@ def test_the_streaming_model_takes_and_gives_what_the_ensemble_does() -> None:
     assert {tensor.name: kind(tensor) for tensor in stream.output} == {**own, **others}
     answers = {contract.PROBABILITIES, contract.CONTRIBUTIONS, contract.ATTENTION}
     assert others.keys() == {*answers, contract.ANALYSIS}
+
+
+def test_a_timeline_s_models_give_and_take_what_the_ensemble_s_steps_do() -> None:
+    steps = {
+        ensemble: {step.model_name for step in CONFIGS[ensemble].ensemble_scheduling.step}
+        for ensemble in (contract.ENSEMBLE, contract.FRAME_MODEL)
+    }
+    of_frames = {"frame_preprocessor", "image_encoder", "face_analyzer", "screen_reader"}
+    assert steps[contract.FRAME_MODEL] == of_frames <= steps[contract.ENSEMBLE]
+    head = {tensor.name: kind(tensor) for tensor in MODELS["fusion"].output}
+    window = {tensor.name: kind(tensor) for tensor in MODELS[contract.WINDOW_MODEL].output}
+    assert window.pop(contract.EVIDENCE) == ("TYPE_STRING", (1,))
+    assert window.items() <= head.items()
 
 
 def test_frames_and_sound_keep_their_names_in_every_step() -> None:
@@ -247,6 +260,7 @@ def test_every_neural_slot_but_the_tiny_head_warms_up(name: str) -> None:
     ("slot", "labels"),
     [
         (contract.ENSEMBLE, contract.EMOTIONS),
+        (contract.WINDOW_MODEL, contract.EMOTIONS),
         ("fusion", contract.EMOTIONS),
         ("face_expression", contract.EXPRESSIONS),
         ("text_encoder", contract.SENTIMENTS),

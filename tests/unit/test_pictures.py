@@ -12,8 +12,8 @@ from av.video.reformatter import Colorspace
 from tests.clips import concatenate, numbered_frames, read_number, solid_frame, write_clip
 from vemoclap_client.errors import NotAVideoError
 from vemoclap_client.media._scaling import Scaler, stack_images
+from vemoclap_client.media.parts import FrameBlock, decode_parts
 from vemoclap_client.media.video import decode_frames
-from vemoclap_client.media.windows import decode_windows
 
 
 def test_each_frame_keeps_its_own_shape(tmp_path: Path) -> None:
@@ -33,8 +33,8 @@ def test_each_frame_keeps_its_own_shape(tmp_path: Path) -> None:
     assert not wide[:88].any()
     assert not high[:, :88].any()
     assert any("shape" in warning for warning in found.warnings)
-    shapes = {window.clip.frames.shape for window in decode_windows(path, 1.5, 1.5)}
-    assert (16, 360, 540, 3) in shapes
+    blocks = [part for part in decode_parts(path, 1.5, 1.5) if isinstance(part, FrameBlock)]
+    assert blocks[0].images.shape == (16, 360, 540, 3)
 
 
 def test_stacking_centres_and_does_not_scale() -> None:

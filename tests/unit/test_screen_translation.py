@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from export.networks.byte_tokenizer import byte_level
 from server.repository import read_config
-from server.slots import language, screen
+from server.slots import language, screen, screen_text
 from server.slots.slot import Tensors
 from server.slots.text import TOKEN_LENGTHS
 
@@ -185,7 +185,7 @@ def test_without_an_identifier_the_small_one_is_asked(read: Read) -> None:
 
 
 def test_many_texts_are_asked_about_in_parts(read: Read, monkeypatch: pytest.MonkeyPatch) -> None:
-    texts = [f"mot {number}" for number in range(screen.TEXTS_AT_MOST + 3)]
+    texts = [f"mot {number}" for number in range(screen_text.TEXTS_AT_MOST + 3)]
     for text in texts:
         monkeypatch.setitem(LANGUAGES, text, "fr")
     _, evidence, slots = read(texts)
@@ -195,7 +195,7 @@ def test_many_texts_are_asked_about_in_parts(read: Read, monkeypatch: pytest.Mon
     ):
         sizes = [len(question) for question in slots.asked_of(slot)]
         assert max(sizes) <= limit
-        assert sum(sizes) == screen.TEXTS_AT_MOST
+        assert sum(sizes) == screen_text.TEXTS_AT_MOST
     assert evidence["screen_text"]["text"].startswith("MOT 0. MOT 1. MOT 2")
 
 

@@ -12,9 +12,10 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from server.slots import analysis, audio, face, frames, language, repeats, screen
+from server.slots import analysis, audio, face, frames, language, repeats, screen, screen_text
 from server.slots.detector import DetectorInput
 from server.slots.slot import Tensors, analyzer_outputs, json_tensor
+from vemoclap_client import audio_windows
 from vemoclap_client.analysis import Analysis, Face, Head, StepEvidence, parse_json
 from vemoclap_client.errors import DocumentError
 
@@ -82,13 +83,13 @@ def test_frames_that_cannot_be_looked_at_are_an_answer(
     [(48_001, 1), (72_000, 1), (72_001, 2), (8 * RATE, 4), (60 * RATE, 16)],
 )
 def test_windows_start_every_second_and_a_half(samples: int, count: int) -> None:
-    starts = audio.window_starts(samples)
-    assert audio.windows(np.zeros(samples, np.float32), starts).shape == (count, 48_000)
+    starts = audio_windows.window_starts(samples)
+    assert audio_windows.cut(np.zeros(samples, np.float32), starts).shape == (count, 48_000)
 
 
 def test_many_windows_are_thinned_evenly_from_the_first_to_the_last() -> None:
     sound = np.arange(100 * RATE, dtype=np.float32)
-    starts = audio.windows(sound, audio.window_starts(sound.size))[:, 0]
+    starts = audio_windows.cut(sound, audio_windows.window_starts(sound.size))[:, 0]
     every = np.arange(0, 100 * RATE - 48_000, 24_000)
     assert starts[0] == every[0]
     assert starts[-1] == every[-1]
@@ -284,17 +285,22 @@ def face_slots(score: float) -> Slots:
 # --- on-screen text ---
 
 
-def test_screen_text_is_lower_cased_unique_and_in_order() -> None:
+def test_texts_are_lower_cased_unique_and_in_order() -> None:
+    texts = ["Hello World", "HELLO WORLD", "The second line is here"]
+    assert screen_text.unique_texts(texts) == ["hello world", "the second line is here"]
+
+
+def test_lines_of_text_become_evidence() -> None:
     lines = [
         screen.DetectedLine(0, (0, 0, 20, 10), "Hello World", 0.9),
-        screen.DetectedLine(1, (0, 0, 20, 10), "HELLO WORLD", 0.95),
         screen.DetectedLine(1, (10, 50, 110, 60), "The second line is here", 0.9),
     ]
-    found = screen.model_screen_text(lines, (100, 100), "en")
-    assert found.text == "hello world. the second line is here"
-    assert found.language == "en"
-    assert [line.frame for line in found.lines] == [0, 1, 1]
-    assert found.lines[2].box == (0.1, 0.5, 1.0, 0.6)
+    rows = np.zeros((0, 4), np.float32)
+    encoded = screen_text.EncodedTexts(rows, "no English", "hallo", "de", None)
+    found = screen.model_screen_text(lines, (100, 100), encoded)
+    assert (found.text, found.language, found.sentiment) == ("hallo", "de", None)
+    assert [line.frame for line in found.lines] == [0, 1]
+    assert found.lines[1].box == (0.1, 0.5, 1.0, 0.6)
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from server.slots import passages, speech
 from server.slots.passages import Passage, Utterance, assign_languages
 from server.slots.whisper import Whisper
+from server.slots.words import timed_words
 from vemoclap_client.analysis import Speech
 
 RATE = 16_000
@@ -138,7 +139,10 @@ def recognize(
     recognizer = speech.SpeechRecognizer.__new__(speech.SpeechRecognizer)
     recognizer._whisper = whisper  # type: ignore[assignment]
     recognizer._one_at_a_time = threading.Lock()
-    return recognizer._recognize(np.ones(RATE, np.float32))
+    absent, found, words = recognizer._recognize(np.ones(RATE, np.float32))
+    assert found is not None
+    assert found.text.split() == [word.text for word in words]
+    return absent, found
 
 
 @pytest.mark.parametrize("better", [True, False])
@@ -159,6 +163,26 @@ def test_english_is_not_translated(monkeypatch: pytest.MonkeyPatch) -> None:
     whisper = TranslatingWhisper(Segment(""))
     assert recognize(whisper, "en", monkeypatch)[0] is None
     assert whisper.tasks == ["transcribe"]
+
+
+def test_words_are_spread_over_the_time_with_a_voice() -> None:
+    # A voice from 2 to 4 s and, after a pause, from 10 to 14 s, each with 0.4 s around it.
+    utterances = tuple(
+        Utterance(int(first_s * RATE), int(end_s * RATE), {"en": 1.0})
+        for first_s, end_s in ((1.6, 4.4), (9.6, 14.4))
+    )
+    passage = Passage(utterances, "en", RATE, 20 * RATE)
+    segment = Segment(" aa bb cc dd ", end=14.0)
+    segment.start = 1.0
+    words = list(timed_words([segment], passage))  # type: ignore[list-item]
+    assert [word.text for word in words] == ["aa", "bb", "cc", "dd"]
+    # Six seconds of voice for eleven characters; the passage begins at 1 s.
+    expected = [2 + 6 / 11, 10 + 4 * 6 / 11 - 2, 10 + 7 * 6 / 11 - 2, 10 + 10 * 6 / 11 - 2]
+    assert [word.time_s for word in words] == pytest.approx(expected, abs=0.01)
+    without = Passage((), "en", 0, 20 * RATE)
+    assert [word.time_s for word in timed_words([segment], without)] == pytest.approx(  # type: ignore[list-item]
+        [1 + 13 / 11, 1 + 13 * 4 / 11, 1 + 13 * 7 / 11, 1 + 13 * 10 / 11], abs=0.01
+    )
 
 
 def test_a_transcript_and_its_translation_share_one_encoding(

@@ -10,8 +10,8 @@ from av.stream import Disposition
 from tests.clips import Tone, join_streams, write_clip, write_sound
 from vemoclap_client.errors import AudioTrackError
 from vemoclap_client.media.container import choose_audio_stream, open_container
+from vemoclap_client.media.parts import SpeechPiece, decode_parts
 from vemoclap_client.media.video import decode
-from vemoclap_client.media.windows import decode_windows
 
 PLAIN, DEFAULT = Disposition(0), Disposition.default
 COMMENTARY, IMPAIRED = Disposition.comment, Disposition.hearing_impaired
@@ -65,7 +65,8 @@ def test_a_track_is_chosen_by_its_number(tmp_path: Path) -> None:
     for number, hz in ((None, 440), (1, 440), (2, 880)):
         spectrum = np.abs(np.fft.rfft(decode(path, number).audio[:16_000]))
         assert spectrum.argmax() == hz
-        window = next(decode_windows(path, 1, 1, number))
-        assert np.abs(np.fft.rfft(window.clip.audio)).argmax() == hz
+        piece = next(decode_parts(path, 1, 1, number))
+        assert isinstance(piece, SpeechPiece)
+        assert np.abs(np.fft.rfft(piece.samples[:16_000])).argmax() == hz
     with pytest.raises(AudioTrackError, match="no sound track 3"):
         decode(path, 3)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future
 from contextlib import aclosing, closing
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,7 +18,9 @@ from tritonclient.utils import InferenceServerException
 from tests.launching import wait_until
 from tests.timelines import EVEN, make_timeline, make_window, probabilities
 from vemoclap_client import AsyncEmotionClient, EmotionClient, contract
-from vemoclap_client._in_flight import IN_FLIGHT_MAX, classify_in_order, classify_in_order_async
+from vemoclap_client._gathering import EncodedParts, GatheredWindow
+from vemoclap_client._in_flight import IN_FLIGHT_MAX, classify_in_order, iterate_in_thread
+from vemoclap_client._rows import FrameRows
 from vemoclap_client.cli.main import main
 from vemoclap_client.cli.render import render_summary, render_window
 from vemoclap_client.errors import (
@@ -30,8 +32,8 @@ from vemoclap_client.errors import (
     UndecodableVideoError,
     VideoNotFoundError,
 )
-from vemoclap_client.media.video import DecodedClip
-from vemoclap_client.media.windows import DecodedWindow
+from vemoclap_client.media._sound_parts import WindowSound
+from vemoclap_client.media.parts import DecodedWindow, FrameBlock, Part
 from vemoclap_client.timeline import ClassifiedWindow, Timeline
 from vemoclap_client.timeline import make_timeline as gather
 
@@ -40,7 +42,7 @@ NOBODY = "127.0.0.1:1"
 
 
 class Source:
-    """A clip's windows, as media.windows.decode_windows gives them, without a clip."""
+    """A clip's parts, as media.parts.decode_parts gives them: a block of frames per window."""
 
     def __init__(self, count: int, fails: bool = False, slow_s: float = 0) -> None:
         self.decoded = 0
@@ -50,12 +52,13 @@ class Source:
         self._fails = fails
         self._slow_s = slow_s
 
-    def windows(self) -> Generator[DecodedWindow]:
+    def parts(self) -> Generator[Part | DecodedWindow]:
         try:
             for number in range(self._count):
                 self.decoding.set()
                 time.sleep(self._slow_s)
                 self.decoded += 1
+                yield make_block(number)
                 yield make_decoded(number, self._count)
             if self._fails:
                 raise UndecodableVideoError("the rest is damaged")
@@ -63,26 +66,35 @@ class Source:
             self.closed = True
 
 
+def make_block(number: int) -> FrameBlock:
+    return FrameBlock(number, np.full((16, 2, 2, 3), number, np.uint8))
+
+
 def make_decoded(number: int, count: int) -> DecodedWindow:
-    clip = DecodedClip(
-        frames=np.zeros((16, 2, 2, 3), np.uint8),
+    reason = "the file has no sound track"
+    return DecodedWindow(
+        number=number,
+        count=count,
+        start_s=number,
+        end_s=number + 2,
+        clip_duration_s=count + 1,
+        frames=tuple(range(16 * number, 16 * number + 16)),
         frame_times_s=tuple(float(number) for _ in range(16)),
-        audio=np.zeros(0, np.float32),
-        audio_absent_reason="the file has no sound track",
-        duration_s=2.0,
-        width=2,
-        height=2,
+        sound=WindowSound((), {"audio": reason, "speech": reason}, ()),
         warnings=(f"{number}",),
     )
-    return DecodedWindow(number, count, number, number + 2, count + 1, clip)
 
 
-def classified(decoded: DecodedWindow) -> ClassifiedWindow:
+def fused(window: GatheredWindow) -> ClassifiedWindow:
+    decoded = window.decoded
     return ClassifiedWindow(decoded, make_window(decoded.start_s, decoded.end_s, EVEN))
 
 
+ROWS = FrameRows(np.zeros((16, 1), np.float32), {}, [()] * 16)
+
+
 class Server:
-    """Answers when it is waited for; counts what it has at work."""
+    """Encodes blocks in threads, the later ones faster; counts what it has at work."""
 
     def __init__(
         self, source: Source, fails_at: int = -1, error: type[BaseException] = ServerLostError
@@ -92,53 +104,42 @@ class Server:
         self.error = error
         self.at_work: set[int] = set()
         self.most_at_work = 0
-        self.most_ahead = 0
         self.cancelled: set[int] = set()
+        self.held = threading.Event()
+        self.held.set()
 
-    def submit(self, decoded: DecodedWindow) -> "Work":
-        self.at_work.add(decoded.number)
+    def send(self, request: dict[str, Any], parse: object) -> "Future[Any]":
+        number = self.source.decoded - 1
+        future: Future[Any] = Future()
+        self.at_work.add(number)
         self.most_at_work = max(self.most_at_work, len(self.at_work))
-        self.most_ahead = max(self.most_ahead, self.source.decoded - min(self.at_work))
-        return Work(self, decoded)
+        future.add_done_callback(lambda done: self._end(number, done))
+        threading.Thread(target=self._answer, args=(number, future), daemon=True).start()
+        return future
 
-    async def classify(self, decoded: DecodedWindow) -> ClassifiedWindow:
-        work = self.submit(decoded)
-        try:
-            # The later ones are faster, and yet come later.
-            await asyncio.sleep(0.02 if decoded.number % 2 else 0.04)
-        except asyncio.CancelledError:
-            work.cancel()
-            raise
-        return work.result()
+    def _end(self, number: int, done: "Future[Any]") -> None:
+        self.at_work.discard(number)
+        if done.cancelled():
+            self.cancelled.add(number)
 
-
-class Work(Future[ClassifiedWindow]):
-    """Is done when it is waited for."""
-
-    def __init__(self, server: Server, decoded: DecodedWindow) -> None:
-        super().__init__()
-        self._server = server
-        self._decoded = decoded
-
-    def result(self, timeout: float | None = None) -> ClassifiedWindow:
-        self._server.at_work.discard(self._decoded.number)
-        if self._decoded.number == self._server.fails_at:
-            raise self._server.error
-        return classified(self._decoded)
-
-    def cancel(self) -> bool:
-        self._server.at_work.discard(self._decoded.number)
-        self._server.cancelled.add(self._decoded.number)
-        return True
+    def _answer(self, number: int, future: "Future[Any]") -> None:
+        time.sleep(0.01 if number % 2 else 0.02)
+        self.held.wait()
+        if not future.set_running_or_notify_cancel():
+            return
+        if number == self.fails_at:
+            future.set_exception(self.error())
+        else:
+            future.set_result(ROWS)
 
 
-def blocking(server: Server) -> Iterator[ClassifiedWindow]:
-    return classify_in_order(server.source.windows(), server.submit)
+def blocking(server: Server) -> Generator[ClassifiedWindow]:
+    return classify_in_order(server.source.parts(), server.send, fused)
 
 
 def with_asyncio(server: Server) -> Iterator[ClassifiedWindow]:
-    """The same from the asyncio twin, in a loop of its own."""
-    answers = classify_in_order_async(server.source.windows(), server.classify)
+    """The same through a thread, in a loop of its own."""
+    answers = iterate_in_thread(blocking(server), lambda: None)
     with asyncio.Runner() as runner:
         while True:
             try:
@@ -161,14 +162,20 @@ def wait_for_closing(source: Source) -> None:
 
 
 @both
-@pytest.mark.parametrize("count", [1, 3, 4, 5, 23])
-def test_answers_come_in_order_and_few_windows_are_at_work(classify: Classify, count: int) -> None:
+@pytest.mark.parametrize("count", [1, 4, 5, 23])
+def test_windows_come_in_order_and_few_parts_are_at_work(classify: Classify, count: int) -> None:
     server = Server(Source(count))
     assert starts(classify(server)) == list(range(count))
-    assert server.most_at_work == min(count, IN_FLIGHT_MAX)
-    # One more is decoded while those are worked on.
-    assert server.most_ahead <= IN_FLIGHT_MAX + 1
+    assert 1 <= server.most_at_work <= min(count, IN_FLIGHT_MAX)
     wait_for_closing(server.source)
+
+
+def test_as_many_parts_are_at_work_as_are_allowed() -> None:
+    server = Server(Source(9))
+    server.held.clear()
+    threading.Timer(0.2, server.held.set).start()
+    assert starts(blocking(server)) == list(range(9))
+    assert server.most_at_work == IN_FLIGHT_MAX
 
 
 @both
@@ -179,9 +186,8 @@ def test_an_error_comes_after_the_windows_before_it(classify: Classify) -> None:
         for each in classify(server):
             seen.append(each.window.start_s)
     assert seen == [0, 1, 2, 3, 4, 5]
-    assert not server.at_work
-    assert server.source.decoded <= 6 + IN_FLIGHT_MAX + 1
     wait_for_closing(server.source)
+    wait_until(lambda: not server.at_work)
 
 
 @both
@@ -196,41 +202,51 @@ def test_an_undecodable_rest_comes_after_the_windows_before_it(classify: Classif
 
 
 def test_ctrl_c_cancels_what_is_at_work() -> None:
-    server = Server(Source(20), fails_at=2, error=KeyboardInterrupt)
+    server = Server(Source(20))
+
+    def fuse(window: GatheredWindow) -> ClassifiedWindow:
+        server.held.clear()
+        if window.decoded.number == 2:
+            raise KeyboardInterrupt
+        server.held.set()
+        return fused(window)
+
     with pytest.raises(KeyboardInterrupt):
-        starts(blocking(server))
-    # Number 2 was being waited for.
-    assert server.cancelled == {2, 3, 4, 5}
+        starts(classify_in_order(server.source.parts(), server.send, fuse))
+    assert not server.at_work
     assert server.source.closed
+    server.held.set()
 
 
 def test_closing_early_cancels_what_is_at_work() -> None:
     server = Server(Source(20))
-    with closing(classify_in_order(server.source.windows(), server.submit)) as answers:
+    with closing(blocking(server)) as answers:
         next(answers)
-    assert server.cancelled == {1, 2, 3}
+        server.held.clear()
+    assert not server.at_work
     assert server.source.closed
+    server.held.set()
 
 
-def test_closing_the_asyncio_twin_early_cancels_what_is_at_work() -> None:
+def test_closing_the_asyncio_twin_early_interrupts_its_thread() -> None:
     server = Server(Source(20))
+    interrupted = threading.Event()
 
     async def first_only() -> None:
-        windows = server.source.windows()
-        async with aclosing(classify_in_order_async(windows, server.classify)) as answers:
+        async with aclosing(iterate_in_thread(blocking(server), interrupted.set)) as answers:
             await anext(answers)
 
     asyncio.run(first_only())
-    assert not server.at_work
+    assert interrupted.is_set()
     wait_for_closing(server.source)
+    wait_until(lambda: not server.at_work)
 
 
 def test_a_cancelled_task_never_closes_the_clip_under_the_decoder() -> None:
     source = Source(20, slow_s=0.3)
-    server = Server(source)
 
     async def cancelled_while_decoding() -> None:
-        answers = classify_in_order_async(source.windows(), server.classify)
+        answers = iterate_in_thread(blocking(Server(source)), lambda: None)
         task = asyncio.ensure_future(anext(answers))
         await asyncio.to_thread(source.decoding.wait)
         task.cancel()
@@ -240,11 +256,13 @@ def test_a_cancelled_task_never_closes_the_clip_under_the_decoder() -> None:
 
     asyncio.run(cancelled_while_decoding())
     wait_for_closing(source)
-    assert source.decoded == 1
 
 
 def test_a_timeline_has_the_clip_s_length_and_the_last_window_s_warnings() -> None:
-    windows = [classified(make_decoded(number, 3)) for number in range(3)]
+    windows = [
+        ClassifiedWindow(make_decoded(number, 3), make_window(number, number + 2, EVEN))
+        for number in range(3)
+    ]
     assert gather("clip.mp4", 2, 1, windows) == Timeline(
         video="clip.mp4",
         duration_s=4,
@@ -258,10 +276,9 @@ def test_a_timeline_has_the_clip_s_length_and_the_last_window_s_warnings() -> No
 class Connection:
     """In place of tritonclient's connection: holds requests until they are answered."""
 
-    def __init__(self, *, is_asyncio: bool) -> None:
+    def __init__(self) -> None:
         self.sent: list[Callable[..., None]] = []
         self.cancelled = 0
-        self._is_asyncio = is_asyncio
 
     def async_infer(self, callback: Callable[..., None], **request: Any) -> "Connection":
         self.sent.append(callback)
@@ -270,18 +287,14 @@ class Connection:
     def cancel(self) -> None:
         self.cancelled += 1
 
-    async def infer(self, **request: Any) -> NoReturn:
-        await asyncio.sleep(60)
-        raise AssertionError
-
-    def close(self) -> Any:
-        return asyncio.sleep(0) if self._is_asyncio else None
+    def close(self) -> None:
+        pass
 
 
-def test_a_cancelled_window_is_cancelled_on_the_server_and_its_error_is_not_lost() -> None:
+def test_a_cancelled_request_is_cancelled_on_the_server_and_its_error_is_not_lost() -> None:
     with EmotionClient(NOBODY) as client:
-        client._triton = connection = Connection(is_asyncio=False)
-        cancelled, failed, garbled = (client._submit(make_decoded(i, 3)) for i in range(3))
+        client._triton = connection = Connection()
+        cancelled, failed, garbled = (client._submit({}, lambda _: None) for _ in range(3))
         cancelled.cancel()
         error = InferenceServerException("closed", "StatusCode.CANCELLED")
         connection.sent[0](result=None, error=error)
@@ -293,25 +306,21 @@ def test_a_cancelled_window_is_cancelled_on_the_server_and_its_error_is_not_lost
     assert isinstance(garbled.exception(), ServerError)
 
 
-def test_a_window_that_cannot_be_sent_fails() -> None:
+def test_a_part_that_cannot_be_sent_fails() -> None:
     with EmotionClient(NOBODY) as client:
-        failure = client._submit(make_decoded(0, 1)).exception(timeout=30)
+        failure = EncodedParts(client._submit).submit(make_block(0)).exception(timeout=30)
     assert isinstance(failure, ServerLostError)
 
 
-def test_frames_and_sound_are_dropped_once_they_are_sent() -> None:
-    async def check() -> None:
-        async with AsyncEmotionClient(NOBODY) as client:
-            client._triton = Connection(is_asyncio=True)
-            decoded = make_decoded(0, 1)
-            arrays = weakref.ref(decoded.clip.frames), weakref.ref(decoded.clip.audio)
-            task = asyncio.create_task(client._classify_window(decoded))
-            del decoded
-            await asyncio.sleep(0)
-            assert [array() for array in arrays] == [None, None]
-            task.cancel()
-
-    asyncio.run(check())
+def test_frames_are_dropped_once_they_are_sent() -> None:
+    with EmotionClient(NOBODY) as client:
+        client._triton = Connection()
+        block = make_block(0)
+        images = weakref.ref(block.images)
+        parts = EncodedParts(client._submit)
+        parts.submit(block)
+        del block
+        assert images() is None
 
 
 @pytest.mark.parametrize("is_asyncio", [False, True])
@@ -352,7 +361,7 @@ def test_a_window_is_one_line() -> None:
 
 @pytest.mark.parametrize(
     "lengths",
-    [["--window-s", "0"], ["--window-s", "x"], ["--hop-s", "9"], ["--hop-s", "nan"]],
+    [["--window-s", "0"], ["--window-s", "x"], ["--hop-s", "9.1"], ["--hop-s", "nan"]],
 )
 def test_impossible_lengths_are_wrong_usage(lengths: list[str]) -> None:
     with pytest.raises(SystemExit) as caught:

@@ -22,7 +22,6 @@ from vemoclap_client.errors import VideoNotFoundError
 from vemoclap_client.fetch import FetchLimits, FetchProgress, fetch
 from vemoclap_client.files import remove
 from vemoclap_client.media.video import Decoded, DecodedClip
-from vemoclap_client.media.windows import DecodedWindow
 from vemoclap_client.result import EmotionResult
 from vemoclap_client.stream import Evidence
 from vemoclap_client.timeline import Timeline, Window, make_window
@@ -30,7 +29,8 @@ from vemoclap_client.timeline import Timeline, Window, make_window
 LOG = logging.getLogger(__name__)
 REPORT_EVERY_S = 0.5
 HOPS_PER_CLIP = 16
-"""So many windows, or few more: enough for a curve, and about two clips' worth of work."""
+"""So many windows, or few more: enough for a curve. Half of a window's 16 frames are its own, so a
+timeline's frames are about eight times a result's, however long the clip."""
 
 HOP_MIN_S = 2.0
 HOP_MAX_S = 300.0
@@ -82,7 +82,7 @@ class JobWork:
         self._cancellation.check()
         clip_path = self._bring_clip()
         with self._connect(self._settings.server_url) as client:
-            clip, result = self._classify(client, clip_path)
+            result = self._classify(client, clip_path)
         window_s, hop_s = window_lengths(result.duration_s)
         growing = Timeline(
             video=self._name,
@@ -94,8 +94,7 @@ class JobWork:
         )
         if result.duration_s <= window_s:
             # One window is the whole clip, which has been classified.
-            whole = DecodedWindow(0, 1, 0.0, clip.duration_s, clip.duration_s, clip)
-            self._write_timeline(replace(growing, windows=(make_window(whole, result),)), 1)
+            self._write_timeline(replace(growing, windows=(make_window(result),)), 1)
         else:
             self._windows_left = clip_path, growing
 
@@ -166,19 +165,17 @@ class JobWork:
             self._reported = time.monotonic()
             self._record.set_stages({"fetch": _fetching(progress)})
 
-    def _classify(self, client: EmotionClient, path: Path) -> tuple[DecodedClip, EmotionResult]:
-        clip: DecodedClip | None = None
+    def _classify(self, client: EmotionClient, path: Path) -> EmotionResult:
         events = client.stream(path, caption=True, cancel=self._cancellation.event)
         with closing(events):
             for event in events:
                 self._cancellation.check()
                 if isinstance(event, Decoded):
-                    clip = event.clip
-                    self._write_clip(clip)
+                    self._write_clip(event.clip)
                 elif isinstance(event, Evidence):
                     self._write_evidence(event)
-                elif clip is not None:
-                    return clip, self._write_result(event)
+                else:
+                    return self._write_result(event)
         raise AssertionError("the stream ended without a result")
 
     def _write_clip(self, clip: DecodedClip) -> None:

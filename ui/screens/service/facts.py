@@ -9,10 +9,13 @@ from ui.jobs.job import AnyJob, State
 from ui.screens.service.activity import Activity
 from ui.screens.service.metrics import Gpu, Metrics
 from ui.screens.service.state import Counters, Readiness, ServerState
-from vemoclap_client.contract import ENSEMBLE, STREAM
+from vemoclap_client.contract import ENSEMBLE, FRAME_MODEL, JPEG_ENSEMBLE, STREAM, WINDOW_MODEL
 
-WHOLE = (ENSEMBLE, STREAM)
-"""The models that take a clip; all others are their steps."""
+ANSWERING = (ENSEMBLE, STREAM, WINDOW_MODEL)
+"""The models that answer for a clip or for a window of one."""
+
+WHOLE = (ENSEMBLE, STREAM, JPEG_ENSEMBLE, FRAME_MODEL)
+"""The models that do no work of their own: all others are their steps."""
 
 BYTES_PER_GB = 1_000_000_000
 
@@ -38,8 +41,8 @@ class Headline:
 
 
 def headline(activity: Mapping[str, Activity], metrics: Metrics | None) -> Headline:
-    """The numbers of the models that take clips, together."""
-    whole = joined(activity[name] for name in WHOLE if name in activity)
+    """The numbers of the models that answer, together."""
+    whole = joined(activity[name] for name in ANSWERING if name in activity)
     return Headline(
         clips=whole.work.requests,
         per_minute=whole.per_minute,

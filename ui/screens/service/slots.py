@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from vemoclap_client.contract import ENSEMBLE, JPEG_ENSEMBLE, STREAM
+from vemoclap_client.contract import ENSEMBLE, FRAME_MODEL, JPEG_ENSEMBLE, STREAM, WINDOW_MODEL
 
 
 @dataclass(frozen=True)
@@ -23,6 +23,8 @@ SLOTS = {
     STREAM: Slot("the whole, with the evidence of each step as it is known"),
     JPEG_ENSEMBLE: Slot("the whole, for frames that come as JPEG files"),
     "frame_decoder": Slot("decodes frames that come as JPEG files"),
+    FRAME_MODEL: Slot("encodes 16 frames of a timeline"),
+    WINDOW_MODEL: Slot("the answer for a window of a timeline"),
     "frame_preprocessor": Slot("brings frames to the image encoder's size"),
     "image_encoder": Slot("describes what the frames show"),
     "audio_analyzer": Slot("cuts the sound into windows"),

@@ -1,0 +1,175 @@
+"""The rows and words of a timeline's windows, gathered from parts that were encoded once."""
+
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future
+from typing import Any, TypeVar
+
+import msgspec
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from vemoclap_client._gathering import EncodedParts, GatheredWindow
+from vemoclap_client._rows import texts_of_frames
+from vemoclap_client.analysis import (
+    Face,
+    FaceEvidence,
+    ScreenText,
+    SpeechEvidence,
+    SpokenWord,
+    TextEvidence,
+    TextLine,
+)
+from vemoclap_client.contract import (
+    AUDIO_ENCODER,
+    EVENTS,
+    EXPRESSIONS,
+    FEATURES,
+    FRAME_MODEL,
+    NO_FACE,
+    NO_SPEECH,
+    SCREEN_TEXTS,
+    SPEECH_RECOGNIZER,
+    SPEECH_TEXT,
+)
+from vemoclap_client.media._sound_parts import AudioWindows, SpeechPiece, WindowSound
+from vemoclap_client.media.parts import DecodedWindow, FrameBlock
+from vemoclap_client.requests import Response
+
+Value = TypeVar("Value")
+BOX = (0.0, 0.0, 1.0, 1.0)
+HAPPY = dict.fromkeys(EXPRESSIONS, 0.0) | {"happy": 1.0}
+WITH_FACES = (0, 3, 8, 9)
+"""Frames of each block that show a face."""
+
+
+class Tensors:
+    """A response."""
+
+    def __init__(self, tensors: Mapping[str, NDArray[Any]]) -> None:
+        self._tensors = tensors
+
+    def as_numpy(self, name: str) -> NDArray[Any]:
+        return self._tensors[name]
+
+
+def document(evidence: object) -> NDArray[Any]:
+    return np.array([[msgspec.json.encode(evidence)]], object)
+
+
+def frames_answer(block: int) -> Tensors:
+    """Features are the number of the frame in the clip; a line of text from frame 4 to 11."""
+    numbers = 16 * block + np.arange(16, dtype=np.float32)
+    faces = np.zeros((1, 16, 2), np.float32)
+    faces[0, : len(WITH_FACES)] = numbers[list(WITH_FACES)][:, None]
+    lines = (TextLine(4, BOX, f"Line {block}", 0.9),)
+    text = ScreenText(f"line {block}", "en", lines, None)
+    found = tuple(Face(frame, BOX, 0.9, HAPPY) for frame in WITH_FACES)
+    return Tensors(
+        {
+            FEATURES["image"]: np.tile(numbers[:, None], (1, 3))[None],
+            FEATURES["face"]: faces,
+            "FACE_EVIDENCE": document(FaceEvidence(faces=found)),
+            "TEXT_EVIDENCE": document(TextEvidence(screen_text=text, frames_read=(0, 4, 12))),
+        }
+    )
+
+
+class Server:
+    """Answers at once; what it says of a piece of sound is `words`."""
+
+    def __init__(self, words: SpeechEvidence) -> None:
+        self.words = words
+        self.asked: list[str] = []
+
+    def __call__(
+        self, request: dict[str, Any], parse: Callable[[Response], Value]
+    ) -> Future[Value]:
+        model = request["model_name"]
+        shape = request["inputs"][0].shape()
+        if model == FRAME_MODEL:
+            answer = frames_answer(self.asked.count(FRAME_MODEL))
+        elif model == AUDIO_ENCODER:
+            rows = self.asked.count(AUDIO_ENCODER) + np.zeros((shape[0], 4), np.float32)
+            answer = Tensors({"FEATURES": rows, EVENTS: rows + 1})
+        else:
+            assert model == SPEECH_RECOGNIZER
+            answer = Tensors({"EVIDENCE": document(self.words)})
+        self.asked.append(model)
+        future: Future[Value] = Future()
+        future.set_result(parse(answer))
+        return future
+
+
+def make_window(first: int, start_s: float, sound: WindowSound) -> DecodedWindow:
+    times_s = tuple(start_s + i * 0.5 for i in range(16))
+    frames = tuple(range(first, first + 16))
+    return DecodedWindow(0, 3, start_s, start_s + 8, 20, frames, times_s, sound, ())
+
+
+def said(text: str, absent: str | None = None) -> SpeechEvidence:
+    """Words from 4 s on, one a second."""
+    words = tuple(SpokenWord(4.5 + i, word) for i, word in enumerate(text.split()))
+    return SpeechEvidence(absent=absent, words=words)
+
+
+def gathered(words: SpeechEvidence, window: DecodedWindow) -> GatheredWindow:
+    server = Server(words)
+    parts = EncodedParts(server)
+    for block in range(2):
+        parts.submit(FrameBlock(block, np.zeros((16, 2, 2, 3), np.uint8)))
+    parts.submit(AudioWindows((0, 24_000), np.zeros((2, 48_000), np.float32)))
+    parts.submit(AudioWindows((48_000,), np.zeros((1, 48_000), np.float32)))
+    parts.submit(SpeechPiece(0, 320_000, np.zeros(320_000, np.float32)))
+    return parts.gather(window)
+
+
+def test_rows_are_those_of_the_window_s_frames_and_audio_windows() -> None:
+    window = make_window(8, 4, WindowSound((24_000, 48_000), {}, ()))
+    found = gathered(said("one two three four"), window)
+    tensors = found.tensors
+    assert tensors[FEATURES["image"]][:, 0].tolist() == list(range(8, 24))
+    assert tensors[FEATURES["face"]][:, 0].tolist() == [8, 9, 16, 19]
+    assert tensors[FEATURES["audio"]][:, 0].tolist() == [0, 1]
+    assert tensors[EVENTS].tolist() == [1.5] * 4
+    # The first block's line stays until frame 11; the second's begins at frame 20.
+    assert tensors[SCREEN_TEXTS].tolist() == [b"Line 0", b"Line 1"]
+    assert tensors[SPEECH_TEXT].tolist() == [b"one two three four"]
+    assert (found.speech, found.absent) == ("one two three four", {})
+
+
+@pytest.mark.parametrize(
+    ("words", "speech", "text", "absent"),
+    [
+        (said("one two"), "one two", b"one two", {}),
+        (said("eins", "it is German"), "eins", b"", {"speech": "it is German"}),
+        (said("a b c d e f g h i j"), "a b c d e f g h", b"a b c d e f g h", {}),
+        (SpeechEvidence(absent="nobody"), None, b"", {"speech": NO_SPEECH}),
+    ],
+)
+def test_words_are_english_where_they_could_be_translated(
+    words: SpeechEvidence, speech: str | None, text: bytes, absent: dict[str, str]
+) -> None:
+    found = gathered(words, make_window(0, 4, WindowSound((0,), {}, ())))
+    assert (found.speech, found.tensors[SPEECH_TEXT].tolist()) == (speech, [text])
+    assert found.absent == absent
+
+
+def test_what_is_absent_has_no_rows() -> None:
+    reasons = {"audio": "it is silent", "speech": "it is silent"}
+    window = make_window(0, 0, WindowSound((), reasons, ()))
+    window = DecodedWindow(**{**vars(window), "frames": (1,) * 16})
+    found = gathered(said("words"), window)
+    assert found.absent == {**reasons, "face": NO_FACE}
+    assert found.speech is None
+    assert found.tensors[FEATURES["image"]][:, 0].tolist() == [1] * 16
+    for name in (FEATURES["face"], FEATURES["audio"], EVENTS, SCREEN_TEXTS):
+        assert len(found.tensors[name]) == 0
+
+
+def test_texts_of_frames_that_were_not_read_are_those_before() -> None:
+    lines = tuple(TextLine(frame, BOX, str(frame), 0.9) for frame in (0, 0, 5))
+    text = ScreenText("", "en", lines, None)
+    texts = texts_of_frames(TextEvidence(screen_text=text, frames_read=(0, 5, 10)))
+    assert texts == [("0", "0")] * 5 + [("5",)] * 5 + [()] * 6
+    assert texts_of_frames(TextEvidence(frames_read=(0,))) == [()] * 16
