@@ -12,9 +12,10 @@ import tritonclient.grpc as triton
 
 from training.features import Rows
 from vemoclap_client import decode
-from vemoclap_client.analysis import Analysis, parse_json
+from vemoclap_client.analysis import Analysis
 from vemoclap_client.channels import channel_options
 from vemoclap_client.contract import ANALYSIS, FEATURES, LENGTHS, MODALITIES
+from vemoclap_client.documents import parse_json
 from vemoclap_client.media.container import check_file
 from vemoclap_client.requests import Response, build_request, send
 

@@ -17,7 +17,7 @@ from vemoclap_client._rows import (
     parse_sound,
     parse_words,
 )
-from vemoclap_client.analysis import WindowEvidence, parse_json
+from vemoclap_client.analysis import WindowEvidence
 from vemoclap_client.contract import (
     AUDIO,
     AUDIO_ENCODER,
@@ -40,6 +40,7 @@ from vemoclap_client.contract import (
     WINDOW,
     WINDOW_MODEL,
 )
+from vemoclap_client.documents import parse_json
 from vemoclap_client.media._sound_parts import AudioWindows
 from vemoclap_client.media.parts import DecodedWindow, FrameBlock, Part
 from vemoclap_client.requests import Response, build_inference, by_emotion, by_modality

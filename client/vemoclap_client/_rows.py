@@ -7,13 +7,7 @@ import numpy as np
 from msgspec.structs import replace
 from numpy.typing import NDArray
 
-from vemoclap_client.analysis import (
-    FaceEvidence,
-    SpeechEvidence,
-    SpokenWord,
-    TextEvidence,
-    parse_json,
-)
+from vemoclap_client.analysis import FaceEvidence, SpeechEvidence, SpokenWord, TextEvidence
 from vemoclap_client.contract import (
     EVENTS,
     EVIDENCE,
@@ -22,6 +16,7 @@ from vemoclap_client.contract import (
     FRAME_COUNT,
     TEXT_EVIDENCE,
 )
+from vemoclap_client.documents import parse_json
 from vemoclap_client.requests import Response
 
 SOUND_FEATURES = "FEATURES"

@@ -4,9 +4,8 @@ The server encodes these types, the client and the app decode them, and the JSON
 schemas/ are generated from them (`make schemas`). Fields that a newer server adds are ignored.
 """
 
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Literal
 
-import msgspec
 from msgspec import Meta, Struct
 
 from vemoclap_client.contract import (
@@ -15,7 +14,6 @@ from vemoclap_client.contract import (
     FRAME_COUNT,
     SENTIMENTS,
 )
-from vemoclap_client.errors import DocumentError
 
 Probability = Annotated[float, Meta(ge=0, le=1)]
 Seconds = Annotated[float, Meta(ge=0)]
@@ -112,6 +110,8 @@ class Speech(Struct, frozen=True):
         language_probability: of that language, 0 to 1.
         segments: what was said when, in the language spoken.
         sentiment: sentiment -> probability; None where there is no English text.
+        heard_until_s: when the transcript ends, because the text encoder reads no more; None where
+            all was transcribed.
     """
 
     text: str
@@ -119,6 +119,7 @@ class Speech(Struct, frozen=True):
     language_probability: Probability
     segments: Annotated[tuple[SpeechSegment, ...], Meta(min_length=1)]
     sentiment: Sentiment | None
+    heard_until_s: Seconds | None = None
 
 
 class TextLine(Struct, frozen=True):
@@ -250,51 +251,3 @@ class Analysis(Struct, frozen=True, kw_only=True):
     ]
     absent: Absent
     timings_ms: Timings
-
-
-class _Versioned(Struct):
-    schema_version: str
-
-
-Document = TypeVar("Document")
-
-
-def parse_json(data: bytes | str, kind: type[Document], source: str) -> Document:
-    """Decodes a JSON document.
-
-    Args:
-        data: the document, UTF-8.
-        kind: what it is to be. A document with a `schema_version` of another major release than
-            the type's is refused; one of a newer minor release is read without what it adds.
-        source: where it comes from, for the error.
-
-    Raises:
-        DocumentError: it is no JSON, misses a field or has a wrong one; the message names it.
-    """
-    try:
-        if "schema_version" in getattr(kind, "__struct_fields__", ()):
-            version = msgspec.json.decode(data, type=_Versioned).schema_version
-            _check_version(version, _own_version(kind), source)
-        return msgspec.json.decode(data, type=kind)
-    except msgspec.DecodeError as error:
-        raise DocumentError(
-            f"{source}: {error}. Client and server may be of two releases."
-        ) from error
-
-
-def convert_document(document: Any, kind: type[Document], source: str) -> Document:
-    """As parse_json, from JSON-ready objects."""
-    return parse_json(msgspec.json.encode(document), kind, source)
-
-
-def _own_version(kind: type[Any]) -> str:
-    fields = {field.name: field for field in msgspec.structs.fields(kind)}
-    return str(fields["schema_version"].default)
-
-
-def _check_version(version: str, own: str, source: str) -> None:
-    if version.split(".")[0] != own.split(".")[0]:
-        raise DocumentError(
-            f"{source}: its schema_version is {version!r}; this release reads {own}. Use the "
-            "release of vemoclap-client that belongs to it."
-        )

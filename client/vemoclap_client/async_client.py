@@ -19,12 +19,9 @@ from vemoclap_client.client import READY_TIMEOUT_S, BaseClient, EmotionClient
 from vemoclap_client.contract import ENSEMBLE, STREAM
 from vemoclap_client.media.container import check_file
 from vemoclap_client.media.video import decode_timed
-from vemoclap_client.requests import (
-    build_stream_request,
-    parse_result,
-    server_errors,
-)
+from vemoclap_client.requests import build_stream_request, parse_result
 from vemoclap_client.result import EmotionResult
+from vemoclap_client.server_errors import server_errors
 from vemoclap_client.stream import Event, StreamParser
 from vemoclap_client.timeline import (
     DEFAULT_HOP_S,

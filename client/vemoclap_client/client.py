@@ -35,10 +35,9 @@ from vemoclap_client.requests import (
     build_stream_request,
     parse_result,
     send,
-    server_error,
-    server_errors,
 )
 from vemoclap_client.result import EmotionResult
+from vemoclap_client.server_errors import server_error, server_errors
 from vemoclap_client.stream import Event, StreamParser
 from vemoclap_client.timeline import (
     DEFAULT_HOP_S,

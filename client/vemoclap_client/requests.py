@@ -1,10 +1,6 @@
-"""The ensemble's request for a clip, sending it, and the result in its response.
+"""The ensemble's request for a clip, sending it, and the result in its response."""
 
-Errors of Triton's client become this package's errors here, and nowhere else.
-"""
-
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from typing import Any, Protocol
 
@@ -12,13 +8,9 @@ import numpy as np
 import tritonclient.grpc as triton
 from numpy.typing import NDArray
 from tritonclient.grpc import service_pb2
-from tritonclient.utils import (
-    InferenceServerException,
-    np_to_triton_dtype,
-    serialize_byte_tensor,
-)
+from tritonclient.utils import np_to_triton_dtype, serialize_byte_tensor
 
-from vemoclap_client.analysis import Analysis, parse_json
+from vemoclap_client.analysis import Analysis, Speech
 from vemoclap_client.contract import (
     ANALYSIS,
     ATTENTION,
@@ -35,26 +27,14 @@ from vemoclap_client.contract import (
     SEQUENCES,
     STREAM,
 )
-from vemoclap_client.errors import (
-    InferenceError,
-    RequestRejectedError,
-    RequestTimeoutError,
-    ServerError,
-    ServerLostError,
-    ServerNotReadyError,
-    ServerOverloadedError,
-    ServerUnavailableError,
-)
+from vemoclap_client.documents import parse_json
 from vemoclap_client.media.jpeg import encode_jpeg
 from vemoclap_client.media.video import Decoded, DecodedClip
 from vemoclap_client.result import EmotionResult, Moment, screen_text_with_times, with_times
+from vemoclap_client.server_errors import server_errors
 
 RESULT_OUTPUTS = (PROBABILITIES, CONTRIBUTIONS, ANALYSIS)
 """What parse_result needs; with ATTENTION it also gives EmotionResult.attention."""
-
-QUEUED_TOO_LONG = ("request timeout expired", "exceeds maximum queue size")
-"""Triton gives these no status of their own: UNAVAILABLE, or none in a stream's response, with one
-of these words."""
 
 
 class FrameFormat(StrEnum):
@@ -158,56 +138,6 @@ def send(
         return client.infer(**request, client_timeout=timeout_s)
 
 
-@contextmanager
-def server_errors(url: str, timeout_s: float, connected: bool = True) -> Iterator[None]:
-    """Raises the errors of Triton's client in its block as this package's, see server_error."""
-    try:
-        yield
-    except InferenceServerException as error:
-        raise server_error(error, url, timeout_s, connected) from error
-
-
-def server_error(
-    error: InferenceServerException, url: str, timeout_s: float, connected: bool
-) -> ServerError:
-    """The error for a call that failed.
-
-    Args:
-        error: what tritonclient raised.
-        url: host:port of the server, for the message.
-        timeout_s: the deadline that was set, for the message.
-        connected: whether the server had answered before, which tells one that went away from
-            one that is not there.
-    """
-    status = str(error.status() or "").removeprefix("StatusCode.")
-    said = error.message() or "no details"
-    if status in ("UNAVAILABLE", "") and any(words in said.lower() for words in QUEUED_TOO_LONG):
-        return ServerOverloadedError(
-            f"the server at {url} has too much to do ({said}). Try again later, or send fewer "
-            "videos at once."
-        )
-    if status == "DEADLINE_EXCEEDED":
-        return RequestTimeoutError(
-            f"the server at {url} did not answer within {timeout_s:g} s. It may be overloaded; "
-            "try again, or allow more time (--timeout-s)."
-        )
-    if status == "UNAVAILABLE" and not connected:
-        return ServerUnavailableError(
-            f"nothing answers at {url} ({said}). Start the server with `make serve`, or name "
-            "another with --url or $VEMOCLAP_URL."
-        )
-    if status in ("UNAVAILABLE", "CANCELLED"):
-        return ServerLostError(
-            f"the connection to {url} broke during the request ({said}). The server may have been "
-            "stopped; start it with `make serve` and try again."
-        )
-    if status == "NOT_FOUND":
-        return ServerNotReadyError(f"the server at {url} misses a model: {said}.")
-    if status in ("INVALID_ARGUMENT", "RESOURCE_EXHAUSTED", "OUT_OF_RANGE"):
-        return RequestRejectedError(f"the server at {url} refused the request: {said}.")
-    return InferenceError(f"a model failed on the server at {url}: {said}.")
-
-
 def parse_result(
     video: str, decoded: Decoded, response: Response, request_ms: float
 ) -> EmotionResult:
@@ -238,8 +168,17 @@ def parse_result(
         audio_events=analysis.audio_events,
         absent=absent_reasons(analysis.absent, clip),
         timings_ms={"decode": decoded.decode_ms, "request": request_ms, **analysis.timings_ms},
-        warnings=clip.warnings,
+        warnings=(*clip.warnings, *_speech_warnings(analysis.speech)),
         attention=_attention(response.as_numpy(ATTENTION), analysis, clip),
+    )
+
+
+def _speech_warnings(speech: Speech | None) -> tuple[str, ...]:
+    if speech is None or speech.heard_until_s is None:
+        return ()
+    return (
+        f"the speech after {speech.heard_until_s:.0f} s was not transcribed: what comes before "
+        "fills the text encoder; a timeline transcribes all of it",
     )
 
 

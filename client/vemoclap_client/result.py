@@ -20,7 +20,6 @@ from vemoclap_client.analysis import (
     Speech,
     TextLine,
     Timings,
-    convert_document,
 )
 from vemoclap_client.contract import (
     AROUSAL,
@@ -30,6 +29,7 @@ from vemoclap_client.contract import (
     RESULT_SCHEMA_VERSION,
     VALENCE,
 )
+from vemoclap_client.documents import convert_document
 
 EVEN_MARGIN = 0.005
 """Probabilities that differ less from an even share are even."""

@@ -22,9 +22,9 @@ from vemoclap_client.analysis import (
     SpeechEvidence,
     StepEvidence,
     TextEvidence,
-    parse_json,
 )
 from vemoclap_client.contract import CAPTION, EVIDENCE, STEP
+from vemoclap_client.documents import parse_json
 from vemoclap_client.media.video import Decoded, DecodedClip
 from vemoclap_client.requests import absent_reasons, parse_result
 from vemoclap_client.result import (

@@ -8,8 +8,9 @@ from typing import Any, NamedTuple, Self
 
 from msgspec import Struct, to_builtins
 
-from vemoclap_client.analysis import Absent, AudioEvent, Head, Seconds, convert_document
+from vemoclap_client.analysis import Absent, AudioEvent, Head, Seconds
 from vemoclap_client.contract import TIMELINE_SCHEMA_VERSION
+from vemoclap_client.documents import convert_document
 from vemoclap_client.media.parts import DecodedWindow
 from vemoclap_client.result import Contributions, EmotionResult, FrameTimes, Judgement
 

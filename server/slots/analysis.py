@@ -14,9 +14,9 @@ from vemoclap_client.analysis import (
     SpeechEvidence,
     StepEvidence,
     TextEvidence,
-    parse_json,
 )
 from vemoclap_client.contract import ANALYSIS, FEATURES, FRAME_COUNT, LENGTHS, MODALITIES
+from vemoclap_client.documents import parse_json
 
 ANALYZERS = {
     "audio": "audio_analyzer",

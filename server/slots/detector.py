@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
-from vemoclap_client.analysis import parse_json
+from vemoclap_client.documents import parse_json
 
 SLOT = "face_detector"
 FILE = "1/detector.json"

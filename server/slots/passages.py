@@ -24,6 +24,10 @@ PADDING_FRAMES = 100
 seventh of the cost of 30 s, with the same languages; a transcript needs all of the 30 s."""
 ENCODER_FRAMES = 3000
 
+SPEECH_MAX_S = 180
+"""Longest speech that is transcribed, pauses not counted: more than the 512 tokens that the text
+encoder reads, so that a clip of an hour costs little more than one of some minutes."""
+
 CERTAIN_PROBABILITY = 0.6
 CERTAIN_SECONDS = 1.0
 """An utterance that is shorter or less certain is in one of the languages of those that are not."""
@@ -113,26 +117,45 @@ class Passage:
         return min(end_s, max(begun, default=end_s))
 
 
-def find_passages(audio: NDArray[np.float32], whisper: WhisperModel) -> list[Passage]:
-    """The passages of a clip's sound, float32 [samples] at 16 kHz, in order."""
-    spoken = get_speech_timestamps(audio, VOICE_ACTIVITY)
+def find_passages(
+    audio: NDArray[np.float32], whisper: WhisperModel
+) -> tuple[list[Passage], float | None]:
+    """The passages of a clip's sound, float32 [samples] at 16 kHz, in order.
+
+    Also where they end because there is more speech than SPEECH_MAX_S, in seconds; None otherwise.
+    """
+    found = [(one["start"], one["end"]) for one in get_speech_timestamps(audio, VOICE_ACTIVITY)]
+    spoken = first_seconds(found)
     if not spoken:
-        return []
+        return [], None
+    is_all = spoken == found
+    end = len(audio) if is_all else spoken[-1][1]
     utterances = [
-        Utterance(
-            part["start"], part["end"], detect_language(audio[part["start"] : part["end"]], whisper)
-        )
-        for part in spoken
+        Utterance(first, last, detect_language(audio[first:last], whisper))
+        for first, last in spoken
     ]
     languages = assign_languages(utterances)
     grouped = groupby(zip(utterances, languages, strict=True), key=lambda pair: pair[1])
     groups = [(language, [one for one, _ in pairs]) for language, pairs in grouped]
     starts = [0, *(group[-1].end for _, group in groups[:-1])]
-    ends = [*(group[0].first for _, group in groups[1:]), len(audio)]
-    return [
+    ends = [*(group[0].first for _, group in groups[1:]), end]
+    passages = [
         Passage(tuple(group), language, first, end)
         for (language, group), first, end in zip(groups, starts, ends, strict=True)
     ]
+    return passages, None if is_all else end / SAMPLE_RATE_HZ
+
+
+def first_seconds(spoken: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
+    """The first SPEECH_MAX_S of stretches of speech, each from sample to sample."""
+    left = SPEECH_MAX_S * SAMPLE_RATE_HZ
+    kept = []
+    for first, end in spoken:
+        if left <= 0:
+            break
+        kept.append((first, min(end, first + left)))
+        left -= end - first
+    return kept
 
 
 def detect_language(sound: NDArray[np.float32], whisper: WhisperModel) -> dict[str, float]:

@@ -115,7 +115,8 @@ class SpeechRecognizer:
             return absent, None, ()
         # The encoder's output of a passage is remembered until it is transcribed and translated.
         with self._one_at_a_time:
-            heard = [self._hear(audio, one) for one in find_passages(audio, self._whisper)]
+            passages, heard_until_s = find_passages(audio, self._whisper)
+            heard = [self._hear(audio, one) for one in passages]
         spoken = [one for one in heard if one.segments]
         if not spoken:
             return NO_SPEECH, None, ()
@@ -131,6 +132,7 @@ class SpeechRecognizer:
                 describe(segment, one.passage) for one in spoken for segment in one.segments
             ),
             sentiment=None,
+            heard_until_s=heard_until_s and round(heard_until_s, 2),
         )
         words = tuple(word for one in told for word in timed_words(*one))
         return None if text else absent, speech, words

@@ -16,14 +16,7 @@ from tritonclient.grpc.model_config_pb2 import ModelConfig
 
 from server.repository import CONFIG, read_config
 from server.slots.slot import Infer, ReceivedTensor, Tensors, Value, is_filled, json_tensor
-from vemoclap_client.analysis import (
-    Face,
-    FaceEvidence,
-    FrameCaption,
-    TextEvidence,
-    TextLine,
-    parse_json,
-)
+from vemoclap_client.analysis import Face, FaceEvidence, FrameCaption, TextEvidence, TextLine
 from vemoclap_client.contract import (
     CAPTION,
     ENSEMBLE,
@@ -32,6 +25,7 @@ from vemoclap_client.contract import (
     FRAMES,
     JPEG_FRAMES,
 )
+from vemoclap_client.documents import parse_json
 
 CAPTIONER = "captioner"
 NO_EVIDENCE = b"{}"

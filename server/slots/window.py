@@ -18,7 +18,7 @@ from server.slots.language import UNKNOWN
 from server.slots.screen_text import EncodedTexts, ScreenTextEncoder
 from server.slots.slot import CPU, Device, FeatureWidth, Infer, Tensors, json_tensor
 from server.slots.text import TextEncoder
-from vemoclap_client.analysis import Head, WindowEvidence, parse_json
+from vemoclap_client.analysis import Head, WindowEvidence
 from vemoclap_client.contract import (
     CONTRIBUTIONS,
     EVENTS,
@@ -34,6 +34,7 @@ from vemoclap_client.contract import (
     SEQUENCES,
     SPEECH_TEXT,
 )
+from vemoclap_client.documents import parse_json
 
 ROW_COUNTS = {name: FRAME_COUNT if name in SEQUENCES else 1 for name in MODALITIES}
 """Modality -> rows of its features after padding."""

@@ -20,7 +20,7 @@ from tritonclient.utils import InferenceServerException
 from tests.launching import PROJECT, Launched, input_tensors, launched
 from vemoclap_client import contract
 from vemoclap_client.errors import ServerOverloadedError
-from vemoclap_client.requests import server_error
+from vemoclap_client.server_errors import server_error
 
 TIMEOUT_S = 60
 SILENCE = np.zeros((1, 0), np.float32)

@@ -7,7 +7,8 @@ import pytest
 
 from tests.timelines import EVEN, make_timeline, make_window
 from tests.unit.test_requests import make_analysis
-from vemoclap_client.analysis import Analysis, parse_json
+from vemoclap_client.analysis import Analysis
+from vemoclap_client.documents import parse_json
 from vemoclap_client.errors import DocumentError
 from vemoclap_client.timeline import Timeline
 

@@ -156,9 +156,11 @@ def test_all_languages_of_speech_are_printed(languages: tuple[str, str | None], 
         "language_probability": 0.9,
         "segments": segments,
         "sentiment": {"negative": 0.1, "neutral": 0.2, "positive": 0.7},
+        "heard_until_s": 190.0,
     }
     text = render_result(read(None, {**make_analysis((), windows=0), "speech": speech}))
     assert f"“words” {named}" in text
+    assert "the speech after 190 s was not transcribed" in text
 
 
 def test_both_requests_have_the_same_tensors() -> None:

@@ -16,7 +16,8 @@ from server.slots import analysis, audio, face, frames, language, repeats, scree
 from server.slots.detector import DetectorInput
 from server.slots.slot import Tensors, analyzer_outputs, json_tensor
 from vemoclap_client import audio_windows
-from vemoclap_client.analysis import Analysis, Face, Head, StepEvidence, parse_json
+from vemoclap_client.analysis import Analysis, Face, Head, StepEvidence
+from vemoclap_client.documents import parse_json
 from vemoclap_client.errors import DocumentError
 
 RATE = 16_000

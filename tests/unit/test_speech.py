@@ -35,10 +35,22 @@ def test_passages_reach_to_their_neighbours(
     languages = iter([{language: 0.9} for _, _, language in spoken])
     monkeypatch.setattr(passages, "get_speech_timestamps", lambda audio, options: parts)
     monkeypatch.setattr(passages, "detect_language", lambda sound, whisper: next(languages))
-    found = passages.find_passages(np.zeros(8 * RATE, np.float32), None)  # type: ignore[arg-type]
+    found, heard_until_s = passages.find_passages(np.zeros(8 * RATE, np.float32), None)  # type: ignore[arg-type]
     bounds = [(one.first // RATE, one.end // RATE, one.language) for one in found]
     expected = {0: [], 1: [(0, 8, "en")], 2: [(0, 4, "en"), (3, 8, "zh")]}
     assert bounds == expected[len(spoken)]
+    assert heard_until_s is None
+
+
+def test_more_speech_than_the_text_encoder_reads_is_not_transcribed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    parts = [{"start": start * RATE, "end": (start + 100) * RATE} for start in (0, 110, 220)]
+    monkeypatch.setattr(passages, "get_speech_timestamps", lambda audio, options: parts)
+    monkeypatch.setattr(passages, "detect_language", lambda sound, whisper: {"en": 0.9})
+    (found,), heard_until_s = passages.find_passages(np.zeros(400 * RATE, np.float32), None)  # type: ignore[arg-type]
+    assert found.seconds == passages.SPEECH_MAX_S == 180
+    assert found.end / RATE == heard_until_s == 190
 
 
 def test_short_and_uncertain_utterances_follow_the_certain_ones() -> None:
@@ -135,7 +147,7 @@ def recognize(
     whisper: TranslatingWhisper, language: str, monkeypatch: pytest.MonkeyPatch
 ) -> tuple[str | None, Speech | None]:
     passage = Passage((Utterance(0, RATE, {language: 0.98765}),), language, 0, RATE)
-    monkeypatch.setattr(speech, "find_passages", lambda audio, model: [passage])
+    monkeypatch.setattr(speech, "find_passages", lambda audio, model: ([passage], None))
     recognizer = speech.SpeechRecognizer.__new__(speech.SpeechRecognizer)
     recognizer._whisper = whisper  # type: ignore[assignment]
     recognizer._one_at_a_time = threading.Lock()

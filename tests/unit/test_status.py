@@ -9,7 +9,7 @@ from tests.launching import PROJECT
 from vemoclap_client import EmotionClient, errors
 from vemoclap_client.cli._output import CLOSED_PIPE
 from vemoclap_client.cli.main import EXIT_CODES, INTERRUPTED
-from vemoclap_client.requests import server_error
+from vemoclap_client.server_errors import server_error
 
 CASES = [
     ("UNAVAILABLE", "Exceeds maximum queue size", errors.ServerOverloadedError),

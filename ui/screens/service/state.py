@@ -18,7 +18,7 @@ from vemoclap_client.channels import channel_options
 from vemoclap_client.client import BaseClient
 from vemoclap_client.contract import ENSEMBLE
 from vemoclap_client.errors import ServerError
-from vemoclap_client.requests import server_errors
+from vemoclap_client.server_errors import server_errors
 
 TIMEOUT_S = 2.0
 """For each question to the server: a page must not wait for one that hangs."""

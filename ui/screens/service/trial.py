@@ -10,10 +10,11 @@ from dataclasses import dataclass
 import numpy as np
 import tritonclient.grpc as triton
 
-from vemoclap_client.analysis import Analysis, Head, parse_json
+from vemoclap_client.analysis import Analysis, Head
 from vemoclap_client.channels import channel_options
 from vemoclap_client.client import BaseClient
 from vemoclap_client.contract import ANALYSIS, FRAME_COUNT, FRAME_SHORTER_SIDE_MIN_PX
+from vemoclap_client.documents import parse_json
 from vemoclap_client.media.video import DecodedClip
 from vemoclap_client.requests import build_request, send
 
