@@ -19,12 +19,15 @@ CGROUP = Path("/sys/fs/cgroup")
 NVIDIA_DEVICES = "nvidia[0-9]*"
 
 PROCESSOR_SHARES = {
-    "speech_recognizer": 0.45,
-    "face_detector": 0.25,
-    "text_detector": 0.2,
-    "text_recognizer": 0.1,
+    "speech_recognizer": 0.43,
+    "text_detector": 0.26,
+    "text_recognizer": 0.09,
+    "face_detector": 0.08,
+    "image_encoder": 0.06,
 }
-"""Slot -> its share of a clip's processor time, where that is a tenth or more."""
+"""Slot -> its share of a clip's processor time, of those with the largest (docs/performance.md)."""
+HEADROOM = 1.25
+"""More instances than the shares ask for: one that is always busy is one that clips queue for."""
 
 
 def processors() -> int:
@@ -79,7 +82,7 @@ def plan(
         planned[slot].CopyFrom(config)
         if threads is not None and THREADS_PARAMETER in config.parameters:
             planned[slot].parameters[THREADS_PARAMETER].string_value = str(threads)
-        count = chosen.get(slot) or math.ceil(PROCESSOR_SHARES.get(slot, 0) * available)
+        count = chosen.get(slot) or math.ceil(HEADROOM * PROCESSOR_SHARES.get(slot, 0) * available)
         for group in planned[slot].instance_group:
             if slot in chosen or not _on_gpu(group, has_gpu):
                 group.count = max(group.count, count) if slot not in chosen else count
