@@ -81,8 +81,8 @@ FRAME_SHORTER_SIDE_MIN_PX = 16
 SAMPLE_RATE_HZ = 16_000
 """Rate of the mono sound."""
 
-AUDIO_MAX_S = 900
-"""Longest sound sent in one request: 15 minutes are 58 MB of float32."""
+AUDIO_MAX_S = 600
+"""Longest sound sent in one request: 10 minutes are 38 MB of float32."""
 
 FRAMES = "FRAMES"
 JPEG_FRAMES = "JPEG_FRAMES"

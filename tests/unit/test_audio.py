@@ -183,7 +183,7 @@ def test_sound_above_the_greatest_length_is_cut_with_a_warning(
     monkeypatch.setattr(audio, "MAX_SAMPLES", max_samples)
     tone = Tone(codec="pcm_s16le", rate_hz=16_000)
     sound = decode_audio(write_sound(tmp_path / "sound.wav", tone))
-    warning = "only the first 15 minutes of the sound were used"
+    warning = "only the first 10 minutes of the sound were used"
     assert sound.samples.size == max_samples
     assert sound.warnings == ((warning,) if max_samples < 32_000 else ())
 
