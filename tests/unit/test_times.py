@@ -96,7 +96,9 @@ def test_a_gap_in_the_sound_stays_one(tmp_path: Path, muted_s: int) -> None:
             packet.dts = packet.pts if is_late else packet.dts
             packet.stream = copies[packet.stream_index]
             output.mux(packet)
-    audio = decode(path).audio
+    decoded = decode(path)
+    audio = decoded.audio
+    assert f"the sound pauses for {muted_s} s in all" in " ".join(decoded.warnings)
     loud = [
         bool(np.abs(audio[s * 16_000 : (s + 1) * 16_000]).max() > 0.1)
         for s in range(audio.size // 16_000)

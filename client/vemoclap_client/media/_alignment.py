@@ -21,12 +21,17 @@ between pictures stays, however long: somebody was muted."""
 
 
 class Aligner:
-    """Puts every sample where its time says, counted from the clip's start."""
+    """Puts every sample where its time says, counted from the clip's start.
+
+    Attributes:
+        missing_s: how much silence was put between samples, seconds.
+    """
 
     def __init__(self, start_s: Fraction | None, end_s: Fraction | None) -> None:
         self._next_s = start_s
         self._end_s = end_s
         self._begun = False
+        self.missing_s = 0.0
 
     def align(
         self, samples: NDArray[np.float32], rate_hz: int, time_s: Fraction | None
@@ -39,9 +44,11 @@ class Aligner:
         """
         gap = self._gap(rate_hz, time_s)
         samples = samples[max(0, -gap) :]
-        self._begun = self._begun or samples.size > 0
         if not samples.size:
             return
+        if self._begun:
+            self.missing_s += max(0, gap) / rate_hz
+        self._begun = True
         self._next_s = (self._next_s or 0) + Fraction(max(0, gap) + samples.size, rate_hz)
         while gap > 0:
             yield np.zeros(min(gap, rate_hz), np.float32)

@@ -58,6 +58,10 @@ class Sound:
     warnings: tuple[str, ...] = ()
 
 
+MISSING_MIN_S = 1.0
+"""Shorter pauses of the sound are not warned about."""
+
+
 class UnusableSoundError(Exception):
     """The sound cannot be used; the text is the reason to give."""
 
@@ -90,7 +94,7 @@ def decode_sound(file: VideoFile, start_s: Fraction | None, end_s: Fraction | No
             samples = _collect(decoder.mono_pieces(start_s, end_s))
     except UnusableSoundError as error:
         return no_sound(str(error))
-    return _to_sound(samples, decoder.damaged_packets)
+    return _to_sound(samples, decoder)
 
 
 @contextmanager
@@ -130,20 +134,25 @@ def _collect(pieces: Iterator[NDArray[np.float32]]) -> NDArray[np.float32]:
     return np.frombuffer(joined, np.float32)[: MAX_SAMPLES + 1]
 
 
-def _to_sound(samples: NDArray[np.float32], damaged_packets: int) -> Sound:
+def _to_sound(samples: NDArray[np.float32], decoder: SoundDecoder) -> Sound:
     if not samples.size:
-        return no_sound(UNDECODABLE if damaged_packets else EMPTY)
-    warnings = damage_warnings(damaged_packets)
+        return no_sound(UNDECODABLE if decoder.damaged_packets else EMPTY)
+    warnings = sound_warnings(decoder)
     if samples.size > MAX_SAMPLES:
         warnings.append(f"only the first {AUDIO_MAX_S // 60} minutes of the sound were used")
     return Sound(np.clip(samples[:MAX_SAMPLES], -1, 1), None, tuple(warnings))
 
 
-def damage_warnings(damaged_packets: int) -> list[str]:
-    """What to tell the user of packets that were lost; nothing if none were."""
-    if not damaged_packets:
-        return []
-    return [f"{damaged_packets} damaged packets of the sound were left out"]
+def sound_warnings(decoder: SoundDecoder) -> list[str]:
+    """Warnings about packets that were lost, and about sound that the file does not have."""
+    warnings = []
+    if decoder.damaged_packets:
+        warnings.append(f"{decoder.damaged_packets} damaged packets of the sound were left out")
+    if decoder.missing_s >= MISSING_MIN_S:
+        warnings.append(
+            f"the sound pauses for {decoder.missing_s:.0f} s in all, which are taken as silence"
+        )
+    return warnings
 
 
 def mono(frame: AudioFrame, mixer: ChannelMixer) -> NDArray[np.float32]:
@@ -179,6 +188,7 @@ class SoundDecoder:
         self._stream = stream
         self._mixer = ChannelMixer()
         self.damaged_packets = 0
+        self.missing_s = 0.0
 
     def mono_pieces(
         self, start_s: Fraction | None, end_s: Fraction | None
@@ -211,6 +221,7 @@ class SoundDecoder:
                 # In one go, FFmpeg would want memory for all that a long packet becomes.
                 for start in range(0, piece.size, frame.sample_rate):
                     yield resampler.resample(piece[start : start + frame.sample_rate])
+            self.missing_s = aligner.missing_s
         if resampler is not None:
             yield resampler.finish()
 

@@ -17,8 +17,8 @@ from vemoclap_client.media._audio import (
     UNDECODABLE,
     SoundDecoder,
     UnusableSoundError,
-    damage_warnings,
     open_sound,
+    sound_warnings,
 )
 from vemoclap_client.media.container import VideoFile
 from vemoclap_client.media.windows import WindowTimes
@@ -133,7 +133,7 @@ class PartedSound:
             held = np.array(new) - self._first
             yield AudioWindows(tuple(new), np.clip(cut(self._held, held), -1, 1))
         self._encoded.update(new)
-        self._window = WindowSound(starts, absent, tuple(damage_warnings(self._damaged())))
+        self._window = WindowSound(starts, absent, self._warnings())
 
     def window(self) -> WindowSound:
         """The sound of the window whose parts were decoded last."""
@@ -192,6 +192,9 @@ class PartedSound:
 
     def _damaged(self) -> int:
         return self._decoder.damaged_packets if self._decoder else 0
+
+    def _warnings(self) -> tuple[str, ...]:
+        return tuple(sound_warnings(self._decoder)) if self._decoder else ()
 
 
 def _sample_at(seconds: Fraction) -> int:
