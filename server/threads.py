@@ -1,8 +1,8 @@
 """How many threads each network has, and how many instances each slot: decided here alone.
 
-One thread per network, since several networks run at once and their pools would compete
-(docs/performance.md). More processors are used by more instances: a slot has as many as its share
-of a clip's processor time can keep busy.
+One thread per network, as every config.pbtxt says, since several networks run at once and their
+pools would compete (docs/performance.md). More processors are used by more instances: a slot has
+as many as its share of a clip's processor time can keep busy, and a quarter more.
 """
 
 import math

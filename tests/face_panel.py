@@ -12,18 +12,17 @@ docs/faces.md come from here.
 
 import asyncio
 import sys
-import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
 
 from server.slots.face import DetectedFace, FaceAnalyzer
-from server.slots.slot import Tensors
+from server.slots.slot import CPU
+from tests.benchmark.in_process import InProcess
+from tests.benchmark.networks import OnnxNetworks
 from vemoclap_client import decode
 
 REPOSITORY = Path(__file__).parents[1] / "model_repository"
@@ -114,32 +113,10 @@ VARIANTS: dict[str, tuple[float, float, float]] = {
 """Name -> size as a share of the frame, degrees, factor of the light."""
 
 
-class Networks:
-    """The exported networks in this process, one thread each; counts the processor time."""
-
-    def __init__(self) -> None:
-        self.seconds = 0.0
-        self._sessions: dict[str, onnxruntime.InferenceSession] = {}
-
-    async def __call__(
-        self, slot: str, inputs: Mapping[str, Any], outputs: Sequence[str]
-    ) -> Tensors:
-        if slot not in self._sessions:
-            options = onnxruntime.SessionOptions()
-            options.intra_op_num_threads = 1
-            self._sessions[slot] = onnxruntime.InferenceSession(
-                REPOSITORY / slot / "1" / "model.onnx", options, ["CPUExecutionProvider"]
-            )
-        started = time.process_time()
-        found = self._sessions[slot].run(list(outputs), dict(inputs))
-        self.seconds += time.process_time() - started
-        return dict(zip(outputs, found, strict=True))
-
-
-def detect(frames: Picture, networks: Networks) -> list[list[DetectedFace]]:
+def detect(frames: Picture, networks: InProcess) -> list[list[DetectedFace]]:
     analyzer = FaceAnalyzer(REPOSITORY / "face_analyzer" / "1")
     indices = list(range(len(frames)))
-    found = asyncio.run(analyzer._detect(frames, indices, networks))
+    found = asyncio.run(analyzer._detect(frames, indices, networks.infer))
     return [[face for face in found if face.frame == index] for index in indices]
 
 
@@ -175,7 +152,7 @@ def read(path: Path) -> Picture:
     return np.asarray(cv2.imread(str(path))[..., ::-1], np.uint8)
 
 
-def panel(folder: Path, networks: Networks) -> None:
+def panel(folder: Path, networks: InProcess) -> None:
     pictures = [(read(folder / name), faces) for name, faces in FACES.items()]
     for name, variant in VARIANTS.items():
         frames, expected = zip(*(place(*one, variant) for one in pictures), strict=True)
@@ -203,15 +180,15 @@ def sheet(frames: Picture, found: Sequence[Sequence[DetectedFace]], path: Path) 
 
 def main() -> None:
     folder, *clips = (Path(argument) for argument in sys.argv[1:])
-    networks = Networks()
+    networks = InProcess(REPOSITORY, OnnxNetworks(REPOSITORY, threads=1), CPU)
     panel(folder, networks)
     for clip in clips:
         frames = decode(clip).frames
         detect(frames, networks)
-        networks.seconds = 0.0
+        networks.processor_s.clear()
         found = detect(frames, networks)
         sheet(frames, found, folder / f"{clip.name}.png")
-        milliseconds = networks.seconds * 1000 / len(frames)
+        milliseconds = networks.processor_s["face_detector"] * 1000 / len(frames)
         print(f"{clip.name:24} {sum(map(len, found)):3} faces, {milliseconds:.1f} ms a frame")
 
 

@@ -9,13 +9,12 @@ import asyncio
 import difflib
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 
 import cv2
 import numpy as np
-import onnxruntime as ort
 from av.video.frame import VideoFrame
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
@@ -23,7 +22,9 @@ from PIL import Image, ImageDraw, ImageFont
 from export.weights import fetch_all
 from server.slots import text_lines
 from server.slots.reading import DetectedLine, TextReader
-from server.slots.slot import Tensors, Value
+from server.slots.slot import CPU
+from tests.benchmark.in_process import InProcess
+from tests.benchmark.networks import OnnxNetworks
 from tests.clips import write_clip
 from vemoclap_client.contract import FRAME_COUNT
 from vemoclap_client.media import _scaling
@@ -303,28 +304,6 @@ def likeness(text: str, other: str) -> float:
     return common(text, other) / max(1, min(len(text), len(other)))
 
 
-class Sessions:
-    """Calls the exported networks without a server, as the backend does on a processor."""
-
-    def __init__(self) -> None:
-        self._sessions: dict[str, ort.InferenceSession] = {}
-
-    async def __call__(
-        self, slot: str, inputs: Mapping[str, Value], outputs: Sequence[str]
-    ) -> Tensors:
-        if slot not in self._sessions:
-            options = ort.SessionOptions()
-            options.intra_op_num_threads = 1
-            path = PROJECT / "model_repository" / slot / "1" / "model.onnx"
-            self._sessions[slot] = ort.InferenceSession(path, options)
-        items = [
-            self._sessions[slot].run(outputs, {name: value[i : i + 1]})
-            for name, value in inputs.items()
-            for i in range(len(value))
-        ]
-        return dict(zip(outputs, map(np.concatenate, zip(*items, strict=True)), strict=True))
-
-
 def write(path: Path, clip: Clip) -> Path:
     frames = (VideoFrame.from_ndarray(np.asarray(picture)) for picture in clip.frames())
     return write_clip(path, fps=FRAMES_PER_S, size=SHAPES[clip.height], frames=frames)
@@ -358,7 +337,9 @@ def main() -> None:
     given = parser.parse_args()
     cv2.setNumThreads(1)
     text_lines.LONGER_SIDE_PX = round(text_lines.LONGER_SIDE_PX * given.lines / 360)
-    reader, sessions = TextReader(PROJECT / "model_repository"), Sessions()
+    repository = PROJECT / "model_repository"
+    networks = OnnxNetworks(repository, threads=1, one_by_one=True)
+    reader, sessions = TextReader(repository), InProcess(repository, networks, CPU).infer
     measure(lambda frames: asyncio.run(reader.read(frames, sessions)), given.lines)
 
 

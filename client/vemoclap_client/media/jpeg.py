@@ -1,4 +1,4 @@
-"""Frames as JPEG files: a tenth to a twentieth of the bytes, for servers on other machines."""
+"""Frames as JPEG files: a tenth of the bytes or less, for servers on other machines."""
 
 from io import BytesIO
 
