@@ -184,6 +184,11 @@ test-browser: setup exported ## Use the app in a real browser (needs Chromium: a
 	@$(MAKE) --no-print-directory samples
 	$(BIN)/pytest tests/browser
 
+.PHONY: test-soak
+test-soak: setup setup-torchscript export ## Run the long tests: load, faults, mutated files, batches (an hour)
+	@$(MAKE) --no-print-directory samples
+	$(BIN)/pytest tests -m soak
+
 .PHONY: screenshots
 screenshots: setup exported ## Take the pictures of the app in docs/images (needs Chromium)
 	@$(MAKE) --no-print-directory samples
