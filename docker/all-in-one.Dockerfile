@@ -9,8 +9,8 @@ FROM python:3.11-slim-bookworm AS export
 WORKDIR /opt/vemoclap
 # PyTorch's index of processor builds makes this stage much smaller: --build-arg
 ARG PIP_EXTRA_INDEX_URL=
-COPY requirements/development.txt requirements/
-RUN pip install --no-cache-dir --requirement requirements/development.txt
+COPY requirements/export.txt requirements/
+RUN pip install --no-cache-dir --requirement requirements/export.txt
 COPY client client
 RUN pip install --no-cache-dir --no-deps ./client
 COPY export export

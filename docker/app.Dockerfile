@@ -3,11 +3,9 @@
 FROM python:3.11-slim-bookworm
 
 WORKDIR /opt/vemoclap
-COPY requirements/app.in requirements/development.txt requirements/
+COPY requirements/app.txt requirements/
 COPY client client
-# The lock holds more than the app needs; as constraints it pins what the app does need.
-RUN pip install --no-cache-dir --constraint requirements/development.txt \
-        --requirement requirements/app.in ./client
+RUN pip install --no-cache-dir --requirement requirements/app.txt ./client
 COPY docker/healthcheck.py docker/
 COPY ui ui
 COPY LICENSE ./
