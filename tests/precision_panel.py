@@ -24,7 +24,7 @@ from tests.benchmark.servers import measurable
 from vemoclap_client.contract import EMOTIONS, FEATURES, PROBABILITIES
 
 FRAMES_OF_WINDOW = 4
-FEATURES = tuple(f"{name}_FEATURES" for name in ("IMAGE", "AUDIO", "FACE", "SPEECH", "TEXT"))
+NAMES = tuple(FEATURES.values())
 
 
 def windows(clip: Clip) -> Iterator[tuple[NDArray[np.uint8], NDArray[np.float32]]]:
