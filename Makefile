@@ -12,6 +12,9 @@ WEIGHTS ?= pretrained
 SEED ?= 0
 SLOTS ?=
 HEAD ?=
+# The licence of HEAD=authors, if you accept it (ACCEPT=GPL-3); none: without NLLB, see docs/profiles.md.
+ACCEPT ?=
+TRANSLATOR ?=
 OUT ?= model_repository
 VARIANT ?=
 VIDEO ?=
@@ -91,7 +94,8 @@ EXPORT := $(if $(filter paper,$(PROFILE)),$(DEVELOPMENT),$(BIN))
 .PHONY: export
 export: $(EXPORT:/bin=/.ready) ## Fill model_repository/ from PROFILE, FORMAT, PRECISION, WEIGHTS
 	@$(EXPORT)/python -m export --profile $(PROFILE) --format $(FORMAT) --precision $(PRECISION) \
-	    --weights $(WEIGHTS) --seed $(SEED) $(if $(HEAD),--head $(HEAD)) --out $(OUT) $(SLOTS)
+	    --weights $(WEIGHTS) --seed $(SEED) $(if $(HEAD),--head $(HEAD)) \
+	    $(if $(ACCEPT),--accept $(ACCEPT)) $(if $(TRANSLATOR),--translator $(TRANSLATOR)) --out $(OUT) $(SLOTS)
 
 # As it was exported before. The paper profile alone fills language_identifier.
 .PHONY: exported
