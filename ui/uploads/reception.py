@@ -26,7 +26,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from ui.application import Application
 from ui.jobs.store import JobStore
 from ui.settings import BYTES_PER_MB
-from ui.uploads.form import FileParser, build_form
+from ui.uploads.form import FileParser, ReceivedForm, build_form
 from vemoclap_client.files import UNFINISHED
 
 UPLOAD_ROUTE = re.compile(r"/_stcore/upload_file/(?P<session>[^/]+)/[^/]+")
@@ -126,14 +126,14 @@ class UploadsToDisk:
         found = self._find()
         upload = Upload(found.store.uploads, found.settings.upload_limit_bytes)
         try:
-            part_headers = await upload.receive(Request(scope, receive))
+            form = await upload.receive(Request(scope, receive))
         except ClientDisconnect:
             return
         except RefusedError as error:
             response = PlainTextResponse(str(error), error.status, {"Connection": "close"})
             await response(scope, receive, send)
             return
-        await self._hand_over(scope, receive, send, part_headers, upload)
+        await self._hand_over(scope, receive, send, form.part_headers, upload)
 
     async def _hand_over(
         self,
@@ -179,8 +179,8 @@ class Upload:
         self._limit_bytes = limit_bytes
         self._checked_bytes = 0
 
-    async def receive(self, request: Request) -> dict[str, str]:
-        """Reads the request's body and keeps the file in it; returns the headers of its part.
+    async def receive(self, request: Request) -> ReceivedForm:
+        """Reads the request's body and keeps the file in it.
 
         Raises:
             RefusedError: it is too large, there is no space, or it is not one file.
@@ -191,7 +191,7 @@ class Upload:
             with self._unfinished.open("xb", buffering=WRITE_BYTES) as file:
                 async with aclosing(request.stream()) as body:
                     parser = FileParser(request.headers, body, file, self._check_size)
-                    headers = await parser.receive()
+                    form = await parser.receive()
             self._unfinished.rename(self.path)
         except MultiPartException as error:
             raise RefusedError(400, f"This upload cannot be read. {error.message}") from error
@@ -201,7 +201,7 @@ class Upload:
             raise
         finally:
             self._unfinished.unlink(missing_ok=True)
-        return headers
+        return form
 
     def _check_size(self, file_bytes: int) -> None:
         if file_bytes > self._limit_bytes:
