@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
@@ -30,6 +30,13 @@ class Settings:
         workers: clips that are answered side by side ($VEMOCLAP_APP_WORKERS).
         windows_at_once: parts of a timeline that are encoded at a time ($VEMOCLAP_APP_WINDOWS);
             few, so that a new clip need not wait for many of them, more where a GPU serves.
+        queue_limit: clips that may wait at once; further ones are refused ($VEMOCLAP_APP_QUEUE).
+        hosts: names, besides IP addresses and localhost, at which the HTTP API may be called
+            ($VEMOCLAP_API_HOSTS, separated by commas).
+        webhook_secret: signs what is sent to webhooks; without it there are none
+            ($VEMOCLAP_WEBHOOK_SECRET).
+        webhook_hosts: names and addresses that webhooks may have although they are not public
+            ($VEMOCLAP_WEBHOOK_HOSTS, separated by commas).
     """
 
     data: Path
@@ -42,6 +49,10 @@ class Settings:
     keep_days: int = 30
     workers: int = 2
     windows_at_once: int = 2
+    queue_limit: int = 1000
+    hosts: frozenset[str] = frozenset()
+    webhook_secret: str = field(default="", repr=False)
+    webhook_hosts: frozenset[str] = frozenset()
 
     @classmethod
     def read(cls, environment: Mapping[str, str] = os.environ) -> Self:
@@ -63,6 +74,10 @@ class Settings:
             keep_days=_number(environment, "VEMOCLAP_APP_KEEP_DAYS", cls.keep_days),
             workers=_number(environment, "VEMOCLAP_APP_WORKERS", cls.workers),
             windows_at_once=_number(environment, "VEMOCLAP_APP_WINDOWS", cls.windows_at_once),
+            queue_limit=_number(environment, "VEMOCLAP_APP_QUEUE", cls.queue_limit),
+            hosts=_names(environment, "VEMOCLAP_API_HOSTS"),
+            webhook_secret=environment.get("VEMOCLAP_WEBHOOK_SECRET", ""),
+            webhook_hosts=_names(environment, "VEMOCLAP_WEBHOOK_HOSTS"),
         )
 
     @property
@@ -80,3 +95,8 @@ def _number(environment: Mapping[str, str], name: str, default: int) -> int:
     if not text.isascii() or not text.isdigit() or int(text) == 0:
         raise SettingsError(f"${name} is {text!r}; it must be a whole number above zero")
     return int(text)
+
+
+def _names(environment: Mapping[str, str], name: str) -> frozenset[str]:
+    parts = environment.get(name, "").lower().split(",")
+    return frozenset(part.strip() for part in parts if part.strip())
