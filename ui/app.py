@@ -6,6 +6,7 @@ import streamlit as st
 from streamlit.navigation.page import Page
 
 from ui.application import application
+from ui.owners import EVERYONE
 from ui.parts.navigation import Pages
 from ui.parts.server_status import show_latest_head
 from ui.screens.about.page import show_about
@@ -36,12 +37,12 @@ SCREENS = {
 LISTED = ("analyze", "library", "service", "about")
 """The pages in the menu; links lead to the others."""
 
-app = application()
+library = application().library(EVERYONE)
 entries: dict[str, Page] = {}
 pages = Pages(entries)
 for name, show in SCREENS.items():
     entries[name] = st.Page(
-        partial(show, app, pages),
+        partial(show, library, pages),
         title=name.capitalize(),
         url_path=name,
         default=name == "analyze",
@@ -57,6 +58,6 @@ body = st.container()
 # Filled first: a page may end the script, or leave for another.
 with st.container():
     st.divider()
-    show_latest_head(app.store)
+    show_latest_head(library)
 with body:
     page.run()

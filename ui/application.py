@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 from functools import cache
 
-from ui.jobs.adding import create_job
-from ui.jobs.job import Job, Source
+from ui.jobs.library import Library
 from ui.jobs.runner import Runner
 from ui.jobs.store import JobStore
+from ui.owners import Owner
 from ui.settings import Settings
 
 
@@ -18,11 +18,9 @@ class Application:
     store: JobStore
     runner: Runner
 
-    def add_job(self, name: str, source: Source) -> Job:
-        """Adds a waiting job and has the runner look for it; arguments and errors of create_job."""
-        job = create_job(self.settings, self.store, name, source)
-        self.runner.wake()
-        return job
+    def library(self, owner: Owner) -> Library:
+        """The clips of one owner."""
+        return Library(self.settings, owner, self.store, self.runner)
 
 
 @cache

@@ -17,10 +17,13 @@ import click
 import streamlit as st
 from starlette.concurrency import run_in_threadpool
 from starlette.middleware import Middleware
+from starlette.requests import Request
 from streamlit.web import cli
 
 from ui.application import application
 from ui.files import FolderInUseError
+from ui.jobs.library import Library
+from ui.owners import EVERYONE
 from ui.routes import media_routes
 from ui.screens.library.export import export_route
 from ui.settings import SettingsError
@@ -47,10 +50,15 @@ async def lifespan(_: st.App) -> AsyncIterator[None]:
             LOG.warning("a job was still being decoded; it begins anew at the next start")
 
 
+def library_of(_: Request) -> Library:
+    """The clips that a request may see."""
+    return application().library(EVERYONE)
+
+
 app = st.App(
     PAGES,
     lifespan=lifespan,
-    routes=[*media_routes(application), export_route(application)],
+    routes=[*media_routes(library_of), export_route(library_of)],
     middleware=[Middleware(UploadsToDisk, application)],
 )
 

@@ -328,6 +328,7 @@ def test_about_and_readme_say_the_same_of_the_numbers() -> None:
 
 LAYERS = (
     "settings",
+    "owners",
     "files",
     "jobs",
     "application",

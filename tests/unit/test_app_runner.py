@@ -29,6 +29,7 @@ from ui.jobs import advice, media, work
 from ui.jobs.job import STAGES, ClipNotAllowedError, Job, Source, SourceKind, StageState, State
 from ui.jobs.runner import Runner
 from ui.jobs.store import JobStore
+from ui.owners import EVERYONE
 from ui.settings import Settings
 from vemoclap_client import errors
 from vemoclap_client.contract import FRAME_COUNT, MODALITIES
@@ -301,14 +302,16 @@ def test_a_clip_of_the_server_must_lie_in_its_folder(
     for path in (outside, link, settings.folder / ".." / "private.mp4"):
         for kind in (SourceKind.FOLDER, SourceKind.SAMPLE):
             with pytest.raises(ClipNotAllowedError):
-                app.add_job("clip", Source(kind, str(path)))
+                app.library(EVERYONE).add("clip", Source(kind, str(path)))
     for received in (outside, app.store.uploads / ".." / "jobs.sqlite"):
         with pytest.raises(ClipNotAllowedError):
-            app.add_job("clip", Source(SourceKind.UPLOAD, str(received)))
+            app.library(EVERYONE).add("clip", Source(SourceKind.UPLOAD, str(received)))
     with pytest.raises(VideoNotFoundError):
-        app.add_job("clip", Source(SourceKind.FOLDER, str(settings.folder / "none.mp4")))
+        app.library(EVERYONE).add(
+            "clip", Source(SourceKind.FOLDER, str(settings.folder / "none.mp4"))
+        )
     with pytest.raises(BadLinkError):
-        app.add_job("clip", Source(SourceKind.LINK, "no link"))
+        app.library(EVERYONE).add("clip", Source(SourceKind.LINK, "no link"))
     assert app.store.list_jobs() == []
 
 
@@ -334,7 +337,7 @@ def test_a_clip_of_the_server_is_used_where_it_is(
     assert settings.folder is not None
     clip = settings.folder / "clip.mp4"
     clip.write_bytes(VIDEO)
-    job = app.add_job("clip.mp4", Source(SourceKind.FOLDER, str(clip)))
+    job = app.library(EVERYONE).add("clip.mp4", Source(SourceKind.FOLDER, str(clip)))
     assert wait_for_end(app.store, job.id).state is State.DONE
     assert server.paths == [clip.resolve()]
     assert media.clip_path(app.store, job) == clip.resolve()
@@ -377,7 +380,7 @@ def fetching(monkeypatch: pytest.MonkeyPatch) -> Fetching:
 
 
 def add_link(app: Application) -> Job:
-    return app.add_job(LINK, Source(SourceKind.LINK, f" {LINK} "))
+    return app.library(EVERYONE).add(LINK, Source(SourceKind.LINK, f" {LINK} "))
 
 
 def test_a_link_is_fetched_first(

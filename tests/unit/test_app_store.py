@@ -201,7 +201,8 @@ def test_no_job_of_that_id(store: JobStore) -> None:
 def insert(store: JobStore, identifier: str, document: str, state: State = State.DONE) -> None:
     with sqlite3.connect(store.data / "jobs.sqlite") as connection:
         row = (identifier, "2026-11-23T10:00:00+00:00", state, document)
-        connection.execute("INSERT INTO jobs VALUES (?, ?, ?, ?)", row)
+        columns = "id, created_at, state, document"
+        connection.execute(f"INSERT INTO jobs ({columns}) VALUES (?, ?, ?, ?)", row)
 
 
 @pytest.mark.parametrize("version", ["1.0", "1.1", "1.2"])

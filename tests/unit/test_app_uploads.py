@@ -29,6 +29,7 @@ from ui.application import Application
 from ui.jobs.job import Source, SourceKind
 from ui.jobs.runner import Runner
 from ui.jobs.store import JobStore
+from ui.owners import EVERYONE
 from ui.settings import Settings
 from ui.uploads import reception as uploads
 from ui.uploads.reception import UploadGoneError, UploadsToDisk, make_token, take_upload
@@ -110,7 +111,7 @@ def test_a_file_goes_to_disk_and_streamlit_gets_a_token(
     assert path.read_bytes() == content
     assert path.parent == app.store.uploads
     assert "name" not in path.name
-    job = app.add_job(token.name, Source(SourceKind.UPLOAD, str(path)))
+    job = app.library(EVERYONE).add(token.name, Source(SourceKind.UPLOAD, str(path)))
     assert (app.store.folder(job.id) / "clip.mp4").read_bytes() == content
     assert kept(app) == []
     with pytest.raises(UploadGoneError, match="upload it again"):

@@ -6,6 +6,7 @@ from pathlib import Path
 from ui.jobs.job import STAGES, ClipNotAllowedError, Job, Source, SourceKind
 from ui.jobs.media import check_allowed, clip_name
 from ui.jobs.store import JobStore
+from ui.owners import Owner
 from ui.settings import Settings
 from vemoclap_client.errors import BadLinkError, VideoNotFoundError
 from vemoclap_client.fetch import is_link
@@ -13,13 +14,14 @@ from vemoclap_client.fetch import is_link
 NAME_MAX = 200
 
 
-def create_job(settings: Settings, store: JobStore, name: str, source: Source) -> Job:
+def create_job(settings: Settings, store: JobStore, name: str, source: Source, owner: Owner) -> Job:
     """Checks a clip's source and stores a waiting job for it.
 
     Args:
         name: what people call the clip, as the file's name; of an uploaded file its suffix
             counts, too.
         source: an uploaded file is moved away from where it is.
+        owner: whose the clip becomes.
 
     Raises:
         BadLinkError: the link is not one.
@@ -32,15 +34,15 @@ def create_job(settings: Settings, store: JobStore, name: str, source: Source) -
         link = source.location.strip()
         if not is_link(link):
             raise BadLinkError(f"{link!r} is not a link: it begins with https://")
-        return store.create(name, Source(source.kind, link), STAGES)
+        return store.create(name, Source(source.kind, link), STAGES, owner=owner)
     if source.kind is SourceKind.UPLOAD:
         move = _moving(store, Path(source.location), name)
-        return store.create(name, Source(source.kind, name), STAGES[1:], move)
+        return store.create(name, Source(source.kind, name), STAGES[1:], move, owner)
     path = Path(source.location).resolve()
     check_allowed(settings, source, path)
     if not path.is_file():
         raise VideoNotFoundError(f"{name} is not there, or is not a file")
-    return store.create(name, Source(source.kind, str(path)), STAGES[1:])
+    return store.create(name, Source(source.kind, str(path)), STAGES[1:], owner=owner)
 
 
 def _moving(store: JobStore, received: Path, name: str) -> Callable[[Path], Path]:

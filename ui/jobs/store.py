@@ -15,29 +15,18 @@ from msgspec.structs import replace
 
 from ui.files import old_entries
 from ui.jobs.advice import failure
-from ui.jobs.documents import encode, is_unreadable, read
+from ui.jobs.documents import read
 from ui.jobs.job import Job, KnownEvidence, ListedJob, Source, Stage, State
+from ui.jobs.table import OWNED, SELECT, JobNotFoundError, find, insert, make_table, update
+from ui.owners import EVERYONE, Owner
 from vemoclap_client.files import remove
+
+__all__ = ["JobNotFoundError", "JobStore"]
 
 ID_BYTES = 12
 BUSY_TIMEOUT_S = 30.0
 ATTEMPTS_MAX = 3
 """So often a job may be at work when the app is killed, before it is suspected."""
-
-TABLE = """
-CREATE TABLE IF NOT EXISTS jobs (
-    id TEXT PRIMARY KEY,
-    created_at TEXT NOT NULL,
-    state TEXT NOT NULL,
-    document TEXT NOT NULL
-);
-CREATE INDEX IF NOT EXISTS by_state ON jobs (state, created_at);
-"""
-SELECT = "SELECT id, created_at, document FROM jobs"
-
-
-class JobNotFoundError(LookupError):
-    """There is no job of that id: it never was, was deleted, or was too old to be kept."""
 
 
 class JobStore:
@@ -62,8 +51,7 @@ class JobStore:
         data.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.uploads.mkdir(exist_ok=True)
         with self._connected() as connection:
-            connection.execute("PRAGMA journal_mode = WAL")
-            connection.executescript(TABLE)
+            make_table(connection)
 
     def create(
         self,
@@ -71,6 +59,7 @@ class JobStore:
         source: Source,
         stages: tuple[str, ...],
         prepare: Callable[[Path], object] | None = None,
+        owner: Owner = EVERYONE,
     ) -> Job:
         """Adds a waiting job and makes its folder.
 
@@ -94,33 +83,33 @@ class JobStore:
             remove(folder)
             raise
         with self._connected() as connection:
-            connection.execute(
-                "INSERT INTO jobs VALUES (?, ?, ?, ?)",
-                (job.id, job.created_at.isoformat(), job.state, encode(job)),
-            )
+            insert(connection, job, owner)
         return job
 
-    def get(self, identifier: str) -> Job:
+    def get(self, identifier: str, owner: Owner = EVERYONE) -> Job:
         """The job as it is now; one whose document cannot be read is a failed job.
 
         Raises:
-            JobNotFoundError: there is none of that id.
+            JobNotFoundError: the owner has none of that id.
         """
         with self._connected() as connection:
-            return _find(connection, identifier)
+            return find(connection, identifier, owner)
 
-    def list_jobs(self) -> list[ListedJob]:
-        """All jobs, the latest first."""
+    def list_jobs(self, owner: Owner = EVERYONE) -> list[ListedJob]:
+        """All jobs of an owner, the latest first."""
         with self._connected() as connection:
-            rows = connection.execute(f"{SELECT} ORDER BY created_at DESC")
+            rows = connection.execute(
+                f"{SELECT} WHERE {OWNED} ORDER BY created_at DESC", {"owner": owner.key}
+            )
             return [read(row, ListedJob) for row in rows]
 
-    def latest_done(self) -> ListedJob | None:
-        """The latest job that is done and can be read; None if there is none."""
+    def latest_done(self, owner: Owner = EVERYONE) -> ListedJob | None:
+        """The owner's latest job that is done and can be read; None if there is none."""
         with self._connected() as connection:
             # Rows are read one by one: it is the first that counts.
             rows = connection.execute(
-                f"{SELECT} WHERE state = ? ORDER BY created_at DESC", (State.DONE,)
+                f"{SELECT} WHERE state = :state AND {OWNED} ORDER BY created_at DESC",
+                {"state": State.DONE, "owner": owner.key},
             )
             return next((job for row in rows if (job := read(row, ListedJob)).result), None)
 
@@ -132,10 +121,10 @@ class JobStore:
         """
         with self._connected() as connection:
             connection.execute("BEGIN IMMEDIATE")
-            job = _find(connection, identifier)
+            job = find(connection, identifier, EVERYONE)
             edited = edit(job)
             if edited is not job:
-                _update(connection, edited)
+                update(connection, edited)
             connection.execute("COMMIT")
         return edited
 
@@ -157,7 +146,7 @@ class JobStore:
             job = read(row, Job)
             if not job.state.is_over:
                 job = replace(job, state=State.WORKING, attempts=job.attempts + 1)
-            _update(connection, job)
+            update(connection, job)
             connection.execute("COMMIT")
         return self.claim() if job.state.is_over else job
 
@@ -244,26 +233,6 @@ class JobStore:
         )
         with closing(connection):
             yield connection
-
-
-def _find(connection: sqlite3.Connection, identifier: str) -> Job:
-    row = connection.execute(f"{SELECT} WHERE id = ?", (identifier,)).fetchone()
-    if row is None:
-        raise JobNotFoundError(
-            f"there is no clip of the id {identifier!r}: it was deleted, or is too old to be kept"
-        )
-    return read(row, Job)
-
-
-def _update(connection: sqlite3.Connection, job: Job) -> None:
-    if is_unreadable(job):
-        # Another release of the app may read it: the document stays as it is.
-        connection.execute("UPDATE jobs SET state = ? WHERE id = ?", (job.state, job.id))
-    else:
-        connection.execute(
-            "UPDATE jobs SET state = ?, document = ? WHERE id = ?",
-            (job.state, encode(job), job.id),
-        )
 
 
 def _start_over(job: Job) -> Job:

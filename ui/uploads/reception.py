@@ -24,7 +24,7 @@ from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ui.application import Application
-from ui.jobs.store import JobStore
+from ui.jobs.media import Folders
 from ui.settings import BYTES_PER_MB
 from ui.uploads.form import FileParser, ReceivedForm, build_form
 from vemoclap_client.files import UNFINISHED
@@ -55,13 +55,13 @@ class UploadedFile(Protocol):
         """Its content."""
 
 
-def take_upload(store: JobStore, uploaded: UploadedFile) -> Path:
-    """Where the content of an uploaded file is; hand it to `add_job`, which moves it away.
+def take_upload(folders: Folders, uploaded: UploadedFile) -> Path:
+    """Where the content of an uploaded file is; hand it to `Library.add`, which moves it away.
 
     Raises:
         UploadGoneError: it is not there.
     """
-    path = store.uploads / _read_token(uploaded)
+    path = folders.uploads / _read_token(uploaded)
     if not path.is_file():
         raise UploadGoneError(f"{uploaded.name} is no longer there: upload it again")
     return path

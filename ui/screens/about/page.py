@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from ui.application import Application
+from ui.jobs.library import Library
 from ui.parts.navigation import Pages
 
 PAPER = "https://arxiv.org/abs/2410.21303"
@@ -47,14 +47,14 @@ their own: `make weights` lists them.
 """
 
 
-def show_about(app: Application, pages: Pages) -> None:
+def show_about(library: Library, pages: Pages) -> None:
     """The notes, each under a heading."""
     st.title("About")
     left, right = st.columns(2, gap="large")
     with left:
         _show_note("What the six numbers mean", NUMBERS)
         _show_note("What this must not be used for", NOT_FOR)
-        _show_note("What is kept", KEPT.format(days=app.settings.keep_days))
+        _show_note("What is kept", KEPT.format(days=library.settings.keep_days))
     with right:
         _show_note("Who answers", HEAD)
         _show_note("Paper and licences", LICENCES)

@@ -1,0 +1,78 @@
+"""The table of jobs in the SQLite file: its columns, and its rows as jobs."""
+
+import sqlite3
+
+from ui.jobs.documents import encode, is_unreadable, read
+from ui.jobs.job import Job
+from ui.owners import Owner
+
+TABLE = """
+CREATE TABLE IF NOT EXISTS jobs (
+    id TEXT PRIMARY KEY,
+    created_at TEXT NOT NULL,
+    state TEXT NOT NULL,
+    document TEXT NOT NULL,
+    owner TEXT NOT NULL DEFAULT ''
+);
+CREATE INDEX IF NOT EXISTS by_state ON jobs (state, created_at);
+"""
+ADD_OWNER = "ALTER TABLE jobs ADD COLUMN owner TEXT NOT NULL DEFAULT ''"
+INDEX_OWNER = "CREATE INDEX IF NOT EXISTS by_owner ON jobs (owner, created_at)"
+SELECT = "SELECT id, created_at, document FROM jobs"
+OWNED = "(owner = :owner OR :owner = '')"
+"""Condition: the job is one that the owner of this key sees."""
+
+
+class JobNotFoundError(LookupError):
+    """There is no job of that id: it never was, was deleted, or was too old to be kept.
+
+    A job of another owner is none, too.
+    """
+
+
+def make_table(connection: sqlite3.Connection) -> None:
+    """Makes the table; one of a release without owners gets the column. Its jobs have no owner."""
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.executescript(TABLE)
+    connection.execute("BEGIN IMMEDIATE")
+    columns = {row[1] for row in connection.execute("PRAGMA table_info(jobs)")}
+    if "owner" not in columns:
+        connection.execute(ADD_OWNER)
+    connection.execute(INDEX_OWNER)
+    connection.execute("COMMIT")
+
+
+def insert(connection: sqlite3.Connection, job: Job, owner: Owner) -> None:
+    """Adds the row of a new job."""
+    connection.execute(
+        "INSERT INTO jobs (id, created_at, state, document, owner) VALUES (?, ?, ?, ?, ?)",
+        (job.id, job.created_at.isoformat(), job.state, encode(job), owner.key),
+    )
+
+
+def find(connection: sqlite3.Connection, identifier: str, owner: Owner) -> Job:
+    """The job of that id, if the owner sees it.
+
+    Raises:
+        JobNotFoundError: there is none.
+    """
+    row = connection.execute(
+        f"{SELECT} WHERE id = :id AND {OWNED}", {"id": identifier, "owner": owner.key}
+    ).fetchone()
+    if row is None:
+        raise JobNotFoundError(
+            f"there is no clip of the id {identifier!r}: it was deleted, or is too old to be kept"
+        )
+    return read(row, Job)
+
+
+def update(connection: sqlite3.Connection, job: Job) -> None:
+    """Replaces the row of a job; its owner stays."""
+    if is_unreadable(job):
+        # Another release of the app may read it: the document stays as it is.
+        connection.execute("UPDATE jobs SET state = ? WHERE id = ?", (job.state, job.id))
+    else:
+        connection.execute(
+            "UPDATE jobs SET state = ?, document = ? WHERE id = ?",
+            (job.state, encode(job), job.id),
+        )
