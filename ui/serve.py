@@ -20,6 +20,8 @@ from starlette.middleware import Middleware
 from starlette.requests import Request
 from streamlit.web import cli
 
+from ui.api.delivery import Deliveries
+from ui.api.routes import ClipsApi, api_route
 from ui.application import application
 from ui.files import FolderInUseError
 from ui.jobs.library import Library
@@ -41,11 +43,15 @@ async def lifespan(_: st.App) -> AsyncIterator[None]:
         SettingsError: a variable of the environment cannot be used.
         FolderInUseError: another app works on the same folder.
     """
-    runner = application().runner
+    app = application()
+    runner = app.runner
     runner.start()
+    deliveries = Deliveries(app.settings, app.store)
+    deliveries.start()
     try:
         yield
     finally:
+        deliveries.stop()
         if not await run_in_threadpool(runner.stop):
             LOG.warning("a job was still being decoded; it begins anew at the next start")
 
@@ -58,7 +64,11 @@ def library_of(_: Request) -> Library:
 app = st.App(
     PAGES,
     lifespan=lifespan,
-    routes=[*media_routes(library_of), export_route(library_of)],
+    routes=[
+        *media_routes(library_of),
+        export_route(library_of),
+        api_route(ClipsApi(application, library_of)),
+    ],
     middleware=[Middleware(UploadsToDisk, application)],
 )
 

@@ -333,6 +333,7 @@ LAYERS = (
     "jobs",
     "application",
     "uploads",
+    "api",
     "routes",
     "parts",
     "screens",

@@ -248,7 +248,7 @@ def test_a_waiting_document_that_cannot_be_read_is_passed_over(store: JobStore) 
     readable = add(store)
     claimed = store.claim()
     assert claimed is not None and claimed.id == readable.id
-    assert not store.has_waiting()
+    assert store.count_waiting() == 0
 
 
 def test_the_latest_result_is_found_without_reading_the_others(

@@ -4,11 +4,10 @@ A page of any site can send requests to this machine, and read the answers if it
 resolve to this machine's address. It cannot hide where it comes from, though.
 """
 
-from collections.abc import Callable
-from ipaddress import ip_address
-
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
+
+from vemoclap_client.fetch import is_ip_address
 
 READING = ("GET", "HEAD", "OPTIONS")
 FROM_PAGES = ("origin", "sec-fetch-site")
@@ -42,10 +41,4 @@ def _without_port(host: str) -> str:
 
 
 def _is_ours(host: str, hosts: frozenset[str]) -> bool:
-    if host == "localhost" or host in hosts:
-        return True
-    try:
-        ip_address(host)
-    except ValueError:
-        return False
-    return True
+    return host == "localhost" or host in hosts or is_ip_address(host)

@@ -8,10 +8,10 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from ui.api.documents import Delivery, WebhookState, to_clip, to_json_ready
+from ui.api.documents import Delivery, to_clip, to_json_ready
 from ui.api.webhooks import WebhookError, WebhookRefusedError, send
 from ui.jobs.store import JobNotFoundError, JobStore
-from ui.jobs.webhooks import DELIVERED, Webhook, WebhookStore
+from ui.jobs.webhooks import Webhook, WebhookStore
 from ui.settings import Settings
 from vemoclap_client.errors import AddressRefusedError
 
@@ -87,6 +87,5 @@ class Deliveries:
 
     def _body(self, webhook: Webhook) -> bytes:
         job = self._store.get(webhook.job_id)
-        state = WebhookState(webhook.url, DELIVERED, webhook.tries, "")
-        document = Delivery(f"clip.{job.state}", datetime.now(UTC), to_clip(job, state))
+        document = Delivery(f"clip.{job.state}", datetime.now(UTC), to_clip(job, webhook))
         return msgspec.json.encode(to_json_ready(document))

@@ -1,11 +1,12 @@
 """The documents of the HTTP API. Its OpenAPI document is generated from these types."""
 
 from datetime import datetime
-from typing import Annotated, Any, TypeAlias, TypeVar
+from typing import Annotated, Any, TypeAlias
 
-from msgspec import Meta, Struct, structs, to_builtins
+from msgspec import Meta, Struct, to_builtins
 
 from ui.jobs.job import BaseJob, Job, ListedJob, ListedResult, SourceKind, Stage, State
+from ui.jobs.webhooks import Webhook
 from vemoclap_client import errors
 from vemoclap_client.analysis import Absent, AudioEvent, Seconds, Speech
 from vemoclap_client.errors import VemoclapError
@@ -115,7 +116,7 @@ class ClipPage(Struct, frozen=True):
     next: str | None
 
 
-class Problem(Struct, frozen=True, omit_defaults=True):
+class Problem(Struct, frozen=True):
     """An error, after RFC 9457.
 
     Attributes:
@@ -123,14 +124,14 @@ class Problem(Struct, frozen=True, omit_defaults=True):
         title: of the status.
         status: of the answer.
         detail: what happened, and what to do.
-        exit_code: that the command `vemoclap` ends with at this error.
+        exit_code: that the command `vemoclap` ends with at this error; None for one that it lacks.
     """
 
     type: str
     title: str
     status: int
     detail: str
-    exit_code: int | None = None
+    exit_code: int | None
 
 
 class StateEvent(Struct, frozen=True):
@@ -193,9 +194,12 @@ class Delivery(Struct, frozen=True):
     data: Clip
 
 
-def to_clip(job: Job, webhook: WebhookState | None) -> Clip:
+def to_clip(job: Job, webhook: Webhook | None) -> Clip:
     """A job as the API gives it."""
-    return Clip(**_shared(job), result=job.result, timeline=job.timeline, webhook=webhook)
+    state = None
+    if webhook is not None:
+        state = WebhookState(webhook.url, webhook.state, webhook.tries, webhook.error)
+    return Clip(**_shared(job), result=job.result, timeline=job.timeline, webhook=state)
 
 
 def to_listed(job: ListedJob) -> ListedClip:
@@ -213,9 +217,7 @@ def to_failure(job: BaseJob) -> ClipFailure | None:
     if job.failure is None:
         return None
     known = getattr(errors, job.failure.kind, VemoclapError)
-    return ClipFailure(
-        job.failure.kind, job.failure.message, job.failure.advice, known.exit_code
-    )
+    return ClipFailure(job.failure.kind, job.failure.message, job.failure.advice, known.exit_code)
 
 
 def _shared(job: BaseJob) -> dict[str, Any]:

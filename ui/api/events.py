@@ -5,6 +5,7 @@ client that comes back with it as Last-Event-ID gets the rest. `state` has no id
 sent whenever it changes, and at the beginning.
 """
 
+import re
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
@@ -14,7 +15,7 @@ from sse_starlette import ServerSentEvent
 from starlette.concurrency import run_in_threadpool
 
 from ui.api.documents import DecodedEvent, EvidenceEvent, StateEvent, to_json_ready, to_state
-from ui.jobs.job import Job
+from ui.jobs.job import Job, Stage
 from ui.jobs.store import JobNotFoundError
 from vemoclap_client.contract import MODALITIES
 
@@ -22,6 +23,9 @@ LOOK_EVERY_S = 0.25
 DECODED, EVIDENCE, RESULT, WINDOW = "decoded", "evidence", "result", "window"
 STATE, END, DELETED = "state", "end", "deleted"
 ONCE = frozenset((DECODED, *MODALITIES, RESULT, END))
+WINDOWS = re.compile(rf"{WINDOW}([0-9]{{1,9}})")
+"""So many windows, in an event's id."""
+
 FIELDS = {
     "face": "faces",
     "speech": "speech",
@@ -36,10 +40,9 @@ class Cursor:
 
     def __init__(self, last_event_id: str = "") -> None:
         """Continues after an event; what is not understood of its id is passed over."""
-        parts = last_event_id.split(".")
-        self._sent = [part for part in dict.fromkeys(parts) if part in ONCE]
-        counts = [part.removeprefix(WINDOW) for part in parts if part.startswith(WINDOW)]
-        self._windows = int(counts[-1]) if counts and counts[-1].isdecimal() else 0
+        parts = dict.fromkeys(last_event_id.split("."))
+        self._sent = [part for part in parts if part in ONCE]
+        self._windows = max((int(m[1]) for m in map(WINDOWS.fullmatch, parts) if m), default=0)
         self._state: StateEvent | None = None
 
     @property
@@ -54,9 +57,10 @@ class Cursor:
             self._state = state
             yield _event(STATE, state)
         if known.duration_s is not None and known.frame_times_s is not None:
-            yield from self._once(DECODED, DECODED, DecodedEvent(known.duration_s, known.frame_times_s))
+            decoded = DecodedEvent(known.duration_s, known.frame_times_s)
+            yield from self._once(DECODED, DECODED, decoded)
         for modality in MODALITIES:
-            if job.stages[modality].state.is_over:
+            if job.stages.get(modality, Stage()).state.is_over:
                 yield from self._once(modality, EVIDENCE, _evidence(modality, job))
         if job.result is not None:
             yield from self._once(RESULT, RESULT, job.result)

@@ -6,7 +6,7 @@ from http import HTTPStatus
 
 import msgspec
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from ui.api.documents import Problem
@@ -69,7 +69,13 @@ def answer_fault(_: Request, __: Exception) -> Response:
     return _answer(500, "something went wrong inside the app; its log says what")
 
 
+def answer_nobody(_: Request, __: Exception) -> Response:
+    """The client has gone while it sent: nobody reads the answer."""
+    return Response(status_code=400)
+
+
 HANDLERS = {
+    ClientDisconnect: answer_nobody,
     HTTPException: answer_http,
     RefusedError: answer_refused,
     OSError: answer_disk,

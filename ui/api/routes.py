@@ -17,7 +17,7 @@ from starlette.routing import Mount, Route
 from ui.api.access import check_access
 from ui.api.documents import ClipPage, NewLink, to_clip, to_json_ready, to_listed
 from ui.api.events import Cursor, follow
-from ui.api.openapi import API, CLIP, CLIPS, EVENTS, OPENAPI, PAGE_CLIPS_MAX, document
+from ui.api.openapi import API, CLIP, CLIPS, EVENTS, OPENAPI, PAGE_CLIPS, PAGE_CLIPS_MAX, document
 from ui.api.problems import HANDLERS, HEADERS
 from ui.api.webhooks import check_webhook
 from ui.application import Application
@@ -33,7 +33,6 @@ CHECK_TIMEOUT_S = 2.0
 BODY_BYTES_MAX = 1 << 16
 """Of a request's JSON."""
 
-PAGE_CLIPS = 50
 SEND_TIMEOUT_S = 60.0
 """A client that takes no events for so long is left."""
 
@@ -100,9 +99,10 @@ class ClipsApi:
         """A page of clips, the latest first."""
         library = self._library(request)
         limit = _limit(request.query_params.get("limit"))
-        jobs, after = library.page(limit, request.query_params.get("after"))
-        query = urlencode({"limit": limit, "after": after})
-        following = f"{API}{CLIPS}?{query}" if after else None
+        # One more than is asked for tells whether there is a next page.
+        jobs = library.page(limit + 1, request.query_params.get("after", ""))
+        query = urlencode({"limit": limit, "after": jobs[limit - 1].id}) if jobs[limit:] else ""
+        jobs, following = jobs[:limit], f"{API}{CLIPS}?{query}" if query else None
         return _json(to_json_ready(ClipPage(tuple(map(to_listed, jobs)), following)))
 
     def get(self, request: Request) -> Response:

@@ -1,6 +1,6 @@
 """Sends a document to a webhook: signed, to a public address, without following redirects.
 
-The signature is that of standardwebhooks.com, for whose check there are libraries in many languages.
+The signature is that of standardwebhooks.com; many languages have a library that checks it.
 """
 
 import base64
@@ -12,7 +12,7 @@ import socket
 import ssl
 import threading
 import time
-from typing import Any
+from contextlib import suppress
 from urllib.parse import SplitResult, urlsplit
 
 from ui.settings import Settings
@@ -53,8 +53,11 @@ def check_webhook(url: str, settings: Settings) -> None:
         raise NoWebhooksError("this app sends no webhooks: it has no $VEMOCLAP_WEBHOOK_SECRET")
     shown = check_link(url)
     parts = urlsplit(url)
-    if len(url) > URL_MAX or shown != url:
-        raise BadLinkError(f"{shown[:200]} cannot be a webhook: it is too long or holds a password")
+    if len(url) > URL_MAX or shown != url or not url.isascii():
+        raise BadLinkError(
+            f"{shown[:200]} cannot be a webhook: it is too long, holds a password or letters that "
+            "are not ASCII"
+        )
     if _is_allowed(parts, settings):
         return
     if parts.scheme != "https":
@@ -119,20 +122,28 @@ def _connect(url: str, parts: SplitResult, settings: Settings) -> http.client.HT
     port = parts.port or (443 if is_secure else 80)
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-        addresses = [entry[4] for entry in found]
-        if not _is_allowed(parts, settings):
-            for address in addresses:
-                if not is_public(str(address[0])):
-                    raise _refused(url, str(address[0]))
-        sock = socket.create_connection(addresses[0][:2], TIMEOUT_S)
+        addresses = [str(entry[4][0]) for entry in found]
+        private = [address for address in addresses if not is_public(address)]
+        if private and not _is_allowed(parts, settings):
+            raise _refused(url, private[0])
+        sock = _open(addresses, port)
         if is_secure:
             sock = ssl.create_default_context().wrap_socket(sock, server_hostname=host)
-    except OSError as error:
+    except (OSError, UnicodeError) as error:
         raise WebhookError(f"no connection: {error}") from error
-    # A connection that has its socket makes none of its own.
-    connection = http.client.HTTPConnection(host, port, TIMEOUT_S)
+    kind = http.client.HTTPSConnection if is_secure else http.client.HTTPConnection
+    connection = kind(host, port, timeout=TIMEOUT_S)
     connection.sock = sock
+    connection.auto_open = 0
     return connection
+
+
+def _open(addresses: list[str], port: int) -> socket.socket:
+    """A connection to the first of these addresses that takes one."""
+    for address in addresses[:-1]:
+        with suppress(OSError):
+            return socket.create_connection((address, port), TIMEOUT_S)
+    return socket.create_connection((addresses[-1], port), TIMEOUT_S)
 
 
 def _is_allowed(parts: SplitResult, settings: Settings) -> bool:
@@ -150,17 +161,13 @@ def _target(parts: SplitResult) -> str:
     return (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
 
 
-def _cut(sock: Any) -> None:
-    try:
+def _cut(sock: socket.socket) -> None:
+    with suppress(OSError):
         sock.shutdown(socket.SHUT_RDWR)
-    except OSError:
-        pass
 
 
 def _key(secret: str) -> bytes:
     if secret.startswith(SECRET_PREFIX):
-        try:
+        with suppress(binascii.Error):
             return base64.b64decode(secret.removeprefix(SECRET_PREFIX), validate=True)
-        except binascii.Error:
-            pass
     return secret.encode()

@@ -8,10 +8,25 @@ from ui.jobs.media import check_allowed, clip_name
 from ui.jobs.store import JobStore
 from ui.owners import Owner
 from ui.settings import Settings
-from vemoclap_client.errors import BadLinkError, VideoNotFoundError
+from vemoclap_client.errors import BadLinkError, ServerOverloadedError, VideoNotFoundError
 from vemoclap_client.fetch import is_link
 
 NAME_MAX = 200
+
+
+class QueueFullError(ServerOverloadedError):
+    """So many clips wait already that no more are taken."""
+
+
+def check_queue(settings: Settings, store: JobStore) -> None:
+    """Returns if another clip may wait.
+
+    Raises:
+        QueueFullError: as many as may wait do so.
+    """
+    waiting = store.count_waiting()
+    if waiting >= settings.queue_limit:
+        raise QueueFullError(f"{waiting} clips wait already, and no more may. Try again later.")
 
 
 def create_job(settings: Settings, store: JobStore, name: str, source: Source, owner: Owner) -> Job:
@@ -24,11 +39,13 @@ def create_job(settings: Settings, store: JobStore, name: str, source: Source, o
         owner: whose the clip becomes.
 
     Raises:
+        QueueFullError: as many clips as may wait do so.
         BadLinkError: the link is not one.
         VideoNotFoundError: there is no such file.
         ClipNotAllowedError: it is not in the folder of samples, of the server's clips, or of
             received files.
     """
+    check_queue(settings, store)
     name = _on_one_line(name)
     if source.kind is SourceKind.LINK:
         link = source.location.strip()

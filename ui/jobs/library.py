@@ -3,7 +3,7 @@
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-from ui.jobs.adding import create_job
+from ui.jobs.adding import check_queue, create_job
 from ui.jobs.job import Job, ListedJob, Source
 from ui.jobs.media import Folders
 from ui.jobs.runner import Runner
@@ -45,9 +45,25 @@ class Library:
         """All jobs of the owner, the latest first."""
         return self._store.list_jobs(self.owner)
 
+    def page(self, limit: int, after: str = "") -> list[ListedJob]:
+        """Up to `limit` jobs of the owner, the latest first.
+
+        Args:
+            after: the id of the job that the page before ended with; empty for the first page.
+        """
+        return self._store.page(limit, after, self.owner)
+
     def latest_done(self) -> ListedJob | None:
         """The owner's latest job that is done and can be read; None if there is none."""
         return self._store.latest_done(self.owner)
+
+    def check_queue(self) -> None:
+        """Returns if another clip may wait.
+
+        Raises:
+            QueueFullError: as many as may wait do so.
+        """
+        check_queue(self.settings, self._store)
 
     def add(self, name: str, source: Source) -> Job:
         """Adds a waiting job and has the runner look for it.
@@ -57,6 +73,7 @@ class Library:
             source: an uploaded file is moved away from where it is.
 
         Raises:
+            QueueFullError: as many clips as may wait do so.
             BadLinkError: the link is not one.
             VideoNotFoundError: there is no such file.
             ClipNotAllowedError: it is not in a folder that may be used.

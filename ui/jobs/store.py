@@ -50,7 +50,7 @@ class JobStore:
         self._jobs = data / "jobs"
         data.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.uploads.mkdir(exist_ok=True)
-        with self._connected() as connection:
+        with self.connected() as connection:
             make_table(connection)
 
     def create(
@@ -82,7 +82,7 @@ class JobStore:
         except BaseException:
             remove(folder)
             raise
-        with self._connected() as connection:
+        with self.connected() as connection:
             insert(connection, job, owner)
         return job
 
@@ -92,20 +92,35 @@ class JobStore:
         Raises:
             JobNotFoundError: the owner has none of that id.
         """
-        with self._connected() as connection:
+        with self.connected() as connection:
             return find(connection, identifier, owner)
 
     def list_jobs(self, owner: Owner = EVERYONE) -> list[ListedJob]:
         """All jobs of an owner, the latest first."""
-        with self._connected() as connection:
+        with self.connected() as connection:
             rows = connection.execute(
                 f"{SELECT} WHERE {OWNED} ORDER BY created_at DESC", {"owner": owner.key}
             )
             return [read(row, ListedJob) for row in rows]
 
+    def page(self, limit: int, after: str, owner: Owner = EVERYONE) -> list[ListedJob]:
+        """Up to `limit` jobs of an owner, the latest first.
+
+        Args:
+            after: the id of the job that the page before ended with; empty for the first page.
+        """
+        with self.connected() as connection:
+            rows = connection.execute(
+                f"{SELECT} WHERE {OWNED} AND (:after = '' OR (created_at, id) < "
+                "(SELECT created_at, id FROM jobs WHERE id = :after)) "
+                "ORDER BY created_at DESC, id DESC LIMIT :limit",
+                {"owner": owner.key, "after": after, "limit": limit},
+            )
+            return [read(row, ListedJob) for row in rows]
+
     def latest_done(self, owner: Owner = EVERYONE) -> ListedJob | None:
         """The owner's latest job that is done and can be read; None if there is none."""
-        with self._connected() as connection:
+        with self.connected() as connection:
             # Rows are read one by one: it is the first that counts.
             rows = connection.execute(
                 f"{SELECT} WHERE state = :state AND {OWNED} ORDER BY created_at DESC",
@@ -119,7 +134,7 @@ class JobStore:
         Raises:
             JobNotFoundError: there is none of that id.
         """
-        with self._connected() as connection:
+        with self.connected() as connection:
             connection.execute("BEGIN IMMEDIATE")
             job = find(connection, identifier, EVERYONE)
             edited = edit(job)
@@ -128,15 +143,15 @@ class JobStore:
             connection.execute("COMMIT")
         return edited
 
-    def has_waiting(self) -> bool:
-        """Whether a job waits to be worked on."""
-        with self._connected() as connection:
-            query = "SELECT EXISTS (SELECT 1 FROM jobs WHERE state = ?)"
-            return bool(connection.execute(query, (State.WAITING,)).fetchone()[0])
+    def count_waiting(self) -> int:
+        """How many jobs wait to be worked on."""
+        with self.connected() as connection:
+            query = "SELECT COUNT(*) FROM jobs WHERE state = ?"
+            return int(connection.execute(query, (State.WAITING,)).fetchone()[0])
 
     def claim(self) -> Job | None:
         """The job that has waited longest, now marked as being worked on; None if none waits."""
-        with self._connected() as connection:
+        with self.connected() as connection:
             connection.execute("BEGIN IMMEDIATE")
             row = connection.execute(
                 f"{SELECT} WHERE state = ? ORDER BY created_at LIMIT 1", (State.WAITING,)
@@ -190,7 +205,7 @@ class JobStore:
 
     def delete(self, identifier: str) -> None:
         """Removes the job with its clip; does nothing if there is none of that id."""
-        with self._connected() as connection:
+        with self.connected() as connection:
             connection.execute("DELETE FROM jobs WHERE id = ?", (identifier,))
         remove(self.folder(identifier))
 
@@ -227,7 +242,8 @@ class JobStore:
         return self._jobs / identifier
 
     @contextmanager
-    def _connected(self) -> Iterator[sqlite3.Connection]:
+    def connected(self) -> Iterator[sqlite3.Connection]:
+        """A connection to the SQLite file, for what is kept in it beside the jobs."""
         connection = sqlite3.connect(
             self.data / "jobs.sqlite", timeout=BUSY_TIMEOUT_S, isolation_level=None
         )
