@@ -1,5 +1,7 @@
 """The app's settings, from the environment: the one place for each of its limits."""
 
+import base64
+import binascii
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -10,6 +12,8 @@ from vemoclap_client.client import DEFAULT_URL
 
 DEFAULT_METRICS_URL = "http://127.0.0.1:8002/metrics"
 BYTES_PER_MB = 1_000_000
+SECRET_PREFIX = "whsec_"
+SECRET_BYTES_MIN, SECRET_BYTES_MAX = 24, 64
 
 
 @dataclass(frozen=True)
@@ -33,8 +37,8 @@ class Settings:
         queue_limit: clips that may wait at once; further ones are refused ($VEMOCLAP_APP_QUEUE).
         hosts: names, besides IP addresses and localhost, at which the HTTP API may be called
             ($VEMOCLAP_API_HOSTS, separated by commas).
-        webhook_secret: signs what is sent to webhooks; without it there are none
-            ($VEMOCLAP_WEBHOOK_SECRET).
+        webhook_secret: signs what is sent to webhooks: "whsec_" and base64 of 24 to 64 bytes;
+            without it there are no webhooks ($VEMOCLAP_WEBHOOK_SECRET).
         webhook_hosts: names and addresses that webhooks may have although they are not public
             ($VEMOCLAP_WEBHOOK_HOSTS, separated by commas).
     """
@@ -59,7 +63,7 @@ class Settings:
         """The settings of this process.
 
         Raises:
-            SettingsError: a number is not a whole number above zero.
+            SettingsError: a number is not a whole number above zero, or a secret is none.
         """
         home = environment.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
         folder = environment.get("VEMOCLAP_APP_FOLDER")
@@ -76,7 +80,7 @@ class Settings:
             windows_at_once=_number(environment, "VEMOCLAP_APP_WINDOWS", cls.windows_at_once),
             queue_limit=_number(environment, "VEMOCLAP_APP_QUEUE", cls.queue_limit),
             hosts=_names(environment, "VEMOCLAP_API_HOSTS"),
-            webhook_secret=environment.get("VEMOCLAP_WEBHOOK_SECRET", ""),
+            webhook_secret=_secret(environment, "VEMOCLAP_WEBHOOK_SECRET"),
             webhook_hosts=_names(environment, "VEMOCLAP_WEBHOOK_HOSTS"),
         )
 
@@ -100,3 +104,19 @@ def _number(environment: Mapping[str, str], name: str, default: int) -> int:
 def _names(environment: Mapping[str, str], name: str) -> frozenset[str]:
     parts = environment.get(name, "").lower().split(",")
     return frozenset(part.strip() for part in parts if part.strip())
+
+
+def _secret(environment: Mapping[str, str], name: str) -> str:
+    text = environment.get(name, "")
+    try:
+        size = len(base64.b64decode(text.removeprefix(SECRET_PREFIX), validate=True))
+    except binascii.Error:
+        size = 0
+    is_secret = text.startswith(SECRET_PREFIX) and SECRET_BYTES_MIN <= size <= SECRET_BYTES_MAX
+    if text and not is_secret:
+        # It is not shown.
+        raise SettingsError(
+            f"${name} must be {SECRET_PREFIX!r} and base64 of {SECRET_BYTES_MIN} to "
+            f"{SECRET_BYTES_MAX} bytes, as from: echo whsec_$(openssl rand -base64 32)"
+        )
+    return text

@@ -4,7 +4,6 @@ The signature is that of standardwebhooks.com; many languages have a library tha
 """
 
 import base64
-import binascii
 import hashlib
 import hmac
 import http.client
@@ -15,11 +14,10 @@ import time
 from contextlib import suppress
 from urllib.parse import SplitResult, urlsplit
 
-from ui.settings import Settings
+from ui.settings import SECRET_PREFIX, Settings
 from vemoclap_client.errors import AddressRefusedError, BadLinkError
 from vemoclap_client.fetch import check_link, is_ip_address, is_public
 
-SECRET_PREFIX = "whsec_"
 TIMEOUT_S = 10.0
 """For a connection, and for each piece of the answer."""
 
@@ -71,12 +69,13 @@ def sign(secret: str, identifier: str, timestamp: int, body: bytes) -> str:
     """The value of the header webhook-signature.
 
     Args:
-        secret: "whsec_" and base64, or any other text.
+        secret: see Settings.webhook_secret.
         identifier: of the message, the same in every try.
         timestamp: when it is sent, in seconds since 1970.
     """
     content = f"{identifier}.{timestamp}.".encode() + body
-    digest = hmac.new(_key(secret), content, hashlib.sha256).digest()
+    key = base64.b64decode(secret.removeprefix(SECRET_PREFIX))
+    digest = hmac.new(key, content, hashlib.sha256).digest()
     return f"v1,{base64.b64encode(digest).decode()}"
 
 
@@ -164,10 +163,3 @@ def _target(parts: SplitResult) -> str:
 def _cut(sock: socket.socket) -> None:
     with suppress(OSError):
         sock.shutdown(socket.SHUT_RDWR)
-
-
-def _key(secret: str) -> bytes:
-    if secret.startswith(SECRET_PREFIX):
-        with suppress(binascii.Error):
-            return base64.b64decode(secret.removeprefix(SECRET_PREFIX), validate=True)
-    return secret.encode()
