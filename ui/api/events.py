@@ -81,13 +81,16 @@ class Cursor:
         return ".".join((*self._sent, *windows))
 
 
-async def follow(read: Callable[[], Job], cursor: Cursor) -> AsyncIterator[ServerSentEvent]:
-    """A job's events until it is over or deleted.
+async def follow(
+    read: Callable[[], Job], cursor: Cursor, stopping: anyio.Event
+) -> AsyncIterator[ServerSentEvent]:
+    """A job's events until it is over or deleted, or the app stops.
 
     Args:
         read: gives the job as it is now; it is called in a thread.
+        stopping: is set when the app stops.
     """
-    while not cursor.has_ended:
+    while not cursor.has_ended and not stopping.is_set():
         try:
             job = await run_in_threadpool(read)
         except JobNotFoundError:
@@ -95,7 +98,8 @@ async def follow(read: Callable[[], Job], cursor: Cursor) -> AsyncIterator[Serve
             return
         for event in cursor.news(job):
             yield event
-        await anyio.sleep(LOOK_EVERY_S)
+        with anyio.move_on_after(LOOK_EVERY_S):
+            await stopping.wait()
 
 
 def _evidence(modality: str, job: Job) -> EvidenceEvent:

@@ -35,7 +35,7 @@ REASONS = {
     413: "The file is too large.",
     415: "The body is neither a form nor JSON.",
     422: "The link or the webhook cannot be used, or a field is wrong.",
-    429: "Too many clips wait. Come back after Retry-After seconds.",
+    429: "Too many clips wait, or are followed. Come back after Retry-After seconds.",
     503: "The server cannot classify now. Come back after Retry-After seconds.",
     507: "The disk of the app's machine is full.",
 }
@@ -137,7 +137,9 @@ def _events() -> dict[str, Any]:
         "204": {"description": "Nothing comes after the last event."},
     }
     last = {"in": "header", "name": "Last-Event-ID", "schema": {"type": "string"}}
-    operation = _operation("followClip", "What becomes known of a clip, as it does", answers, 404)
+    operation = _operation(
+        "followClip", "What becomes known of a clip, as it does", answers, 404, 429
+    )
     return {**operation, "parameters": [last]}
 
 
