@@ -1,4 +1,4 @@
-"""The HTTP API of the app on the real server: the commands of docs/http-api.md, and what they give."""
+"""The HTTP API on the real server: the commands of docs/http-api.md, and what they give."""
 
 import base64
 import json
@@ -18,7 +18,7 @@ from tests.browser.driving import RunningApp, running_app, stop
 from tests.launching import PROJECT, Launched, wait_until
 from tests.link_server import Site
 from tests.webhook_receiver import SECRET, Receiver, receiving
-from vemoclap_client import EmotionClient
+from vemoclap_client import EmotionClient, FrameFormat
 
 GUIDE = (PROJECT / "docs" / "http-api.md").read_text(encoding="utf-8")
 TOOLS = ("curl", "deno", "grpcurl")
@@ -52,7 +52,7 @@ def ran(
     samples: Path,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> tuple[Path, str]:
-    """The folder in which the commands of the guide ran, one after the other, and what they printed."""
+    """The folder in which the guide's commands ran, and what they printed."""
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
     for tool in TOOLS:
         if shutil.which(tool, path=path) is None:
@@ -90,7 +90,7 @@ def test_the_result_is_that_of_the_command(
     ran: tuple[Path, str], client: EmotionClient, samples: Path
 ) -> None:
     clip = json.loads((ran[0] / "clip.json").read_text())
-    expected = json.loads(json.dumps(client.classify(samples / "portrait.mp4").to_dict()))
+    expected = json.loads(json.dumps(client.classify(samples / "portrait.mp4", attention=True).to_dict()))
     differing = ("video", "timings_ms")
     assert {k: v for k, v in clip["result"].items() if k not in differing} == {
         k: v for k, v in expected.items() if k not in differing
@@ -138,7 +138,7 @@ def test_the_webhook_gets_the_clip(ran: tuple[Path, str], receiver: Receiver) ->
 def test_node_and_grpcurl_get_what_the_client_gets(
     ran: tuple[Path, str], server: Launched, samples: Path
 ) -> None:
-    with EmotionClient(server.url, frame_format="jpeg") as client:
+    with EmotionClient(server.url, frame_format=FrameFormat.JPEG) as client:
         expected = client.classify(samples / "portrait.mp4").probabilities
     printed = ran[1]
     found = dict(re.findall(r"^(\w+) (0\.\d+)$", printed, re.MULTILINE))
