@@ -20,6 +20,7 @@ from starlette.middleware import Middleware
 from starlette.requests import Request
 from streamlit.web import cli
 
+from ui.api.access import owner_of
 from ui.api.delivery import Deliveries
 from ui.api.routes import ClipsApi, api_route
 from ui.application import application
@@ -61,13 +62,19 @@ def library_of(_: Request) -> Library:
     return application().library(EVERYONE)
 
 
+def api_library_of(request: Request) -> Library:
+    """The clips that a request to the HTTP API may see."""
+    app = application()
+    return app.library(owner_of(request.headers, app.settings))
+
+
 app = st.App(
     PAGES,
     lifespan=lifespan,
     routes=[
         *media_routes(library_of),
         export_route(library_of),
-        api_route(ClipsApi(application, library_of)),
+        api_route(ClipsApi(application, api_library_of)),
     ],
     middleware=[Middleware(UploadsToDisk, application)],
 )

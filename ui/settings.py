@@ -35,6 +35,8 @@ class Settings:
         windows_at_once: parts of a timeline that are encoded at a time ($VEMOCLAP_APP_WINDOWS);
             few, so that a new clip need not wait for many of them, more where a GPU serves.
         queue_limit: clips that may wait at once; further ones are refused ($VEMOCLAP_APP_QUEUE).
+        is_behind_gateway: nobody can reach the app but through the gateway, which says in a header
+            whose token a request had ($VEMOCLAP_APP_GATEWAY is 1).
         hosts: names, besides IP addresses and localhost, at which the HTTP API may be called
             ($VEMOCLAP_API_HOSTS, separated by commas).
         webhook_secret: signs what is sent to webhooks: "whsec_" and base64 of 24 to 64 bytes;
@@ -54,6 +56,7 @@ class Settings:
     workers: int = 2
     windows_at_once: int = 2
     queue_limit: int = 1000
+    is_behind_gateway: bool = False
     hosts: frozenset[str] = frozenset()
     webhook_secret: str = field(default="", repr=False)
     webhook_hosts: frozenset[str] = frozenset()
@@ -79,6 +82,7 @@ class Settings:
             workers=_number(environment, "VEMOCLAP_APP_WORKERS", cls.workers),
             windows_at_once=_number(environment, "VEMOCLAP_APP_WINDOWS", cls.windows_at_once),
             queue_limit=_number(environment, "VEMOCLAP_APP_QUEUE", cls.queue_limit),
+            is_behind_gateway=environment.get("VEMOCLAP_APP_GATEWAY") == "1",
             hosts=_names(environment, "VEMOCLAP_API_HOSTS"),
             webhook_secret=_secret(environment, "VEMOCLAP_WEBHOOK_SECRET"),
             webhook_hosts=_names(environment, "VEMOCLAP_WEBHOOK_HOSTS"),

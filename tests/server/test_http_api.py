@@ -90,7 +90,9 @@ def test_the_result_is_that_of_the_command(
     ran: tuple[Path, str], client: EmotionClient, samples: Path
 ) -> None:
     clip = json.loads((ran[0] / "clip.json").read_text())
-    expected = json.loads(json.dumps(client.classify(samples / "portrait.mp4", attention=True).to_dict()))
+    expected = json.loads(
+        json.dumps(client.classify(samples / "portrait.mp4", attention=True).to_dict())
+    )
     differing = ("video", "timings_ms")
     assert {k: v for k, v in clip["result"].items() if k not in differing} == {
         k: v for k, v in expected.items() if k not in differing

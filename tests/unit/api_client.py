@@ -7,12 +7,14 @@ from typing import Any
 import jsonschema
 from httpx2 import Response
 from starlette.applications import Starlette
+from starlette.requests import Request
 from starlette.testclient import TestClient
 
+from ui.api.access import owner_of
 from ui.api.openapi import API, document
 from ui.api.routes import ClipsApi, api_route
 from ui.application import Application
-from ui.owners import EVERYONE
+from ui.jobs.library import Library
 from ui.settings import Settings
 
 
@@ -21,7 +23,11 @@ class ApiClient(TestClient):
 
     def __init__(self, app: Application) -> None:
         self.server_error: Exception | None = None
-        api = ClipsApi(lambda: app, lambda _: app.library(EVERYONE), self._check)
+
+        def library_of(request: Request) -> Library:
+            return app.library(owner_of(request.headers, app.settings))
+
+        api = ClipsApi(lambda: app, library_of, self._check)
         super().__init__(
             Starlette(routes=[api_route(api)]),
             base_url=f"http://localhost{API}",

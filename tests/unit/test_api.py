@@ -8,14 +8,19 @@ import jsonschema
 import pytest
 from msgspec.structs import replace
 from openapi_spec_validator import validate
+from starlette.datastructures import Headers
+from starlette.exceptions import HTTPException
 
 from tests.unit.api_client import ApiClient
 from tests.unit.app_client import make_answer
 from tests.unit.app_fixture import done_job, failed_job, waiting_job, working_job
+from ui.api import routes
+from ui.api.access import owner_of
 from ui.api.openapi import API, document
 from ui.application import Application
 from ui.jobs import media
 from ui.jobs.job import SourceKind
+from ui.owners import Owner
 from vemoclap_client.errors import ServerUnavailableError
 from vemoclap_client.formats.document import format_json
 
@@ -221,6 +226,50 @@ def test_names_that_are_not_the_app_s_get_nothing(app: Application, web: ApiClie
     known = ApiClient(with_settings(app, hosts=frozenset({"clips.example"})))
     for host in ("localhost:8501", "127.0.0.1:8501", "[::1]:8501", "Clips.Example:443"):
         assert known.get("/clips", headers={"Host": host}).status_code == 200
+
+
+def test_behind_the_gateway_each_token_has_clips_of_its_own(app: Application) -> None:
+    web = ApiClient(with_settings(app, is_behind_gateway=True))
+    ours, theirs = ({"X-Vemoclap-Client": name, "Host": "gate.example"} for name in ("a", "b"))
+    identifier = post(web, files={"file": ("a.mp4", VIDEO)}, headers=ours).json()["id"]
+    shared = waiting_job(app.store)
+    assert [clip["id"] for clip in web.get("/clips", headers=ours).json()["clips"]] == [identifier]
+    assert web.get("/clips", headers=theirs).json()["clips"] == []
+    for other in (identifier, shared.id):
+        for path in (f"/clips/{other}", f"/clips/{other}/events"):
+            assert web.get(path, headers=theirs).status_code == 404
+        assert web.delete(f"/clips/{other}", headers=theirs).status_code == 404
+    for headers in ({}, {"X-Vemoclap-Client": ""}):
+        assert web.get("/clips", headers=headers).status_code == 401
+        assert post(web, json={"url": "https://a.org"}, headers=headers).status_code == 401
+    assert web.get(f"/clips/{identifier}", headers=ours).status_code == 200
+    assert len(app.store.list_jobs()) == 2
+
+
+def test_without_a_gateway_its_header_says_nothing(app: Application, web: ApiClient) -> None:
+    job = waiting_job(app.store)
+    answer = web.get("/clips", headers={"X-Vemoclap-Client": "a"})
+    assert [clip["id"] for clip in answer.json()["clips"]] == [job.id]
+
+
+def test_where_people_sign_in_programs_need_the_gateway(app: Application) -> None:
+    with pytest.raises(HTTPException, match="401"):
+        owner_of(Headers({"X-Vemoclap-Client": "a"}), app.settings, is_sign_in_required=True)
+    behind = with_settings(app, is_behind_gateway=True).settings
+    owner = owner_of(Headers({"X-Vemoclap-Client": "a"}), behind, is_sign_in_required=True)
+    assert owner == Owner.from_token("a")
+
+
+def test_only_so_many_are_followed_at_a_time(
+    app: Application, web: ApiClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = done_job(app.store)
+    for _ in range(2):
+        monkeypatch.setattr(routes, "STREAMS_MAX", 1)
+        assert web.get(f"/clips/{job.id}/events").status_code == 200
+    monkeypatch.setattr(routes, "STREAMS_MAX", 0)
+    answer = web.get(f"/clips/{job.id}/events")
+    assert (answer.status_code, answer.json()["type"]) == (429, "about:blank")
 
 
 def with_settings(app: Application, **changes: Any) -> Application:

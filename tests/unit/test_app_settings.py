@@ -26,6 +26,7 @@ def test_every_setting_can_be_chosen() -> None:
             "VEMOCLAP_APP_WORKERS": "6",
             "VEMOCLAP_APP_WINDOWS": "7",
             "VEMOCLAP_APP_QUEUE": "8",
+            "VEMOCLAP_APP_GATEWAY": "1",
             "VEMOCLAP_API_HOSTS": "clips.example",
             "VEMOCLAP_WEBHOOK_SECRET": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
             "VEMOCLAP_WEBHOOK_HOSTS": "hooks.example",

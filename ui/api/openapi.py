@@ -70,7 +70,12 @@ def document() -> dict[str, Any]:
         "servers": [{"url": API}],
         "paths": _paths(),
         "webhooks": {"finished": {"post": _delivery()}},
-        "components": {"schemas": {**definitions(DOCUMENTS, REFERENCE), **requests}},
+        "components": {
+            "schemas": {**definitions(DOCUMENTS, REFERENCE), **requests},
+            "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
+        },
+        # Only a gateway in front of the app asks for it.
+        "security": [{}, {"token": []}],
     }
 
 

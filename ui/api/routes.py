@@ -159,7 +159,7 @@ class ClipsApi:
         return _json(document())
 
     def _library(self, request: Request) -> Library:
-        check_access(request.method, request.headers, self._find().settings.hosts)
+        check_access(request.method, request.headers, self._find().settings)
         return self._library_of(request)
 
     def _check_ready(self, library: Library) -> None:
