@@ -19,6 +19,7 @@ from tests.launching import PROJECT, Launched, wait_until
 from tests.link_server import Site
 from tests.webhook_receiver import SECRET, Receiver, receiving
 from vemoclap_client import EmotionClient, FrameFormat
+from vemoclap_client.formats.document import format_json
 
 GUIDE = (PROJECT / "docs" / "http-api.md").read_text(encoding="utf-8")
 TOOLS = ("curl", "deno", "grpcurl")
@@ -90,9 +91,8 @@ def test_the_result_is_that_of_the_command(
     ran: tuple[Path, str], client: EmotionClient, samples: Path
 ) -> None:
     clip = json.loads((ran[0] / "clip.json").read_text())
-    expected = json.loads(
-        json.dumps(client.classify(samples / "portrait.mp4", attention=True).to_dict())
-    )
+    result = client.classify(samples / "portrait.mp4", attention=True)
+    expected = json.loads(format_json(result))
     differing = ("video", "timings_ms")
     assert {k: v for k, v in clip["result"].items() if k not in differing} == {
         k: v for k, v in expected.items() if k not in differing

@@ -94,6 +94,10 @@ def test_the_list_has_pages(app: Application, web: ApiClient) -> None:
     assert seen == [job.id for job in reversed(jobs)]
     assert web.get("/clips").json()["next"] is None
     assert len(web.get("/clips").json()["clips"]) == 5
+    following = web.get("/clips?limit=2").json()["next"]
+    app.store.delete(jobs[3].id)
+    page = web.get(following.removeprefix(API)).json()
+    assert [clip["id"] for clip in page["clips"]] == [jobs[2].id, jobs[1].id]
     for limit in ("0", "501", "x", "-1", "1.5"):
         assert web.get(f"/clips?limit={limit}").status_code == 400
 
@@ -115,6 +119,7 @@ def test_a_clip_is_removed_with_its_files(app: Application, web: ApiClient) -> N
         ({"content": b"url=x", "headers": {"Content-Type": "text/plain"}}, 415, "application/json"),
         ({"json": {"url": "file:///etc/passwd"}}, 422, "http or https"),
         ({"json": {"url": "no link"}}, 422, "http or https"),
+        ({"json": {"url": "https://me:secret@a.org/b"}}, 422, "password"),
         ({"json": {}}, 422, "url"),
         ({"json": {"url": 3}}, 422, "url"),
         ({"json": {"url": "https://a.org", "webhok": "x"}}, 422, "webhok"),

@@ -82,7 +82,8 @@ class Deliveries:
             self._webhooks.end(identifier)
 
     def _give_up(self, webhook: Webhook, error: Exception) -> None:
-        LOG.warning("the webhook of clip %s is given up: %s", webhook.job_id, error)
+        # Without the reason, which may name the URL, and that may hold a secret.
+        LOG.warning("clip %s was not taken by its webhook: no more tries", webhook.job_id)
         self._webhooks.end(webhook.job_id, str(error))
 
     def _body(self, webhook: Webhook) -> bytes:

@@ -92,11 +92,11 @@ async def follow(
     """
     while not cursor.has_ended and not stopping.is_set():
         try:
-            job = await run_in_threadpool(read)
+            news = await run_in_threadpool(lambda: list(cursor.news(read())))
         except JobNotFoundError:
             yield ServerSentEvent("{}", event=DELETED)
             return
-        for event in cursor.news(job):
+        for event in news:
             yield event
         with anyio.move_on_after(LOOK_EVERY_S):
             await stopping.wait()

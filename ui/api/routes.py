@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator, Callable
 from functools import partial
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 
 import anyio
 import msgspec
@@ -24,10 +24,12 @@ from ui.api.webhooks import check_webhook
 from ui.application import Application
 from ui.jobs.job import Job, Source, SourceKind
 from ui.jobs.library import Library
+from ui.jobs.store import page_position
 from ui.jobs.webhooks import WebhookStore
 from ui.settings import Settings
 from ui.uploads.reception import Upload
 from vemoclap_client import EmotionClient
+from vemoclap_client.errors import BadLinkError
 from vemoclap_client.fetch import check_link
 
 CHECK_TIMEOUT_S = 2.0
@@ -109,9 +111,11 @@ class ClipsApi:
         limit = _limit(request.query_params.get("limit"))
         # One more than is asked for tells whether there is a next page.
         jobs = library.page(limit + 1, request.query_params.get("after", ""))
-        query = urlencode({"limit": limit, "after": jobs[limit - 1].id}) if jobs[limit:] else ""
-        jobs, following = jobs[:limit], f"{API}{CLIPS}?{query}" if query else None
-        return _json(to_json_ready(ClipPage(tuple(map(to_listed, jobs)), following)))
+        following = None
+        if jobs[limit:]:
+            query = urlencode({"limit": limit, "after": page_position(jobs[limit - 1])})
+            following = f"{API}{CLIPS}?{query}"
+        return _json(to_json_ready(ClipPage(tuple(map(to_listed, jobs[:limit])), following)))
 
     def get(self, request: Request) -> Response:
         """A clip with all that is known of it."""
@@ -189,6 +193,8 @@ class ClipsApi:
         except msgspec.DecodeError as error:
             raise HTTPException(400, f"the body is no JSON: {error}") from error
         check_link(new.url)
+        if "@" in urlsplit(new.url).netloc:
+            raise BadLinkError("the link holds a name or a password, which would be stored with it")
         source = Source(SourceKind.LINK, new.url)
         return await run_in_threadpool(self._add, library, new.url, source, new.webhook)
 

@@ -49,9 +49,8 @@ def check_webhook(url: str, settings: Settings) -> None:
     """
     if not settings.webhook_secret:
         raise NoWebhooksError("this app sends no webhooks: it has no $VEMOCLAP_WEBHOOK_SECRET")
-    shown = check_link(url)
-    parts = urlsplit(url)
-    if len(url) > URL_MAX or shown != url or not url.isascii():
+    shown, parts = check_link(url), urlsplit(url)
+    if len(url) > URL_MAX or "@" in parts.netloc or not url.isascii():
         raise BadLinkError(
             f"{shown[:200]} cannot be a webhook: it is too long, holds a password or letters that "
             "are not ASCII"

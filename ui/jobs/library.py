@@ -49,7 +49,7 @@ class Library:
         """Up to `limit` jobs of the owner, the latest first.
 
         Args:
-            after: the id of the job that the page before ended with; empty for the first page.
+            after: page_position of the job that the page before ended with; empty for the first.
         """
         return self._store.page(limit, after, self.owner)
 

@@ -16,7 +16,7 @@ from msgspec.structs import replace
 from ui.files import old_entries
 from ui.jobs.advice import failure
 from ui.jobs.documents import read
-from ui.jobs.job import Job, KnownEvidence, ListedJob, Source, Stage, State
+from ui.jobs.job import BaseJob, Job, KnownEvidence, ListedJob, Source, Stage, State
 from ui.jobs.table import OWNED, SELECT, JobNotFoundError, find, insert, make_table, update
 from ui.owners import EVERYONE, Owner
 from vemoclap_client.files import remove
@@ -27,6 +27,8 @@ ID_BYTES = 12
 BUSY_TIMEOUT_S = 30.0
 ATTEMPTS_MAX = 3
 """So often a job may be at work when the app is killed, before it is suspected."""
+
+POSITION = "created_at || '~' || id"
 
 
 class JobStore:
@@ -107,13 +109,12 @@ class JobStore:
         """Up to `limit` jobs of an owner, the latest first.
 
         Args:
-            after: the id of the job that the page before ended with; empty for the first page.
+            after: page_position of the job that the page before ended with; empty for the first.
         """
         with self.connected() as connection:
             rows = connection.execute(
-                f"{SELECT} WHERE {OWNED} AND (:after = '' OR (created_at, id) < "
-                "(SELECT created_at, id FROM jobs WHERE id = :after)) "
-                "ORDER BY created_at DESC, id DESC LIMIT :limit",
+                f"{SELECT} WHERE {OWNED} AND (:after = '' OR {POSITION} < :after) "
+                f"ORDER BY {POSITION} DESC LIMIT :limit",
                 {"owner": owner.key, "after": after, "limit": limit},
             )
             return [read(row, ListedJob) for row in rows]
@@ -249,6 +250,11 @@ class JobStore:
         )
         with closing(connection):
             yield connection
+
+
+def page_position(job: BaseJob) -> str:
+    """Where a job is among all: it stays so when the job is deleted."""
+    return f"{job.created_at.isoformat()}~{job.id}"
 
 
 def _start_over(job: Job) -> Job:
