@@ -143,7 +143,7 @@ def test_node_and_grpcurl_get_what_the_client_gets(
     with EmotionClient(server.url, frame_format=FrameFormat.JPEG) as client:
         expected = client.classify(samples / "portrait.mp4").probabilities
     printed = ran[1]
-    found = dict(re.findall(r"^(\w+) (0\.\d+)$", printed, re.MULTILINE))
+    found = dict(re.findall(r"(\w+) (0\.\d+)$", printed, re.MULTILINE))
     assert {name: float(text) for name, text in found.items()} == pytest.approx(expected, abs=1e-4)
     assert '"ready": true' in printed
     tensor = re.search(r'"raw_output_contents": \[\s*"([^"]+)"', printed)
