@@ -17,14 +17,11 @@ import click
 import streamlit as st
 from starlette.concurrency import run_in_threadpool
 from starlette.middleware import Middleware
-from starlette.requests import Request
 from streamlit.web import cli
 
-from ui.application import application
+from ui.application import application, library_of, sign_in
 from ui.files import FolderInUseError
-from ui.jobs.library import Library
-from ui.owners import EVERYONE
-from ui.routes import media_routes
+from ui.routes import MediaOfPages, media_routes
 from ui.screens.library.export import export_route
 from ui.settings import SettingsError
 from ui.uploads.reception import UploadsToDisk
@@ -41,6 +38,8 @@ async def lifespan(_: st.App) -> AsyncIterator[None]:
         SettingsError: a variable of the environment cannot be used.
         FolderInUseError: another app works on the same folder.
     """
+    # Before anyone is let in. Only now Streamlit has read where its secrets are.
+    print(f"app: {'people sign in' if sign_in().is_required else 'nobody signs in: one library'}")
     runner = application().runner
     runner.start()
     try:
@@ -50,16 +49,11 @@ async def lifespan(_: st.App) -> AsyncIterator[None]:
             LOG.warning("a job was still being decoded; it begins anew at the next start")
 
 
-def library_of(_: Request) -> Library:
-    """The clips that a request may see."""
-    return application().library(EVERYONE)
-
-
 app = st.App(
     PAGES,
     lifespan=lifespan,
     routes=[*media_routes(library_of), export_route(library_of)],
-    middleware=[Middleware(UploadsToDisk, application)],
+    middleware=[Middleware(MediaOfPages, library_of), Middleware(UploadsToDisk, library_of)],
 )
 
 

@@ -7,6 +7,7 @@ from ui.jobs.adding import create_job
 from ui.jobs.job import Job, ListedJob, Source
 from ui.jobs.media import Folders
 from ui.jobs.runner import Runner
+from ui.jobs.shares import check_room
 from ui.jobs.store import JobNotFoundError, JobStore
 from ui.owners import Owner
 from ui.settings import Settings
@@ -48,6 +49,17 @@ class Library:
     def latest_done(self) -> ListedJob | None:
         """The owner's latest job that is done and can be read; None if there is none."""
         return self._store.latest_done(self.owner)
+
+    def check_room(self, needed_bytes: int = 0) -> int:
+        """Returns how many bytes one more clip may have, at most.
+
+        Args:
+            needed_bytes: what is known of its size before it comes.
+
+        Raises:
+            OwnerLimitError: the owner has too much on the disk.
+        """
+        return check_room(self.settings, self._store, self.owner, needed_bytes)
 
     def add(self, name: str, source: Source) -> Job:
         """Adds a waiting job and has the runner look for it.

@@ -13,11 +13,21 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
-from ui.files import old_entries
+from ui.files import old_entries, size_bytes
 from ui.jobs.advice import failure
 from ui.jobs.documents import read
 from ui.jobs.job import Job, KnownEvidence, ListedJob, Source, Stage, State
-from ui.jobs.table import OWNED, SELECT, JobNotFoundError, find, insert, make_table, update
+from ui.jobs.table import (
+    NEXT,
+    OWNED,
+    SELECT,
+    JobNotFoundError,
+    find,
+    find_owner,
+    insert,
+    make_table,
+    update,
+)
 from ui.owners import EVERYONE, Owner
 from vemoclap_client.files import remove
 
@@ -128,6 +138,30 @@ class JobStore:
             connection.execute("COMMIT")
         return edited
 
+    def count_unfinished(self, owner: Owner) -> int:
+        """How many jobs of an owner wait or are worked on."""
+        with self._connected() as connection:
+            query = f"SELECT COUNT(*) FROM jobs WHERE state IN (:waiting, :working) AND {OWNED}"
+            values = {"waiting": State.WAITING, "working": State.WORKING, "owner": owner.key}
+            return int(connection.execute(query, values).fetchone()[0])
+
+    def owner_of(self, identifier: str) -> Owner:
+        """Whose a job is.
+
+        Raises:
+            JobNotFoundError: there is none of that id.
+        """
+        with self._connected() as connection:
+            return find_owner(connection, identifier)
+
+    def used_bytes(self, owner: Owner) -> int:
+        """What an owner has on the disk: clips, frames, and received files without a job."""
+        with self._connected() as connection:
+            rows = connection.execute(f"SELECT id FROM jobs WHERE {OWNED}", {"owner": owner.key})
+            folders = [self.folder(identifier) for (identifier,) in rows]
+        received = self.uploads.glob(f"{owner.tag}-*")
+        return sum(map(size_bytes, folders)) + sum(map(size_bytes, received))
+
     def has_waiting(self) -> bool:
         """Whether a job waits to be worked on."""
         with self._connected() as connection:
@@ -135,12 +169,14 @@ class JobStore:
             return bool(connection.execute(query, (State.WAITING,)).fetchone()[0])
 
     def claim(self) -> Job | None:
-        """The job that has waited longest, now marked as being worked on; None if none waits."""
+        """The next job, now marked as being worked on; None if none waits.
+
+        It is the one that has waited longest, of the owners of whom the fewest are worked on.
+        """
         with self._connected() as connection:
             connection.execute("BEGIN IMMEDIATE")
-            row = connection.execute(
-                f"{SELECT} WHERE state = ? ORDER BY created_at LIMIT 1", (State.WAITING,)
-            ).fetchone()
+            row = connection.execute(NEXT, {"waiting": State.WAITING, "working": State.WORKING})
+            row = row.fetchone()
             if row is None:
                 return None
             job = read(row, Job)

@@ -22,6 +22,10 @@ SELECT = "SELECT id, created_at, document FROM jobs"
 OWNED = "(owner = :owner OR :owner = '')"
 """Condition: the job is one that the owner of this key sees."""
 
+NEXT = f"""{SELECT} AS next WHERE state = :waiting ORDER BY (
+    SELECT COUNT(*) FROM jobs WHERE state = :working AND owner = next.owner
+), created_at LIMIT 1"""
+
 
 class JobNotFoundError(LookupError):
     """There is no job of that id: it never was, was deleted, or was too old to be kept.
@@ -60,10 +64,20 @@ def find(connection: sqlite3.Connection, identifier: str, owner: Owner) -> Job:
         f"{SELECT} WHERE id = :id AND {OWNED}", {"id": identifier, "owner": owner.key}
     ).fetchone()
     if row is None:
-        raise JobNotFoundError(
-            f"there is no clip of the id {identifier!r}: it was deleted, or is too old to be kept"
-        )
+        raise _not_found(identifier)
     return read(row, Job)
+
+
+def find_owner(connection: sqlite3.Connection, identifier: str) -> Owner:
+    """Whose the job of that id is.
+
+    Raises:
+        JobNotFoundError: there is none.
+    """
+    row = connection.execute("SELECT owner FROM jobs WHERE id = ?", (identifier,)).fetchone()
+    if row is None:
+        raise _not_found(identifier)
+    return Owner(row[0])
 
 
 def update(connection: sqlite3.Connection, job: Job) -> None:
@@ -76,3 +90,9 @@ def update(connection: sqlite3.Connection, job: Job) -> None:
             "UPDATE jobs SET state = ?, document = ? WHERE id = ?",
             (job.state, encode(job), job.id),
         )
+
+
+def _not_found(identifier: str) -> JobNotFoundError:
+    return JobNotFoundError(
+        f"there is no clip of the id {identifier!r}: it was deleted, or is too old to be kept"
+    )
