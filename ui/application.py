@@ -1,13 +1,20 @@
 """One app: the settings, the store of jobs and the runner, which all pages and routes share."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
+
+from starlette.exceptions import HTTPException
+from starlette.requests import HTTPConnection
 
 from ui.jobs.library import Library
 from ui.jobs.runner import Runner
 from ui.jobs.store import JobStore
 from ui.owners import Owner
 from ui.settings import Settings
+from ui.sign_in.configuration import origin, read_providers
+from ui.sign_in.ended import EndedSessions
+from ui.sign_in.identity import SignIn
 
 
 @dataclass(frozen=True)
@@ -23,6 +30,10 @@ class Application:
         return Library(self.settings, owner, self.store, self.runner)
 
 
+LibraryOf = Callable[[HTTPConnection], Library]
+"""Gives the clips that a request may see; raises an HTTPException if it may see none."""
+
+
 @cache
 def application() -> Application:
     """This process's app; made on first use.
@@ -36,3 +47,28 @@ def application() -> Application:
     settings = Settings.read()
     store = JobStore(settings.data)
     return Application(settings, store, Runner(settings, store))
+
+
+@cache
+def sign_in() -> SignIn:
+    """Who has to sign in to this process's app; made when it starts to serve.
+
+    Raises:
+        SettingsError: Streamlit's secrets cannot be used to sign in.
+    """
+    app = application()
+    providers = read_providers()
+    ended = EndedSessions(app.store.data)
+    return SignIn(providers, origin() if providers else "", app.settings.session_hours, ended)
+
+
+def library_of(request: HTTPConnection) -> Library:
+    """The clips that a request may see, by the cookie of the one who is signed in.
+
+    Raises:
+        HTTPException: 401, nobody is.
+    """
+    owner = sign_in().owner_of_cookies(request.cookies)
+    if owner is None:
+        raise HTTPException(401, "sign in first")
+    return application().library(owner)

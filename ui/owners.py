@@ -34,6 +34,11 @@ class Owner:
         return cls(_digest("token", name))
 
     @property
+    def tag(self) -> str:
+        """The key as a part of a file's name."""
+        return self.key or "everyone"
+
+    @property
     def is_everyone(self) -> bool:
         """Whether nobody in particular is meant."""
         return not self.key

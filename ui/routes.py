@@ -4,22 +4,25 @@ Streamlit keeps /media/ to itself, so they are below /clips/. Their addresses ho
 cannot be guessed; where people sign in, only the clip's owner gets its files.
 """
 
-from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import quote, urlsplit
 
 import streamlit as st
+from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import FileResponse
+from starlette.responses import FileResponse, PlainTextResponse
 from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
 
+from ui.application import LibraryOf
 from ui.jobs import media
 from ui.jobs.job import Job
 from ui.jobs.library import Library
 from ui.jobs.store import JobNotFoundError
 from vemoclap_client.contract import FRAME_COUNT
 
+STREAMLIT_MEDIA = "/media/"
 HEADERS = {
     # A clip is a stranger's file: it must never be taken for a page or a script.
     "X-Content-Type-Options": "nosniff",
@@ -53,10 +56,6 @@ def media_url(path: str) -> str:
     return f"{shown.scheme}://{shown.netloc}{path}" if shown.netloc else path
 
 
-LibraryOf = Callable[[Request], Library]
-"""Gives the clips that a request may see; raises an HTTPException if it may see none."""
-
-
 def media_routes(library_of: LibraryOf) -> list[Route]:
     """The routes to hand to Streamlit's App."""
 
@@ -88,6 +87,28 @@ def media_routes(library_of: LibraryOf) -> list[Route]:
         Route("/clips/{job_id}/frames/{index:int}", frame),
         Route("/clips/{job_id}/thumbnail", thumbnail),
     ]
+
+
+class MediaOfPages:
+    """ASGI middleware for st.App: what Streamlit serves of its pages is for those who signed in.
+
+    These are pictures and downloads, below addresses that follow from their content.
+    """
+
+    def __init__(self, app: ASGIApp, library_of: LibraryOf) -> None:
+        """Stands before `app`."""
+        self._app = app
+        self._library_of = library_of
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answers 401 where nobody is signed in; anything else goes its way."""
+        if scope["type"] == "http" and scope["path"].startswith(STREAMLIT_MEDIA):
+            try:
+                await run_in_threadpool(self._library_of, Request(scope))
+            except HTTPException as error:
+                await PlainTextResponse(error.detail, error.status_code)(scope, receive, send)
+                return
+        await self._app(scope, receive, send)
 
 
 def _job(library: Library, request: Request) -> Job:

@@ -43,6 +43,12 @@ class Settings:
             without it there are no webhooks ($VEMOCLAP_WEBHOOK_SECRET).
         webhook_hosts: names and addresses that webhooks may have although they are not public
             ($VEMOCLAP_WEBHOOK_HOSTS, separated by commas).
+        session_hours: how long after it people sign in again ($VEMOCLAP_APP_SESSION_HOURS).
+        owner_jobs: clips of one owner that wait or are worked on ($VEMOCLAP_APP_OWNER_JOBS).
+        owner_mb: what one owner may have on the disk, in millions of bytes
+            ($VEMOCLAP_APP_OWNER_MB).
+        owner_uploads: files of one owner that are received at a time; others wait
+            ($VEMOCLAP_APP_OWNER_UPLOADS).
     """
 
     data: Path
@@ -60,6 +66,10 @@ class Settings:
     hosts: frozenset[str] = frozenset()
     webhook_secret: str = field(default="", repr=False)
     webhook_hosts: frozenset[str] = frozenset()
+    session_hours: int = 12
+    owner_jobs: int = 50
+    owner_mb: int = 20_000
+    owner_uploads: int = 4
 
     @classmethod
     def read(cls, environment: Mapping[str, str] = os.environ) -> Self:
@@ -70,28 +80,41 @@ class Settings:
         """
         home = environment.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
         folder = environment.get("VEMOCLAP_APP_FOLDER")
+
+        def number(name: str, default: int) -> int:
+            return _number(environment, name, default)
+
         return cls(
             data=Path(environment.get("VEMOCLAP_APP_DATA") or Path(home) / "vemoclap"),
             folder=Path(folder) if folder else None,
             samples=Path(environment.get("VEMOCLAP_APP_SAMPLES") or cls.samples),
             server_url=environment.get("VEMOCLAP_URL") or cls.server_url,
             metrics_url=environment.get("VEMOCLAP_METRICS_URL") or cls.metrics_url,
-            upload_limit_mb=_number(environment, "VEMOCLAP_APP_UPLOAD_MB", cls.upload_limit_mb),
-            duration_limit_s=_number(environment, "VEMOCLAP_APP_DURATION_S", cls.duration_limit_s),
-            keep_days=_number(environment, "VEMOCLAP_APP_KEEP_DAYS", cls.keep_days),
-            workers=_number(environment, "VEMOCLAP_APP_WORKERS", cls.workers),
-            windows_at_once=_number(environment, "VEMOCLAP_APP_WINDOWS", cls.windows_at_once),
-            queue_limit=_number(environment, "VEMOCLAP_APP_QUEUE", cls.queue_limit),
+            upload_limit_mb=number("VEMOCLAP_APP_UPLOAD_MB", cls.upload_limit_mb),
+            duration_limit_s=number("VEMOCLAP_APP_DURATION_S", cls.duration_limit_s),
+            keep_days=number("VEMOCLAP_APP_KEEP_DAYS", cls.keep_days),
+            workers=number("VEMOCLAP_APP_WORKERS", cls.workers),
+            windows_at_once=number("VEMOCLAP_APP_WINDOWS", cls.windows_at_once),
+            queue_limit=number("VEMOCLAP_APP_QUEUE", cls.queue_limit),
             is_behind_gateway=environment.get("VEMOCLAP_APP_GATEWAY") == "1",
             hosts=_names(environment, "VEMOCLAP_API_HOSTS"),
             webhook_secret=_secret(environment, "VEMOCLAP_WEBHOOK_SECRET"),
             webhook_hosts=_names(environment, "VEMOCLAP_WEBHOOK_HOSTS"),
+            session_hours=number("VEMOCLAP_APP_SESSION_HOURS", cls.session_hours),
+            owner_jobs=number("VEMOCLAP_APP_OWNER_JOBS", cls.owner_jobs),
+            owner_mb=number("VEMOCLAP_APP_OWNER_MB", cls.owner_mb),
+            owner_uploads=number("VEMOCLAP_APP_OWNER_UPLOADS", cls.owner_uploads),
         )
 
     @property
     def upload_limit_bytes(self) -> int:
         """The largest upload and download."""
         return self.upload_limit_mb * BYTES_PER_MB
+
+    @property
+    def owner_bytes(self) -> int:
+        """What one owner may have on the disk."""
+        return self.owner_mb * BYTES_PER_MB
 
 
 class SettingsError(ValueError):

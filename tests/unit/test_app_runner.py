@@ -1,5 +1,6 @@
 """The app's background work, with a made-up client of the server."""
 
+import dataclasses
 import errno
 import logging
 import os
@@ -29,7 +30,7 @@ from ui.jobs import advice, media, work
 from ui.jobs.job import STAGES, ClipNotAllowedError, Job, Source, SourceKind, StageState, State
 from ui.jobs.runner import Runner
 from ui.jobs.store import JobStore
-from ui.owners import EVERYONE
+from ui.owners import EVERYONE, Owner
 from ui.settings import Settings
 from vemoclap_client import errors
 from vemoclap_client.contract import FRAME_COUNT, MODALITIES
@@ -402,6 +403,22 @@ def test_a_link_is_fetched_first(
     assert fetching.limits.duration_s == settings.duration_limit_s
 
 
+def test_a_link_of_an_owner_takes_no_more_than_is_left(
+    settings: Settings, store: JobStore, server: FakeServer, fetching: Fetching
+) -> None:
+    settings = dataclasses.replace(settings, owner_mb=5)
+    anna = Owner.from_token("anna")
+    job = store.create("large.mp4", Source(SourceKind.UPLOAD, "large.mp4"), STAGES[1:], owner=anna)
+    (store.folder(job.id) / "clip.mp4").write_bytes(bytes(3_000_000))
+    fetching.go.set()
+    with running(settings, store, server) as app:
+        assert wait_for_end(store, job.id).state is State.DONE
+        left = 5_000_000 - store.used_bytes(anna)
+        link = app.library(anna).add(LINK, Source(SourceKind.LINK, LINK))
+        assert wait_for_end(store, link.id).state is State.DONE
+    assert fetching.limits is not None and fetching.limits.size_bytes == left
+
+
 def test_a_download_can_be_cancelled(app: Application, fetching: Fetching) -> None:
     job = add_link(app)
     wait_until(lambda: app.store.get(job.id).stages["fetch"].progress is not None, TIMEOUT_S)
@@ -432,7 +449,7 @@ def test_every_error_of_the_client_has_advice() -> None:
 
 def test_advice_is_for_errors_that_exist() -> None:
     ours = {"ClipNotAllowedError", "AppEndedError", "DiskFullError", "InternalError"}
-    ours.add("StoredDocumentError")
+    ours |= {"StoredDocumentError", "OwnerLimitError"}
     assert set(advice.ADVICE) - ours <= set(vars(errors))
 
 

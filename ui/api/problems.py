@@ -10,9 +10,8 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from ui.api.documents import Problem
-from ui.jobs.job import ClipNotAllowedError
+from ui.jobs.job import ClipNotAllowedError, OwnerLimitError
 from ui.jobs.store import JobNotFoundError
-from ui.uploads.reception import RefusedError
 from vemoclap_client.errors import (
     FetchError,
     ServerError,
@@ -30,6 +29,7 @@ STATUSES: dict[type[Exception], int] = {
     VideoNotFoundError: 404,
     ClipNotAllowedError: 403,
     FetchError: 422,
+    OwnerLimitError: 429,
     ServerOverloadedError: 429,
     ServerError: 503,
 }
@@ -42,12 +42,6 @@ def answer_http(_: Request, error: Exception) -> Response:
     """What Starlette and the API's own code refuse by a status."""
     assert isinstance(error, HTTPException)
     return _answer(error.status_code, error.detail, headers=error.headers)
-
-
-def answer_refused(_: Request, error: Exception) -> Response:
-    """An upload that is not taken: the rest of its body is not read."""
-    assert isinstance(error, RefusedError)
-    return _answer(error.status, str(error), headers={"Connection": "close"})
 
 
 def answer_error(_: Request, error: Exception) -> Response:
@@ -77,7 +71,6 @@ def answer_nobody(_: Request, __: Exception) -> Response:
 HANDLERS = {
     ClientDisconnect: answer_nobody,
     HTTPException: answer_http,
-    RefusedError: answer_refused,
     OSError: answer_disk,
     Exception: answer_fault,
     **dict.fromkeys(STATUSES, answer_error),

@@ -24,10 +24,10 @@ from ui.api.webhooks import check_webhook
 from ui.application import Application
 from ui.jobs.job import Job, Source, SourceKind
 from ui.jobs.library import Library
-from ui.jobs.store import page_position
+from ui.jobs.table import page_position
 from ui.jobs.webhooks import WebhookStore
 from ui.settings import Settings
-from ui.uploads.reception import Upload
+from ui.uploads.reception import Turns, Upload
 from vemoclap_client import EmotionClient
 from vemoclap_client.errors import BadLinkError
 from vemoclap_client.fetch import check_link
@@ -76,6 +76,7 @@ class ClipsApi:
         self._library_of = library_of
         self._check = check
         self._streams = 0
+        self._turns = Turns()
 
     def routes(self) -> list[Route]:
         """Below API."""
@@ -171,9 +172,10 @@ class ClipsApi:
         self._check(library.settings)
 
     async def _add_file(self, library: Library, request: Request) -> Job:
-        upload = Upload(library.folders.uploads, library.settings.upload_limit_bytes)
+        upload = Upload(library)
         try:
-            form = await upload.receive(request)
+            async with self._turns.of(library):
+                form = await upload.receive(request)
             source = Source(SourceKind.UPLOAD, str(upload.path))
             webhook = form.fields.get("webhook") or None
             return await run_in_threadpool(self._add, library, form.file_name, source, webhook)

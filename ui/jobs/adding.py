@@ -1,10 +1,12 @@
 """Adds jobs: the one way in for what the pages are asked for."""
 
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
 from ui.jobs.job import STAGES, ClipNotAllowedError, Job, Source, SourceKind
 from ui.jobs.media import check_allowed, clip_name
+from ui.jobs.shares import check_may_add
 from ui.jobs.store import JobStore
 from ui.owners import Owner
 from ui.settings import Settings
@@ -12,6 +14,8 @@ from vemoclap_client.errors import BadLinkError, ServerOverloadedError, VideoNot
 from vemoclap_client.fetch import is_link
 
 NAME_MAX = 200
+ADDING = threading.Lock()
+"""Held while an owner's clips are counted and one more is added. Only one process adds clips."""
 
 
 class QueueFullError(ServerOverloadedError):
@@ -30,7 +34,7 @@ def check_queue(settings: Settings, store: JobStore) -> None:
 
 
 def create_job(settings: Settings, store: JobStore, name: str, source: Source, owner: Owner) -> Job:
-    """Checks a clip's source and stores a waiting job for it.
+    """Checks a clip's source and its owner's limits, and stores a waiting job for it.
 
     Args:
         name: what people call the clip, as the file's name; of an uploaded file its suffix
@@ -44,8 +48,15 @@ def create_job(settings: Settings, store: JobStore, name: str, source: Source, o
         VideoNotFoundError: there is no such file.
         ClipNotAllowedError: it is not in the folder of samples, of the server's clips, or of
             received files.
+        OwnerLimitError: the owner has as many clips, or as much, as one may.
     """
-    check_queue(settings, store)
+    with ADDING:
+        check_queue(settings, store)
+        check_may_add(settings, store, owner)
+        return _create(settings, store, name, source, owner)
+
+
+def _create(settings: Settings, store: JobStore, name: str, source: Source, owner: Owner) -> Job:
     name = _on_one_line(name)
     if source.kind is SourceKind.LINK:
         link = source.location.strip()

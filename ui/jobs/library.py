@@ -7,6 +7,7 @@ from ui.jobs.adding import check_queue, create_job
 from ui.jobs.job import Job, ListedJob, Source
 from ui.jobs.media import Folders
 from ui.jobs.runner import Runner
+from ui.jobs.shares import check_room
 from ui.jobs.store import JobNotFoundError, JobStore
 from ui.owners import Owner
 from ui.settings import Settings
@@ -64,6 +65,17 @@ class Library:
             QueueFullError: as many as may wait do so.
         """
         check_queue(self.settings, self._store)
+
+    def check_room(self, needed_bytes: int = 0) -> int:
+        """Returns how many bytes one more clip may have, at most.
+
+        Args:
+            needed_bytes: what is known of its size before it comes.
+
+        Raises:
+            OwnerLimitError: the owner has too much on the disk.
+        """
+        return check_room(self.settings, self._store, self.owner, needed_bytes)
 
     def add(self, name: str, source: Source) -> Job:
         """Adds a waiting job and has the runner look for it.

@@ -13,11 +13,22 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
-from ui.files import old_entries
-from ui.jobs.advice import failure
+from ui.files import old_entries, size_bytes
 from ui.jobs.documents import read
-from ui.jobs.job import BaseJob, Job, KnownEvidence, ListedJob, Source, Stage, State
-from ui.jobs.table import OWNED, SELECT, JobNotFoundError, find, insert, make_table, update
+from ui.jobs.ended import give_up, start_over
+from ui.jobs.job import Job, ListedJob, Source, Stage, State
+from ui.jobs.table import (
+    NEXT,
+    OWNED,
+    POSITION,
+    SELECT,
+    JobNotFoundError,
+    find,
+    find_owner,
+    insert,
+    make_table,
+    update,
+)
 from ui.owners import EVERYONE, Owner
 from vemoclap_client.files import remove
 
@@ -27,8 +38,6 @@ ID_BYTES = 12
 BUSY_TIMEOUT_S = 30.0
 ATTEMPTS_MAX = 3
 """So often a job may be at work when the app is killed, before it is suspected."""
-
-POSITION = "created_at || '~' || id"
 
 
 class JobStore:
@@ -150,13 +159,39 @@ class JobStore:
             query = "SELECT COUNT(*) FROM jobs WHERE state = ?"
             return int(connection.execute(query, (State.WAITING,)).fetchone()[0])
 
+    def count_unfinished(self, owner: Owner) -> int:
+        """How many jobs of an owner wait or are worked on."""
+        with self.connected() as connection:
+            query = f"SELECT COUNT(*) FROM jobs WHERE state IN (:waiting, :working) AND {OWNED}"
+            values = {"waiting": State.WAITING, "working": State.WORKING, "owner": owner.key}
+            return int(connection.execute(query, values).fetchone()[0])
+
+    def owner_of(self, identifier: str) -> Owner:
+        """Whose a job is.
+
+        Raises:
+            JobNotFoundError: there is none of that id.
+        """
+        with self.connected() as connection:
+            return find_owner(connection, identifier)
+
+    def used_bytes(self, owner: Owner) -> int:
+        """What an owner has on the disk: clips, frames, and received files without a job."""
+        with self.connected() as connection:
+            rows = connection.execute(f"SELECT id FROM jobs WHERE {OWNED}", {"owner": owner.key})
+            folders = [self.folder(identifier) for (identifier,) in rows]
+        received = self.uploads.glob(f"{owner.tag}-*")
+        return sum(map(size_bytes, folders)) + sum(map(size_bytes, received))
+
     def claim(self) -> Job | None:
-        """The job that has waited longest, now marked as being worked on; None if none waits."""
+        """The next job, now marked as being worked on; None if none waits.
+
+        It is the one that has waited longest, of the owners of whom the fewest are worked on.
+        """
         with self.connected() as connection:
             connection.execute("BEGIN IMMEDIATE")
-            row = connection.execute(
-                f"{SELECT} WHERE state = ? ORDER BY created_at LIMIT 1", (State.WAITING,)
-            ).fetchone()
+            row = connection.execute(NEXT, {"waiting": State.WAITING, "working": State.WORKING})
+            row = row.fetchone()
             if row is None:
                 return None
             job = read(row, Job)
@@ -174,7 +209,7 @@ class JobStore:
         """
 
         def edit(job: Job) -> Job:
-            return _start_over(replace(job, attempts=max(0, job.attempts - 1)))
+            return start_over(replace(job, attempts=max(0, job.attempts - 1)))
 
         return self.change(identifier, edit)
 
@@ -185,7 +220,7 @@ class JobStore:
         """
         left = [job for job in self.list_jobs() if job.state is State.WORKING]
         for job in left:
-            self.change(job.id, _give_up if job.attempts >= ATTEMPTS_MAX else _start_over)
+            self.change(job.id, give_up if job.attempts >= ATTEMPTS_MAX else start_over)
         return len(left)
 
     def request_cancel(self, identifier: str) -> Job:
@@ -250,26 +285,3 @@ class JobStore:
         )
         with closing(connection):
             yield connection
-
-
-def page_position(job: BaseJob) -> str:
-    """Where a job is among all: it stays so when the job is deleted."""
-    return f"{job.created_at.isoformat()}~{job.id}"
-
-
-def _start_over(job: Job) -> Job:
-    if job.cancel_requested:
-        return replace(job, state=State.CANCELLED)
-    return replace(
-        job,
-        state=State.WAITING,
-        stages=dict.fromkeys(job.stages, Stage()),
-        evidence=KnownEvidence(),
-        result=None,
-        timeline=None,
-    )
-
-
-def _give_up(job: Job) -> Job:
-    message = f"the app was killed {job.attempts} times while it worked on this clip"
-    return replace(job, state=State.FAILED, failure=failure("AppEndedError", message))

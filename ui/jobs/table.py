@@ -3,7 +3,7 @@
 import sqlite3
 
 from ui.jobs.documents import encode, is_unreadable, read
-from ui.jobs.job import Job
+from ui.jobs.job import BaseJob, Job
 from ui.owners import Owner
 
 TABLE = """
@@ -21,6 +21,13 @@ INDEX_OWNER = "CREATE INDEX IF NOT EXISTS by_owner ON jobs (owner, created_at)"
 SELECT = "SELECT id, created_at, document FROM jobs"
 OWNED = "(owner = :owner OR :owner = '')"
 """Condition: the job is one that the owner of this key sees."""
+
+POSITION = "created_at || '~' || id"
+"""See page_position."""
+
+NEXT = f"""{SELECT} AS next WHERE state = :waiting ORDER BY (
+    SELECT COUNT(*) FROM jobs WHERE state = :working AND owner = next.owner
+), created_at LIMIT 1"""
 
 
 class JobNotFoundError(LookupError):
@@ -42,6 +49,11 @@ def make_table(connection: sqlite3.Connection) -> None:
     connection.execute("COMMIT")
 
 
+def page_position(job: BaseJob) -> str:
+    """Where a job is among all, by age: it stays so when the job is deleted."""
+    return f"{job.created_at.isoformat()}~{job.id}"
+
+
 def insert(connection: sqlite3.Connection, job: Job, owner: Owner) -> None:
     """Adds the row of a new job."""
     connection.execute(
@@ -60,10 +72,20 @@ def find(connection: sqlite3.Connection, identifier: str, owner: Owner) -> Job:
         f"{SELECT} WHERE id = :id AND {OWNED}", {"id": identifier, "owner": owner.key}
     ).fetchone()
     if row is None:
-        raise JobNotFoundError(
-            f"there is no clip of the id {identifier!r}: it was deleted, or is too old to be kept"
-        )
+        raise _not_found(identifier)
     return read(row, Job)
+
+
+def find_owner(connection: sqlite3.Connection, identifier: str) -> Owner:
+    """Whose the job of that id is.
+
+    Raises:
+        JobNotFoundError: there is none.
+    """
+    row = connection.execute("SELECT owner FROM jobs WHERE id = ?", (identifier,)).fetchone()
+    if row is None:
+        raise _not_found(identifier)
+    return Owner(row[0])
 
 
 def update(connection: sqlite3.Connection, job: Job) -> None:
@@ -76,3 +98,9 @@ def update(connection: sqlite3.Connection, job: Job) -> None:
             "UPDATE jobs SET state = ?, document = ? WHERE id = ?",
             (job.state, encode(job), job.id),
         )
+
+
+def _not_found(identifier: str) -> JobNotFoundError:
+    return JobNotFoundError(
+        f"there is no clip of the id {identifier!r}: it was deleted, or is too old to be kept"
+    )

@@ -6,7 +6,7 @@ from functools import partial
 import streamlit as st
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
-from ui.jobs.job import ClipNotAllowedError, Job, Source, SourceKind
+from ui.jobs.job import ClipNotAllowedError, Job, OwnerLimitError, Source, SourceKind
 from ui.jobs.library import Library
 from ui.parts.limits import upload_label
 from ui.parts.markdown import plain
@@ -43,7 +43,7 @@ def add_clip(library: Library, name: str, source: Source | Callable[[], Source])
     """
     try:
         return library.add(name, source() if callable(source) else source)
-    except (VemoclapError, ClipNotAllowedError, UploadGoneError, OSError) as error:
+    except (VemoclapError, ClipNotAllowedError, OwnerLimitError, UploadGoneError, OSError) as error:
         return f"{plain(name)} was not added: {plain(str(error))}"
 
 
@@ -59,4 +59,4 @@ def _take(library: Library, on_added: OnAdded) -> None:
 
 
 def _source(library: Library, file: UploadedFile) -> Source:
-    return Source(SourceKind.UPLOAD, str(take_upload(library.folders, file)))
+    return Source(SourceKind.UPLOAD, str(take_upload(library, file)))

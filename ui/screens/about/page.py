@@ -3,6 +3,7 @@
 import streamlit as st
 
 from ui.jobs.library import Library
+from ui.parts.limits import keeping
 from ui.parts.navigation import Pages
 
 PAPER = "https://arxiv.org/abs/2410.21303"
@@ -34,8 +35,7 @@ numbers of what they found. Every result names its head:
 """
 
 KEPT = """
-Clips, their frames and results are kept on this server for {days} days, then removed. Everyone who
-can open this app can see them in the Library, and delete them. Frames and sound go to the Triton
+{keeping} After that they are removed. Frames and sound go to the Triton
 server that classifies them, and nowhere else. A link is fetched from the site that it names.
 """
 
@@ -54,7 +54,7 @@ def show_about(library: Library, pages: Pages) -> None:
     with left:
         _show_note("What the six numbers mean", NUMBERS)
         _show_note("What this must not be used for", NOT_FOR)
-        _show_note("What is kept", KEPT.format(days=library.settings.keep_days))
+        _show_note("What is kept", KEPT.format(keeping=keeping(library.settings, library.owner)))
     with right:
         _show_note("Who answers", HEAD)
         _show_note("Paper and licences", LICENCES)

@@ -51,7 +51,7 @@ def show_analyze(library: Library, pages: Pages) -> None:
     with upload:
         st.header("Upload a video")
         show_uploader(library, _remember)
-        st.caption(keeping(library.settings))
+        st.caption(keeping(library.settings, library.owner))
     with link:
         _show_link_form(library)
     _show_samples(library)

@@ -17,10 +17,10 @@ from starlette.requests import Request
 from starlette.responses import StreamingResponse
 from starlette.routing import Route
 
+from ui.application import LibraryOf
 from ui.jobs.job import Job
 from ui.jobs.library import Library
 from ui.jobs.store import JobNotFoundError
-from ui.routes import LibraryOf
 from ui.screens.library.rows import to_row
 from vemoclap_client.contract import EMOTIONS
 from vemoclap_client.files import numbered, safe_name

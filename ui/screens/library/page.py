@@ -11,7 +11,7 @@ from ui.screens.library.table import show_clips
 
 WORKING_REFRESH_S = 2.0
 IDLE_REFRESH_S = 20.0
-"""Other people may add clips."""
+"""Other people, or other tabs, may add clips."""
 
 
 def show_library(library: Library, pages: Pages) -> None:
@@ -25,4 +25,4 @@ def show_library(library: Library, pages: Pages) -> None:
     works = any(not job.state.is_over for job in jobs)
     refresh_s = WORKING_REFRESH_S if works else IDLE_REFRESH_S
     st.fragment(show_clips, run_every=refresh_s)(library, pages, works)
-    st.caption(keeping(library.settings))
+    st.caption(keeping(library.settings, library.owner))

@@ -157,7 +157,7 @@ def _show_emotions(result: EmotionResult) -> None:
 
 def _show_deletion(library: Library, pages: Pages, job: Job) -> None:
     with st.popover("Delete this clip"):
-        st.text("The video, its frames and its result are removed for everyone, for good.")
+        st.text("The video, its frames and its result are removed for good, for everyone.")
         if st.button("Delete it for good", type="primary"):
             library.delete(job.id)
             pages.open("analyze")
