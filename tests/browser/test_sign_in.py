@@ -11,13 +11,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from tests.browser.driving import RunningApp, answers, free_port, running_app, stop
-from tests.browser.steps import PATIENCE_MS, expect_result_page, upload
+from tests.browser.steps import FRAMES, PATIENCE_MS, expect_result_page, upload
 from tests.launching import wait_until
+from ui.jobs import media
+from ui.jobs.store import JobStore
+from ui.routes import frame_route
+from vemoclap_client.contract import FRAME_COUNT
 
 COOKIE_SECRET = "0f1e2d3c4b5a69788796a5b4c3d2e1f0"
 CLIENT_SECRET = "of-the-app-and-the-provider"
@@ -126,7 +131,9 @@ def test_the_sign_in_page_has_no_barrier(browser: Browser, guarded: RunningApp) 
         raise AssertionError("the keyboard does not get to the button")
 
 
-def test_two_people_do_not_see_each_other_s_clips(anna: Page, ben: Page, samples: Path) -> None:
+def test_two_people_do_not_see_each_other_s_clips(
+    guarded: RunningApp, anna: Page, ben: Page, samples: Path
+) -> None:
     expect(anna.get_by_text("Signed in as Anna")).to_be_visible()
     upload(anna, samples / "title_card.mp4")
     expect_result_page(anna)
@@ -136,12 +143,23 @@ def test_two_people_do_not_see_each_other_s_clips(anna: Page, ben: Page, samples
     served = anna.context.request.get(clip)
     assert served.body() == (samples / "title_card.mp4").read_bytes()
     assert status(anna.context, "/clips/export") == 200
+    # There is no server that would have the clip decoded.
+    frames = np.zeros((FRAME_COUNT, 90, 160, 3), np.uint8)
+    media.write_frames(JobStore(guarded.data), identifier, frames)
+    anna.reload()
+    picture = anna.locator(FRAMES).first
+    expect(picture).to_have_js_property("naturalWidth", 160)
 
     ben.goto(f"/result?id={identifier}")
     expect(ben.get_by_role("heading", name="This clip is not here")).to_be_visible()
     ben.get_by_role("link", name="Library").click()
     expect(ben.get_by_text("There are no clips yet")).to_be_visible()
-    for address in (clip, "/clips/export", f"/clips/export?ids={identifier}"):
+    for address in (
+        clip,
+        frame_route(identifier, 0),
+        "/clips/export",
+        f"/clips/export?ids={identifier}",
+    ):
         assert status(ben.context, address) == 404, address
 
 

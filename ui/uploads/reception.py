@@ -38,6 +38,7 @@ UPLOAD_ROUTE = re.compile(r"/_stcore/upload_file/(?P<session>[^/]+)/[^/]+")
 TOKEN_KEY = "vemoclap_upload"
 IDENTIFIER = re.compile(r"[0-9a-z]+-[0-9a-f]{32}")
 """Name of a received file: the tag of its owner, and what cannot be guessed."""
+
 WRITE_BYTES = 1 << 20
 """So much is gathered before it is written."""
 
