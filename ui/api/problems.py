@@ -10,14 +10,13 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from ui.api.documents import Problem
-from ui.jobs.job import ClipNotAllowedError, OwnerLimitError
+from ui.jobs.job import OwnerLimitError
 from ui.jobs.store import JobNotFoundError
 from vemoclap_client.errors import (
     FetchError,
     ServerError,
     ServerOverloadedError,
     VemoclapError,
-    VideoNotFoundError,
 )
 
 CONTENT_TYPE = "application/problem+json"
@@ -26,8 +25,6 @@ HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 
 STATUSES: dict[type[Exception], int] = {
     JobNotFoundError: 404,
-    VideoNotFoundError: 404,
-    ClipNotAllowedError: 403,
     FetchError: 422,
     OwnerLimitError: 429,
     ServerOverloadedError: 429,

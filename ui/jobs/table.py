@@ -1,4 +1,4 @@
-"""The table of jobs in the SQLite file: its columns, and its rows as jobs."""
+"""The tables of the SQLite file, and the rows of the table of jobs as jobs."""
 
 import sqlite3
 
@@ -6,7 +6,7 @@ from ui.jobs.documents import encode, is_unreadable, read
 from ui.jobs.job import BaseJob, Job
 from ui.owners import Owner
 
-TABLE = """
+TABLES = """
 CREATE TABLE IF NOT EXISTS jobs (
     id TEXT PRIMARY KEY,
     created_at TEXT NOT NULL,
@@ -15,6 +15,16 @@ CREATE TABLE IF NOT EXISTS jobs (
     owner TEXT NOT NULL DEFAULT ''
 );
 CREATE INDEX IF NOT EXISTS by_state ON jobs (state, created_at);
+CREATE TABLE IF NOT EXISTS webhooks (
+    job_id TEXT PRIMARY KEY,
+    url TEXT NOT NULL,
+    state TEXT NOT NULL,
+    tries INTEGER NOT NULL,
+    next_at REAL NOT NULL,
+    error TEXT NOT NULL
+);
+CREATE TRIGGER IF NOT EXISTS webhook_of_deleted_job AFTER DELETE ON jobs
+    BEGIN DELETE FROM webhooks WHERE job_id = OLD.id; END;
 """
 ADD_OWNER = "ALTER TABLE jobs ADD COLUMN owner TEXT NOT NULL DEFAULT ''"
 INDEX_OWNER = "CREATE INDEX IF NOT EXISTS by_owner ON jobs (owner, created_at)"
@@ -38,9 +48,9 @@ class JobNotFoundError(LookupError):
 
 
 def make_table(connection: sqlite3.Connection) -> None:
-    """Makes the table; one of a release without owners gets the column. Its jobs have no owner."""
+    """Makes the tables; one of a release without owners gets the column. Its jobs have no owner."""
     connection.execute("PRAGMA journal_mode = WAL")
-    connection.executescript(TABLE)
+    connection.executescript(TABLES)
     connection.execute("BEGIN IMMEDIATE")
     columns = {row[1] for row in connection.execute("PRAGMA table_info(jobs)")}
     if "owner" not in columns:

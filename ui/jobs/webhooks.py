@@ -1,4 +1,4 @@
-"""Which finished jobs are still to be sent to which webhook: a table beside that of the jobs."""
+"""Which finished jobs are still to be sent to which webhook: a table of the store's SQLite file."""
 
 import sqlite3
 import time
@@ -7,18 +7,6 @@ from typing import NamedTuple
 from ui.jobs.job import State
 from ui.jobs.store import JobStore
 
-TABLE = """
-CREATE TABLE IF NOT EXISTS webhooks (
-    job_id TEXT PRIMARY KEY,
-    url TEXT NOT NULL,
-    state TEXT NOT NULL,
-    tries INTEGER NOT NULL,
-    next_at REAL NOT NULL,
-    error TEXT NOT NULL
-);
-CREATE TRIGGER IF NOT EXISTS webhook_of_deleted_job AFTER DELETE ON jobs
-    BEGIN DELETE FROM webhooks WHERE job_id = OLD.id; END;
-"""
 WAITING, DELIVERED, FAILED = "waiting", "delivered", "failed"
 OVER = tuple(str(state) for state in State if state.is_over)
 LEASE_S = 60.0
@@ -56,10 +44,8 @@ class WebhookStore:
     """The webhooks of the jobs of a store; one is deleted with its job."""
 
     def __init__(self, store: JobStore) -> None:
-        """Makes the table, if it is not there."""
+        """Of the store that has the jobs."""
         self._store = store
-        with store.connected() as connection:
-            connection.executescript(TABLE)
 
     def add(self, job_id: str, url: str) -> None:
         """Has a job sent to a URL when it is over."""
