@@ -23,6 +23,7 @@ CREATE TABLE IF NOT EXISTS webhooks (
     next_at REAL NOT NULL,
     error TEXT NOT NULL
 );
+CREATE INDEX IF NOT EXISTS webhooks_by_time ON webhooks (next_at) WHERE state = 'waiting';
 CREATE TRIGGER IF NOT EXISTS webhook_of_deleted_job AFTER DELETE ON jobs
     BEGIN DELETE FROM webhooks WHERE job_id = OLD.id; END;
 """
