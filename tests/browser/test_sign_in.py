@@ -119,6 +119,8 @@ def test_the_sign_in_page_has_no_barrier(browser: Browser, guarded: RunningApp) 
         page = context.new_page()
         page.goto("/result?id=nobody")
         expect_sign_in(page)
+        for address in ("/clips/export", "/clips/nobody/clip", "/media/nothing.jpg"):
+            assert status(context, address) == 401, address
         for scheme in ("light", "dark"):
             page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
             found = [violation["id"] for violation in Axe().run(page).response["violations"]]

@@ -27,12 +27,14 @@ from ui.routes import MediaOfPages, clip_route, frame_route, media_routes, thumb
 from ui.screens.library.export import export_route, export_url
 from ui.sign_in.identity import SignIn
 from ui.sign_in.session import parse_session
+from ui.uploads.reception import UploadsToDisk
 from vemoclap_client.contract import FRAME_COUNT
 
 SECRET = "0123456789abcdef0123456789abcdef"
 ISSUER = "https://login.example"
 VIDEO = b"the bytes of a video"
 COOKIE = "_streamlit_user"
+UPLOAD_URL = "/_stcore/upload_file/session/file"
 
 Claims = dict[str, Any]
 
@@ -67,9 +69,13 @@ def web(app: Application, sign_in: SignIn) -> Iterator[TestClient]:
         *media_routes(library_of),
         export_route(library_of),
         Route("/media/picture.jpg", lambda _: PlainTextResponse("a picture")),
+        Route(UPLOAD_URL, lambda _: PlainTextResponse("taken"), methods=["PUT"]),
     ]
-    guard = Middleware(MediaOfPages, library_of)
-    with TestClient(Starlette(routes=routes, middleware=[guard])) as client:
+    middleware = [
+        Middleware(MediaOfPages, library_of),
+        Middleware(UploadsToDisk, library_of, lambda _: True),
+    ]
+    with TestClient(Starlette(routes=routes, middleware=middleware)) as client:
         yield client
 
 
@@ -147,6 +153,17 @@ def test_without_a_valid_cookie_nothing_is_served(
     answers = [web.get(address) for address in (*addresses(job), export_url([]), "/media/x.jpg")]
     answers += [web.get(clip_route("nobody")), web.get("/media/picture.jpg")]
     assert {(answer.status_code, answer.text) for answer in answers} == {(401, "sign in first")}
+
+
+def test_a_file_is_received_of_those_who_signed_in(app: Application, web: TestClient) -> None:
+    files = {"file": ("clip.mp4", VIDEO)}
+    refused = web.put(UPLOAD_URL, files=files)
+    assert (refused.status_code, refused.text) == (401, "sign in first")
+    assert list(app.store.uploads.iterdir()) == []
+    web.cookies.set(COOKIE, cookie(claims_of("anna")))
+    assert web.put(UPLOAD_URL, files=files).text == "taken"
+    [received] = app.store.uploads.iterdir()
+    assert received.name.startswith(f"{owner_of('anna').tag}-")
 
 
 def test_pictures_of_pages_are_for_those_who_signed_in(web: TestClient) -> None:

@@ -50,7 +50,13 @@ def toml(section: Mapping[str, Any], name: str = "auth") -> str:
     return f"[{name}]\n" + "".join(f"{key} = {value!r}\n" for key, value in section.items())
 
 
-def test_without_secrets_nobody_signs_in(secrets: Callable[[str], None]) -> None:
+def test_without_secrets_nobody_signs_in(
+    secrets: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(SettingsError, match="are not there"):
+        configuration.read_providers()
+    # Where nobody names them, Streamlit looks in places that need not be there.
+    monkeypatch.setattr(configuration, "is_manually_set", lambda _: False)
     assert configuration.read_providers() == ()
     secrets("[other]\nkey = 'value'\n")
     assert configuration.read_providers() == ()
@@ -73,7 +79,7 @@ def test_named_providers(secrets: Callable[[str], None]) -> None:
 @pytest.mark.parametrize(
     ("text", "what"),
     [
-        ("[auth\n", "cannot be read"),
+        ("[auth\n", "cannot be parsed"),
         ("auth = 'yes'\n", "not a section"),
         ("[auth]\n", "redirect_uri"),
         (toml(good_section(cookie_secret=None)), "cookie_secret"),

@@ -4,13 +4,14 @@ What is there but cannot be used stops the start: otherwise a slip in a file wou
 to everyone.
 """
 
+import os
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import streamlit as st
 from streamlit.auth_util import get_origin_from_redirect_uri, validate_auth_credentials
+from streamlit.config import is_manually_set
 from streamlit.errors import StreamlitAuthError
 
 from ui.settings import SettingsError
@@ -32,7 +33,7 @@ def read_providers() -> tuple[str, ...]:
     Raises:
         SettingsError: there are secrets, but they cannot be used to sign in.
     """
-    _check_readable(st.get_option("secrets.files"))
+    _check_readable(st.get_option("secrets.files"), is_manually_set("secrets.files"))
     if not st.secrets.load_if_toml_exists() or "auth" not in st.secrets:
         return ()
     section = st.secrets["auth"]
@@ -53,11 +54,17 @@ def _is_provider(value: Any) -> bool:
     return isinstance(value, Mapping) and "client_id" in value
 
 
-def _check_readable(files: Iterable[str]) -> None:
-    """Streamlit takes secrets that it cannot read for none."""
-    there = [file for file in files if Path(file).exists()]
-    if there and not st.secrets.load_if_toml_exists():
-        raise SettingsError(f"the secrets in {', '.join(there)} cannot be read: correct them")
+def _check_readable(files: Iterable[str], are_named: bool) -> None:
+    """Streamlit takes secrets that are not there, or that it cannot read, for none.
+
+    Args:
+        are_named: whether somebody has named the files, so that each has to be there.
+    """
+    for file in files:
+        if are_named and not os.access(file, os.R_OK):
+            raise SettingsError(f"the secrets in {file} are not there, or may not be read")
+        if os.access(file, os.F_OK) and not st.secrets.load_if_toml_exists():
+            raise SettingsError(f"the secrets in {file} cannot be parsed: correct them")
 
 
 def _check(section: Mapping[str, Any], providers: Iterable[str]) -> None:

@@ -149,7 +149,7 @@ class UploadsToDisk:
         except ClientDisconnect:
             return
         except HTTPException as error:
-            response = PlainTextResponse(error.detail, error.status_code, {"Connection": "close"})
+            response = PlainTextResponse(error.detail, error.status_code, error.headers)
             await response(scope, receive, send)
             return
         await self._hand_over(scope, receive, send, form.part_headers, upload)
@@ -216,9 +216,9 @@ class Upload:
             await run_in_threadpool(self._library.check_room)
             self._unfinished.rename(self.path)
         except MultiPartException as error:
-            raise HTTPException(400, f"This upload cannot be read. {error.message}") from error
+            raise _refused(400, f"This upload cannot be read. {error.message}") from error
         except OwnerLimitError as error:
-            raise _no_room(str(error)) from error
+            raise _refused(507, f"This file is not taken: {error}.") from error
         except OSError as error:
             if error.errno in (errno.ENOSPC, errno.EDQUOT):
                 raise _no_space() from error
@@ -250,15 +250,16 @@ class Upload:
 
     def _too_large(self) -> HTTPException:
         limit_mb = self._limit_bytes / BYTES_PER_MB
-        return HTTPException(413, f"This file is larger than {limit_mb:,.0f} MB.")
+        return _refused(413, f"This file is larger than {limit_mb:,.0f} MB.")
 
 
-def _no_room(reason: str) -> HTTPException:
-    return HTTPException(507, f"This file is not taken: {reason}.")
+def _refused(status: int, reason: str) -> HTTPException:
+    # The rest of the body is not read.
+    return HTTPException(status, reason, {"Connection": "close"})
 
 
 def _no_space() -> HTTPException:
-    return HTTPException(507, "There is no space left for this file on the app's machine.")
+    return _refused(507, "There is no space left for this file on the app's machine.")
 
 
 def _session_of_upload(scope: Scope) -> str | None:
