@@ -10,6 +10,7 @@ from typing import NoReturn
 from server.address import Address
 from server.errors import ServerStartError, UsageError
 from server.installation import PROJECT
+from server.limits import choose
 from server.process import ServerOptions
 from server.supervision import serve
 
@@ -31,6 +32,7 @@ def main(arguments: list[str] | None = None) -> int:
         given.variant,
         given.threads,
         dict(given.instances),
+        choose(given.clips_at_once, given.mb_at_once),
     )
     try:
         _check(given)
@@ -100,6 +102,24 @@ def _parser() -> argparse.ArgumentParser:
         help="the slots' configurations of this name, where they have one: gpu, tensorrt, "
         "torchscript, torchscript-gpu (default: config.pbtxt)",
     )
+    _add_sizes(parser)
+    parser.add_argument("--startup-timeout-s", type=float, default=180.0)
+    parser.add_argument(
+        "--ready-file", type=Path, help="JSON with pid and ports, kept while the server is ready"
+    )
+    parser.add_argument("--verbose", action="store_true", help="show Triton's own log")
+    parser.add_argument(
+        "command",
+        nargs="*",
+        metavar="-- COMMAND",
+        help="run this with VEMOCLAP_URL and VEMOCLAP_METRICS_URL set, then stop; the exit code is "
+        "the command's; 70 to 79 are the launcher's own",
+    )
+    return parser
+
+
+def _add_sizes(parser: argparse.ArgumentParser) -> None:
+    """Adds what is chosen for the machine otherwise."""
     parser.add_argument(
         "--threads",
         type=positive,
@@ -114,19 +134,19 @@ def _parser() -> argparse.ArgumentParser:
         metavar="SLOT=N",
         help="instances of a slot (default: by the processors there are); may be repeated",
     )
-    parser.add_argument("--startup-timeout-s", type=float, default=180.0)
     parser.add_argument(
-        "--ready-file", type=Path, help="JSON with pid and ports, kept while the server is ready"
+        "--clips-at-once",
+        type=positive,
+        metavar="N",
+        help="clips that are admitted before others are refused as busy (default: by the "
+        "processors there are, see docs/serving.md)",
     )
-    parser.add_argument("--verbose", action="store_true", help="show Triton's own log")
     parser.add_argument(
-        "command",
-        nargs="*",
-        metavar="-- COMMAND",
-        help="run this with VEMOCLAP_URL and VEMOCLAP_METRICS_URL set, then stop; the exit code is "
-        "the command's; 70 to 79 are the launcher's own",
+        "--mb-at-once",
+        type=positive,
+        metavar="N",
+        help="megabytes of decoded frames and sound, likewise (default: by the memory there is)",
     )
-    return parser
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from tritonclient.grpc import service_pb2, service_pb2_grpc
 from tritonclient.utils import InferenceServerException
 
 from vemoclap_client.channels import channel_options, channel_target
-from vemoclap_client.contract import ENSEMBLE, STEP
+from vemoclap_client.contract import ENTRY, STEP
 
 ENDED_EARLY = ("the stream of responses ended before the last one", "StatusCode.UNAVAILABLE")
 
@@ -104,7 +104,7 @@ def _as_triton_error(error: Any) -> InferenceServerException:
 
 def is_last(response: triton.InferResult) -> bool:
     """Whether no response follows."""
-    return bool(response.as_numpy(STEP)[0, 0].decode() == ENSEMBLE)
+    return bool(response.as_numpy(STEP)[0, 0].decode() == ENTRY)
 
 
 def run_cancellable(work: Callable[[], Value], cancel: Flag | None) -> Value:

@@ -16,7 +16,7 @@ from vemoclap_client._in_flight import iterate_in_thread
 from vemoclap_client._stream_call import stream_responses_async
 from vemoclap_client.channels import connection
 from vemoclap_client.client import READY_TIMEOUT_S, BaseClient, EmotionClient
-from vemoclap_client.contract import ENSEMBLE, STREAM
+from vemoclap_client.contract import ENTRY, STREAM
 from vemoclap_client.media.container import check_file
 from vemoclap_client.media.video import decode_timed
 from vemoclap_client.requests import build_stream_request, parse_result
@@ -52,7 +52,7 @@ class AsyncEmotionClient(BaseClient):
         if "_triton" in vars(self):
             await self._triton.close()
 
-    async def check_ready(self, model: str = ENSEMBLE) -> None:
+    async def check_ready(self, model: str = ENTRY) -> None:
         """See EmotionClient.check_ready."""
         timeout_s = min(READY_TIMEOUT_S, self.timeout_s)
         with server_errors(self.url, timeout_s, connected=False):

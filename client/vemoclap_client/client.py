@@ -21,7 +21,7 @@ from vemoclap_client._gathering import GatheredWindow
 from vemoclap_client._in_flight import IN_FLIGHT_MAX, classify_in_order
 from vemoclap_client._stream_call import run_cancellable, stream_responses
 from vemoclap_client.channels import check_url, connection
-from vemoclap_client.contract import ATTENTION, ENSEMBLE, STREAM
+from vemoclap_client.contract import ATTENTION, ENTRY, STREAM
 from vemoclap_client.errors import ServerNotReadyError
 from vemoclap_client.media.container import check_file
 from vemoclap_client.media.parts import decode_parts
@@ -131,7 +131,7 @@ class EmotionClient(BaseClient):
         if "_triton" in vars(self):
             self._triton.close()
 
-    def check_ready(self, model: str = ENSEMBLE) -> None:
+    def check_ready(self, model: str = ENTRY) -> None:
         """Returns if the server can classify; `model` is what will be asked.
 
         Raises:

@@ -18,9 +18,9 @@ from vemoclap_client.contract import (
     CAPTION_PARAMETER,
     CONTRIBUTIONS,
     EMOTIONS,
-    ENSEMBLE,
+    ENTRY,
     FRAMES,
-    JPEG_ENSEMBLE,
+    JPEG_ENTRY,
     JPEG_FRAMES,
     MODALITIES,
     PROBABILITIES,
@@ -46,7 +46,7 @@ class FrameFormat(StrEnum):
     @property
     def ensemble(self) -> str:
         """The ensemble that takes them."""
-        return JPEG_ENSEMBLE if self is FrameFormat.JPEG else ENSEMBLE
+        return JPEG_ENTRY if self is FrameFormat.JPEG else ENTRY
 
 
 class Response(Protocol):

@@ -16,7 +16,7 @@ from vemoclap_client.contract import (
     ANALYSIS_SCHEMA_VERSION,
     ATTENTION,
     CONTRIBUTIONS,
-    ENSEMBLE,
+    ENTRY,
     PROBABILITIES,
 )
 from vemoclap_client.errors import ServerLostError, ServerUnavailableError
@@ -166,7 +166,7 @@ def test_all_languages_of_speech_are_printed(languages: tuple[str, str | None], 
 def test_both_requests_have_the_same_tensors() -> None:
     request = build_request(CLIP, [ANALYSIS])
     stream_request = build_stream_request(CLIP, caption=True)
-    assert request["model_name"] == ENSEMBLE
+    assert request["model_name"] == ENTRY
     assert [output.name() for output in request["outputs"]] == [ANALYSIS]
     contents = stream_request.raw_input_contents
     for ours, raw, content, array in zip(
