@@ -21,8 +21,9 @@ from vemoclap_client.contract import (
 )
 from vemoclap_client.errors import ServerLostError, ServerUnavailableError
 from vemoclap_client.media.video import Decoded, DecodedClip
-from vemoclap_client.requests import build_request, build_stream_request, parse_result, send
+from vemoclap_client.requests import build_request, build_stream_request, parse_result
 from vemoclap_client.result import EmotionResult, Moment
+from vemoclap_client.sending import send
 
 WEIGHTS = np.stack([np.arange(1, 17), np.arange(16, 0, -1), np.full(16, 8.5)]) / 136
 """Of image, audio and face: rising, falling, even."""
