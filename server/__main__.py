@@ -1,6 +1,8 @@
 """`python -m server`: a Triton on the model repository, until Ctrl-C or for one command."""
 
 import argparse
+import logging
+import os
 import shutil
 import signal
 import sys
@@ -12,7 +14,10 @@ from server.errors import ServerStartError, UsageError
 from server.installation import PROJECT
 from server.process import ServerOptions
 from server.supervision import serve
+from server.traces import SERVICE
+from vemoclap_client.logs import FORMAT_VARIABLE, JsonNotInstalledError, LogFormat, set_up_logs
 
+LOG = logging.getLogger("server")
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -22,7 +27,12 @@ def main(arguments: list[str] | None = None) -> int:
     # SIGINT too: a shell's background job would otherwise ignore it.
     for number in STOP_SIGNALS:
         signal.signal(number, _interrupt)
-    print(f"server: loading {given.model_repository} ...", flush=True)
+    try:
+        set_up_logs(given.log_format, SERVICE, _text_handlers())
+    except JsonNotInstalledError as error:
+        print(f"server: {error}", file=sys.stderr)
+        return UsageError.exit_code
+    LOG.info("loading %s ...", given.model_repository)
     options = ServerOptions(
         given.model_repository.resolve(),
         Address(given.host, given.grpc_port, given.http_port, given.metrics_port),
@@ -31,15 +41,16 @@ def main(arguments: list[str] | None = None) -> int:
         given.variant,
         given.threads,
         dict(given.instances),
+        given.log_format is LogFormat.JSON,
     )
     try:
         _check(given)
         return serve(options, given.ready_file, given.command)
     except ServerStartError as error:
-        print(f"server: {error}", file=sys.stderr)
+        LOG.error("%s", error)  # noqa: TRY400  # Its message says all.
         return error.exit_code
     except KeyboardInterrupt:
-        print("server: stopped", flush=True)
+        LOG.info("stopped")
     return 0
 
 
@@ -72,6 +83,16 @@ def slot_instances(text: str) -> tuple[str, int]:
     if not found:
         raise argparse.ArgumentTypeError(f"{text!r} is not SLOT=N")
     return slot, positive(number)
+
+
+def _text_handlers() -> list[logging.Handler]:
+    """What writes messages as text: on standard error from warnings on."""
+    messages, warnings = logging.StreamHandler(sys.stdout), logging.StreamHandler(sys.stderr)
+    messages.addFilter(lambda record: record.levelno < logging.WARNING)
+    warnings.setLevel(logging.WARNING)
+    for handler in (messages, warnings):
+        handler.setFormatter(logging.Formatter("server: %(message)s"))
+    return [messages, warnings]
 
 
 class _Parser(argparse.ArgumentParser):
@@ -118,7 +139,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--ready-file", type=Path, help="JSON with pid and ports, kept while the server is ready"
     )
-    parser.add_argument("--verbose", action="store_true", help="show Triton's own log")
+    _add_log_options(parser)
     parser.add_argument(
         "command",
         nargs="*",
@@ -127,6 +148,17 @@ def _parser() -> argparse.ArgumentParser:
         "the command's; 70 to 79 are the launcher's own",
     )
     return parser
+
+
+def _add_log_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--verbose", action="store_true", help="show Triton's own log")
+    parser.add_argument(
+        "--log-format",
+        type=LogFormat,
+        choices=list(LogFormat),
+        default=os.environ.get(FORMAT_VARIABLE) or "text",
+        help=f"text, or a line of JSON per message on standard error (${FORMAT_VARIABLE})",
+    )
 
 
 if __name__ == "__main__":

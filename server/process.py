@@ -1,6 +1,7 @@
 """Starts one Triton, loads its models, stops it and removes its files."""
 
 import ctypes
+import logging
 import os
 import re
 import secrets
@@ -9,7 +10,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
@@ -30,6 +31,8 @@ from server.repository import (
 )
 from server.resources import check_shared_memory
 from server.threads import plan
+from server.traces import trace_arguments
+from server.triton_log import passed_on
 
 EXIT_TIMEOUT_S = 3
 """Time that a stopping Triton gives the requests under way."""
@@ -51,6 +54,7 @@ class ServerOptions:
         variant: name of the slots' configurations, where they have one of that name.
         threads: of each network, see threads.plan.
         instances: slot -> how many, see threads.plan.
+        log_as_json: pass Triton's log on as JSON: all of it where `verbose`, else what is wrong.
     """
 
     repository: Path
@@ -60,6 +64,7 @@ class ServerOptions:
     variant: str | None
     threads: int | None = None
     instances: Mapping[str, int] = field(default_factory=dict)
+    log_as_json: bool = False
 
 
 @dataclass(frozen=True)
@@ -101,13 +106,16 @@ def running_server(options: ServerOptions) -> Iterator[RunningServer]:
         log = folder / "triton.log"
         started = time.monotonic()
         with log.open("wb") as output:
-            shown = None if options.verbose else output
+            is_shown_as_it_is = options.verbose and not options.log_as_json
+            shown = None if is_shown_as_it_is else output
             process = _spawn(arguments, installation.environment, shown)
+        level = logging.INFO if options.verbose else logging.WARNING
         try:
-            with closing(ModelControl(address, token, options.startup_timeout_s)) as control:
-                _wait_until_live(process, control, log)
-                control.load(configs)
-            yield RunningServer(address, process, log, time.monotonic() - started)
+            with passed_on(log, level) if options.log_as_json else nullcontext():
+                with closing(ModelControl(address, token, options.startup_timeout_s)) as control:
+                    _wait_until_live(process, control, log)
+                    control.load(configs)
+                yield RunningServer(address, process, log, time.monotonic() - started)
         finally:
             _stop(process)
 
@@ -127,6 +135,7 @@ def _arguments(
         f"--http-restricted-api=model-repository:{ModelControl.KEY}={token}",
         f"--grpc-restricted-protocol=model-repository:{ModelControl.KEY}={token}",
         f"--exit-timeout-secs={EXIT_TIMEOUT_S}",
+        *trace_arguments(os.environ),
         *installation.arguments,
     ]
     for name, port in address.ports.items():

@@ -1,8 +1,8 @@
 """Keeps a server running: writes its ready-file, and restarts it when a process was killed."""
 
 import json
+import logging
 import os
-import sys
 import time
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -21,6 +21,7 @@ from server.process import (
 )
 from vemoclap_client.files import write_text
 
+LOG = logging.getLogger(__name__)
 MOST_DEATHS = 4
 DEATHS_WITHIN_S = 300.0
 """The launcher gives up on a server that dies so often."""
@@ -63,7 +64,7 @@ def serve(
             deaths.append(time.monotonic())
             if len(deaths) == MOST_DEATHS and deaths[-1] - deaths[0] < DEATHS_WITHIN_S:
                 raise ServerDiedError(f"{end}. That was the {MOST_DEATHS}th time in a row.")
-            print(f"server: {end}; starting again", file=sys.stderr, flush=True)
+            LOG.warning("%s; starting again", end)
     finally:
         _end(run)
 
@@ -99,8 +100,7 @@ def _end(run: Popen[bytes] | None) -> None:
 
 def _print_ready(server: RunningServer) -> None:
     ports = ", ".join(f"{name} {port}" for name, port in server.address.ports.items())
-    where = f"on {server.address.host} ({ports})"
-    print(f"server: ready in {server.startup_s:.1f} s {where}", flush=True)
+    LOG.info("ready in %.1f s on %s (%s)", server.startup_s, server.address.host, ports)
 
 
 @contextmanager

@@ -21,9 +21,9 @@ from streamlit.web import cli
 
 from ui.application import application
 from ui.files import FolderInUseError
+from ui.logs import set_up_observation, take_over_streamlit
 from ui.routes import media_routes
 from ui.screens.library.export import export_route
-from ui.settings import SettingsError
 from ui.uploads.reception import UploadsToDisk
 
 LOG = logging.getLogger(__name__)
@@ -38,6 +38,7 @@ async def lifespan(_: st.App) -> AsyncIterator[None]:
         SettingsError: a variable of the environment cannot be used.
         FolderInUseError: another app works on the same folder.
     """
+    take_over_streamlit()
     runner = application().runner
     runner.start()
     try:
@@ -58,8 +59,9 @@ app = st.App(
 def main() -> None:
     """Serves until it is interrupted."""
     try:
+        set_up_observation()
         application().runner.reserve()
-    except (SettingsError, FolderInUseError) as error:
+    except (ValueError, FolderInUseError) as error:
         sys.exit(f"error: {error}")
     try:
         cli.main(["run", __file__, *sys.argv[1:]], standalone_mode=False)

@@ -9,17 +9,17 @@ import time
 from collections.abc import Callable, Generator
 from concurrent.futures import Future
 from contextlib import AbstractContextManager, closing
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
 import tritonclient.grpc as triton
-from tritonclient.utils import InferenceServerException
 
 from vemoclap_client._clock import milliseconds_since
 from vemoclap_client._gathering import GatheredWindow
 from vemoclap_client._in_flight import IN_FLIGHT_MAX, classify_in_order
 from vemoclap_client._stream_call import run_cancellable, stream_responses
+from vemoclap_client._submitting import submit
 from vemoclap_client.channels import check_url, connection
 from vemoclap_client.contract import ATTENTION, ENSEMBLE, STREAM
 from vemoclap_client.errors import ServerNotReadyError
@@ -37,7 +37,7 @@ from vemoclap_client.requests import (
     send,
 )
 from vemoclap_client.result import EmotionResult
-from vemoclap_client.server_errors import server_error, server_errors
+from vemoclap_client.server_errors import server_errors
 from vemoclap_client.stream import Event, StreamParser
 from vemoclap_client.timeline import (
     DEFAULT_HOP_S,
@@ -48,6 +48,7 @@ from vemoclap_client.timeline import (
     Window,
     make_timeline,
 )
+from vemoclap_client.tracing import Span, start_call
 
 Value = TypeVar("Value")
 
@@ -159,12 +160,18 @@ class EmotionClient(BaseClient):
             ServerError: the server could not answer; its kind says why.
         """
         check_file(Path(video))
-        self.check_ready(self.frame_format.ensemble)
-        decoded = decode_timed(video, audio_track)
-        request, decoded = self._request(decoded.clip, attention), decoded.without_arrays()
-        started = time.perf_counter()
-        response = send(self._triton, request, self.url, self.timeout_s)
-        return parse_result(str(video), decoded, response, milliseconds_since(started))
+        with start_call("classify") as call:
+            self.check_ready(self.frame_format.ensemble)
+            with call.start("decode"):
+                decoded = decode_timed(video, audio_track)
+            request, decoded = self._request(decoded.clip, attention), decoded.without_arrays()
+            started = time.perf_counter()
+            response = self._send(request, call)
+            return parse_result(str(video), decoded, response, milliseconds_since(started))
+
+    def _send(self, request: dict[str, Any], call: Span) -> triton.InferResult:
+        with call.start("send", model=request["model_name"]) as sent:
+            return send(self._triton, request | sent.options, self.url, self.timeout_s)
 
     def stream(
         self, video: str | Path, *, caption: bool = False, cancel: threading.Event | None = None
@@ -195,14 +202,17 @@ class EmotionClient(BaseClient):
             self.check_ready(STREAM)
             return decode_timed(video)
 
-        decoded = run_cancellable(decode, cancel)
-        yield decoded
-        request = build_stream_request(decoded.clip, caption, self.frame_format)
-        decoded = decoded.without_arrays()
-        parser = StreamParser(str(video), decoded)
-        responses = stream_responses(self.url, request, self.timeout_s, cancel)
-        with closing(responses), self._errors():
-            yield from filter(None, map(parser.parse, responses))
+        with start_call("stream") as call:
+            with call.start("decode"):
+                decoded = run_cancellable(decode, cancel)
+            yield decoded
+            request = build_stream_request(decoded.clip, caption, self.frame_format)
+            decoded = decoded.without_arrays()
+            with call.start("send", model=STREAM) as sent:
+                parser = StreamParser(str(video), decoded, sent)
+                responses = stream_responses(self.url, request, self.timeout_s, cancel, sent)
+                with closing(responses), self._errors():
+                    yield from filter(None, map(parser.parse, responses))
 
     def timeline(
         self,
@@ -259,35 +269,18 @@ class EmotionClient(BaseClient):
         self, video: str | Path, window_s: float, hop_s: float, audio_track: int | None = None
     ) -> Generator[ClassifiedWindow]:
         """As iterate_timeline, with what was decoded of each window; checks nothing beforehand."""
-        parts = decode_parts(video, window_s, hop_s, audio_track)
-        return classify_in_order(parts, self._submit, self._fuse, self.windows_at_once)
+        with start_call("timeline") as call:
+            parts = decode_parts(video, window_s, hop_s, audio_track)
+            submit, fuse = partial(self._submit, call), partial(self._fuse, call)
+            yield from classify_in_order(parts, submit, fuse, self.windows_at_once)
 
-    def _submit(self, request: dict[str, Any], parse: Callable[[Response], Value]) -> Future[Value]:
-        """Sends a request; cancelling the future cancels it."""
-        future: Future[Value] = Future()
+    def _submit(
+        self, call: Span, request: dict[str, Any], parse: Callable[[Response], Value]
+    ) -> Future[Value]:
+        return submit(self._triton, request, parse, call, self.url, self.timeout_s)
 
-        def finish(
-            result: triton.InferResult | None, error: InferenceServerException | None
-        ) -> None:  # Triton's client passes these by name.
-            if future.set_running_or_notify_cancel():
-                try:
-                    future.set_result(parse(self._checked(result, error)))
-                except Exception as failure:
-                    future.set_exception(failure)
-
-        call = self._triton.async_infer(callback=finish, **request, client_timeout=self.timeout_s)
-        future.add_done_callback(lambda done: call.cancel() if done.cancelled() else None)
-        return future
-
-    def _checked(
-        self, response: triton.InferResult | None, error: InferenceServerException | None
-    ) -> triton.InferResult:
-        if response is None:
-            raise server_error(error, self.url, self.timeout_s, connected=True) from error
-        return response
-
-    def _fuse(self, window: GatheredWindow) -> ClassifiedWindow:
-        return window.parse(send(self._triton, window.request(), self.url, self.timeout_s))
+    def _fuse(self, call: Span, window: GatheredWindow) -> ClassifiedWindow:
+        return window.parse(self._send(window.request(), call))
 
 
 def _windows(classified: Generator[ClassifiedWindow]) -> Generator[Window]:

@@ -35,6 +35,7 @@ from vemoclap_client.result import (
     screen_text_with_times,
     with_times,
 )
+from vemoclap_client.tracing import Span
 
 MODALITY_OF_STEP = {
     "image_encoder": "image",
@@ -81,10 +82,11 @@ Event: TypeAlias = Decoded | Evidence | EmotionResult
 class StreamParser:
     """Parses the responses of one stream."""
 
-    def __init__(self, video: str, decoded: Decoded) -> None:
-        """Starts the clock of the request, which is about to be sent."""
+    def __init__(self, video: str, decoded: Decoded, sent: Span) -> None:
+        """Starts the clock of the request, which is about to be sent as `sent`."""
         self._video = video
         self._decoded = decoded
+        self._sent = sent
         self._started = time.perf_counter()
 
     def parse(self, response: triton.InferResult) -> Evidence | EmotionResult | None:
@@ -95,7 +97,9 @@ class StreamParser:
         """
         if is_last(response):
             return self._parse_last(response)
-        modality = MODALITY_OF_STEP.get(response.as_numpy(STEP)[0, 0].decode())
+        step = response.as_numpy(STEP)[0, 0].decode()
+        self._sent.add_ended(f"step {step}", step=step)
+        modality = MODALITY_OF_STEP.get(step)
         if modality is None:
             return None
         return parse_evidence(modality, response.as_numpy(EVIDENCE)[0, 0], self._decoded.clip)

@@ -3,7 +3,9 @@
 import asyncio
 import json
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -13,6 +15,7 @@ from server.slots.slot import (
     CPU,
     THREADS_PARAMETER,
     Device,
+    Infer,
     PythonSlot,
     ReceivedTensor,
     Tensors,
@@ -50,20 +53,22 @@ def triton_model(slot_class: type[PythonSlot]) -> type:
             return await asyncio.gather(*(self._respond(request) for request in requests))
 
         async def _respond(self, request: Any) -> Any:
+            calls = calls_of(request, request.trace())
             try:
                 clips = _split(request, self._inputs)
-                outputs = await asyncio.gather(*(self._slot.run(clip, infer) for clip in clips))
+                outputs = await asyncio.gather(*(self._slot.run(clip, calls) for clip in clips))
                 return pb_utils.InferenceResponse(_join(outputs, self._types))
             except Exception as error:
                 await asyncio.sleep(ERROR_DELAY_S)
-                return error_response(error)
+                return error_response(error, request)
 
     return TritonPythonModel
 
 
-def error_response(error: Exception) -> Any:
-    """A response with the type and message of `error`."""
+def error_response(error: Exception, request: Any) -> Any:
+    """A response with the type and message of `error`, which Triton's log gets with the id."""
     message = f"{type(error).__name__}: {error}"[:MESSAGE_AT_MOST]
+    pb_utils.Logger.log_error(f"[request id: {request.request_id()}] {message}")
     return pb_utils.InferenceResponse(error=pb_utils.TritonError(message))
 
 
@@ -90,7 +95,18 @@ def _join(clips: Sequence[Tensors], types: Mapping[str, Any]) -> list[Any]:
     ]
 
 
-async def infer(slot: str, inputs: Mapping[str, Value], outputs: Sequence[str]) -> Tensors:
+def calls_of(request: Any, trace: Any = None) -> Infer:
+    """`infer` for the calls that a request needs: they have its id and, if given, its trace."""
+    origin = {"request_id": request.request_id()} | ({} if trace is None else {"trace": trace})
+    return partial(infer, origin=origin)
+
+
+async def infer(
+    slot: str,
+    inputs: Mapping[str, Value],
+    outputs: Sequence[str],
+    origin: Mapping[str, Any] = MappingProxyType({}),
+) -> Tensors:
     """Calls another slot of this server; see slot.Infer.
 
     Raises:
@@ -102,6 +118,7 @@ async def infer(slot: str, inputs: Mapping[str, Value], outputs: Sequence[str]) 
         inputs=[_tensor(name, value) for name, value in inputs.items()],
         # A native backend on a GPU would answer in its memory, from which there is no as_numpy().
         preferred_memory=pb_utils.PreferredMemory(pb_utils.TRITONSERVER_MEMORY_CPU, 0),
+        **origin,
     )
     response = await request.async_exec()
     if response.has_error():

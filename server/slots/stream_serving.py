@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import triton_python_backend_utils as pb_utils
 
-from server.slots.serving import error_response, infer
+from server.slots.serving import calls_of, error_response
 from server.slots.slot import ReceivedTensor
 from server.slots.stream import NO_EVIDENCE, GraphRun, StepDone, read_graph
 from vemoclap_client.contract import (
@@ -79,7 +79,7 @@ class StreamModel:
                 ended = StepDone(ENSEMBLE, NO_EVIDENCE)
                 sender.send(_response(ended, run.outputs(self._outputs)))
         except Exception as error:
-            sender.send(error_response(error))
+            sender.send(error_response(error, request))
         finally:
             sender.send(flags=pb_utils.TRITONSERVER_RESPONSE_COMPLETE_FINAL)
             if run is not None:
@@ -98,7 +98,8 @@ class StreamModel:
         if FRAMES not in clip and JPEG_FRAMES not in clip:
             raise ValueError(f"the request has neither {FRAMES} nor {JPEG_FRAMES}")
         steps = self._graph.steps_for(_wants_caption(request), jpeg=FRAMES not in clip)
-        return GraphRun(steps, clip, infer)
+        # Not the trace: Triton frees it when `execute` returns, before the calls.
+        return GraphRun(steps, clip, calls_of(request))
 
 
 def _wants_caption(request: Any) -> bool:

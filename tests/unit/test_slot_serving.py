@@ -39,7 +39,7 @@ def triton(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     module: Any = ModuleType("triton_python_backend_utils")
     module.Tensor, module.TritonError = Tensor, str
     module.TRITONSERVER_MEMORY_CPU, module.TRITONSERVER_RESPONSE_COMPLETE_FINAL = 0, FINAL
-    module.PreferredMemory = Mock()
+    module.PreferredMemory = module.Logger = Mock()
     module.InferenceRequest, module.InferenceResponse = Mock(), SimpleNamespace
     module.get_input_tensor_by_name = lambda request, name: request.tensors.get(name)
     module.get_output_tensor_by_name = Mock()

@@ -8,6 +8,7 @@ import weakref
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future
 from contextlib import aclosing, closing
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,7 @@ from vemoclap_client.media._sound_parts import WindowSound
 from vemoclap_client.media.parts import DecodedWindow, FrameBlock, Part
 from vemoclap_client.timeline import ClassifiedWindow, Timeline
 from vemoclap_client.timeline import make_timeline as gather
+from vemoclap_client.tracing import start_call
 
 NOBODY = "127.0.0.1:1"
 """Nothing listens there."""
@@ -294,7 +296,10 @@ class Connection:
 def test_a_cancelled_request_is_cancelled_on_the_server_and_its_error_is_not_lost() -> None:
     with EmotionClient(NOBODY) as client:
         client._triton = connection = Connection()
-        cancelled, failed, garbled = (client._submit({}, lambda _: None) for _ in range(3))
+        request = {"model_name": contract.ENSEMBLE}
+        cancelled, failed, garbled = (
+            client._submit(start_call("timeline"), request, lambda _: None) for _ in range(3)
+        )
         cancelled.cancel()
         error = InferenceServerException("closed", "StatusCode.CANCELLED")
         connection.sent[0](result=None, error=error)
@@ -308,7 +313,11 @@ def test_a_cancelled_request_is_cancelled_on_the_server_and_its_error_is_not_los
 
 def test_a_part_that_cannot_be_sent_fails() -> None:
     with EmotionClient(NOBODY) as client:
-        failure = EncodedParts(client._submit).submit(make_block(0)).exception(timeout=30)
+        failure = (
+            EncodedParts(partial(client._submit, start_call("timeline")))
+            .submit(make_block(0))
+            .exception(timeout=30)
+        )
     assert isinstance(failure, ServerLostError)
 
 
@@ -317,7 +326,7 @@ def test_frames_are_dropped_once_they_are_sent() -> None:
         client._triton = Connection()
         block = make_block(0)
         images = weakref.ref(block.images)
-        parts = EncodedParts(client._submit)
+        parts = EncodedParts(partial(client._submit, start_call("timeline")))
         parts.submit(block)
         del block
         assert images() is None
