@@ -10,7 +10,7 @@ from threading import Event, Thread
 LOG = logging.getLogger("triton")
 POLL_INTERVAL_S = 0.2
 
-LINE = re.compile(r'([IWE])\d{4} [\d:.]+ \d+ (\S+:\d+)\] "?(.*?)"?$')
+LINE = re.compile(r'([IWE])\d{4} [\d:.]+ \d+ (\S+:\d+)\] ?"?(.*?)"?$')
 """Level, place in Triton's source and message, as in: E1127 21:21:43.5 511 grpc.cc:14] "text"."""
 
 LEVELS = {"I": logging.INFO, "W": logging.WARNING, "E": logging.ERROR}

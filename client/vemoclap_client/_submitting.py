@@ -33,7 +33,7 @@ def submit(
         timeout_s: longest wait, seconds.
     """
     future: Future[Value] = Future()
-    sent = call.start("send", model=request["model_name"])
+    sent = call.send(request["model_name"])
 
     def finish(
         result: triton.InferResult | None, error: InferenceServerException | None

@@ -84,7 +84,7 @@ class AsyncEmotionClient(BaseClient):
             yield decoded
             request = build_stream_request(decoded.clip, caption, self.frame_format)
             decoded = decoded.without_arrays()
-            with call.start("send", model=STREAM) as sent:
+            with call.send(STREAM) as sent:
                 parser = StreamParser(str(video), decoded, sent)
                 responses = stream_responses_async(self.url, request, self.timeout_s, sent)
                 async with aclosing(responses):
@@ -137,7 +137,7 @@ class AsyncEmotionClient(BaseClient):
                 yield each
 
     async def _send(self, request: dict[str, Any], call: Span) -> triton.InferResult:
-        with call.start("send", model=request["model_name"]) as sent, self._errors():
+        with call.send(request["model_name"]) as sent, self._errors():
             return await self._triton.infer(
                 **request, **sent.options, client_timeout=self.timeout_s
             )

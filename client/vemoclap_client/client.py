@@ -170,7 +170,7 @@ class EmotionClient(BaseClient):
             return parse_result(str(video), decoded, response, milliseconds_since(started))
 
     def _send(self, request: dict[str, Any], call: Span) -> triton.InferResult:
-        with call.start("send", model=request["model_name"]) as sent:
+        with call.send(request["model_name"]) as sent:
             return send(self._triton, request | sent.options, self.url, self.timeout_s)
 
     def stream(
@@ -208,7 +208,7 @@ class EmotionClient(BaseClient):
             yield decoded
             request = build_stream_request(decoded.clip, caption, self.frame_format)
             decoded = decoded.without_arrays()
-            with call.start("send", model=STREAM) as sent:
+            with call.send(STREAM) as sent:
                 parser = StreamParser(str(video), decoded, sent)
                 responses = stream_responses(self.url, request, self.timeout_s, cancel, sent)
                 with closing(responses), self._errors():

@@ -49,14 +49,20 @@ class Span:
         request_id: of the call.
     """
 
-    def __init__(self, request_id: str, span: Any = None) -> None:
-        """Use start_call and `start`; `span` is OpenTelemetry's, where that is installed."""
+    def __init__(self, request_id: str, span: Any = None, is_request: bool = False) -> None:
+        """Use start_call, `start` and `send`; `span` is OpenTelemetry's, where it is installed."""
         self.request_id = request_id
         self._span = span
+        self._is_request = is_request
 
     def start(self, name: str, **attributes: str) -> "Span":
         """A part of this, which starts now."""
         return _start(name, self.request_id, attributes, self._span)
+
+    def send(self, model: str) -> "Span":
+        """A request to a model, which starts now; its errors get the request id."""
+        part = self.start("send", model=model)
+        return Span(self.request_id, part._span, is_request=True)
 
     def add_ended(self, name: str, **attributes: str) -> None:
         """Adds a part that started with this and ends now."""
@@ -88,8 +94,8 @@ class Span:
         return {"request_id": self.request_id, "headers": self.headers}
 
     def end(self, error: BaseException | None = None) -> None:
-        """Ends it; an error of this package's gets its request id."""
-        if isinstance(error, VemoclapError) and error.request_id is None:
+        """Ends it, by an error or without one."""
+        if self._is_request and isinstance(error, VemoclapError):
             error.request_id = self.request_id
         if self._span is None:
             return
