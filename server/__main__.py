@@ -1,6 +1,7 @@
 """`python -m server`: a Triton on the model repository, until Ctrl-C or for one command."""
 
 import argparse
+import os
 import shutil
 import signal
 import sys
@@ -9,7 +10,10 @@ from typing import NoReturn
 
 from server.address import Address
 from server.errors import ServerStartError, UsageError
+from server.health import VARIABLE, HealthFile
 from server.installation import PROJECT
+from server.keeping import Reporting
+from server.probe import INTERVAL_S
 from server.process import ServerOptions
 from server.supervision import serve
 
@@ -34,7 +38,7 @@ def main(arguments: list[str] | None = None) -> int:
     )
     try:
         _check(given)
-        return serve(options, given.ready_file, given.command)
+        return serve(options, _reporting(given), given.command)
     except ServerStartError as error:
         print(f"server: {error}", file=sys.stderr)
         return error.exit_code
@@ -43,12 +47,19 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
+def _reporting(given: argparse.Namespace) -> Reporting:
+    return Reporting(
+        given.ready_file, HealthFile(given.health_file), given.probe_interval_s or None
+    )
+
+
 def _check(given: argparse.Namespace) -> None:
     """Raises UsageError for what cannot work, before the server takes its time to start."""
     if given.command and shutil.which(given.command[0]) is None:
         raise UsageError(f"there is no command {given.command[0]!r} to run")
-    if given.ready_file and not given.ready_file.parent.is_dir():
-        raise UsageError(f"--ready-file: there is no folder {given.ready_file.parent}")
+    for option, file in (("--ready-file", given.ready_file), ("--health-file", given.health_file)):
+        if file and not file.parent.is_dir():
+            raise UsageError(f"{option}: there is no folder {file.parent}")
 
 
 def _interrupt(signal_number: int, frame: object) -> None:
@@ -118,6 +129,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--ready-file", type=Path, help="JSON with pid and ports, kept while the server is ready"
     )
+    _add_health(parser)
     parser.add_argument("--verbose", action="store_true", help="show Triton's own log")
     parser.add_argument(
         "command",
@@ -127,6 +139,23 @@ def _parser() -> argparse.ArgumentParser:
         "the command's; 70 to 79 are the launcher's own",
     )
     return parser
+
+
+def _add_health(parser: argparse.ArgumentParser) -> None:
+    """Adds how the server's health is found and where it is said."""
+    parser.add_argument(
+        "--health-file",
+        type=Path,
+        default=os.environ.get(VARIABLE),
+        help=f"what docker/healthcheck.py reads (default: ${VARIABLE}, else none)",
+    )
+    parser.add_argument(
+        "--probe-interval-s",
+        type=float,
+        default=INTERVAL_S,
+        help="send a small clip through the ensemble when nobody was answered for so long, and "
+        "restart a server that is stuck (%(default)s); 0: never",
+    )
 
 
 if __name__ == "__main__":
