@@ -94,7 +94,7 @@ class Keeper:
         self._reloads += 1
         self._answers_before = self._probe.answers
         self._probe.hurry()
-        self._watch = Watch(self._server.process.pid, self._probe)
+        self._watch.renew()
         return True
 
     def _can_reload(self, trouble: Trouble) -> bool:

@@ -105,10 +105,12 @@ class Probe:
 
     def _count(self) -> None:
         """Looks whether requests to ensembles have succeeded since the last time."""
-        successes = self._control.successes(self._counted)
-        if successes is not None and successes > self._successes:
-            self._successes = successes
-            self._answered()
+        before, after = self._successes, self._control.successes(self._counted)
+        if after is not None:
+            # Less than before: an ensemble was loaded anew and counts from zero.
+            self._successes = after
+            if after > before:
+                self._answered()
 
     def _answered(self) -> None:
         self.answers += 1

@@ -53,10 +53,9 @@ class Watch:
 
     def __init__(self, triton_pid: int, probe: Probe) -> None:
         """Notes the processes that there are now."""
-        triton = psutil.Process(triton_pid)
-        self._processes = {triton: TRITON}
-        for child in triton.children(recursive=True):
-            self._processes[child] = _instance(child)
+        self._triton = psutil.Process(triton_pid)
+        self._killed: set[psutil.Process] = set()
+        self._processes = self._running()
         self._stopped_s: dict[psutil.Process, float] = {}
         self._probe = probe
         self._answers = probe.answers
@@ -77,11 +76,22 @@ class Watch:
         )
 
     def kill(self, slots: frozenset[str]) -> None:
-        """Kills every process of these slots."""
+        """Kills every process of these slots, to which nobody pays attention any more."""
         for process, instance in self._processes.items():
             if _slot(instance) in slots:
+                self._killed.add(process)
                 with suppress(psutil.NoSuchProcess):
                     process.kill()
+
+    def renew(self) -> None:
+        """Notes the processes that there are after slots were loaded again."""
+        self._processes = self._running()
+        self._answers = -1
+
+    def _running(self) -> dict[psutil.Process, str]:
+        """Triton and its children, but for those that were killed: Triton keeps their remains."""
+        children = set(self._triton.children(recursive=True)) - self._killed
+        return {self._triton: TRITON, **{child: _instance(child) for child in children}}
 
     def _ended(self, states: States) -> Trouble | None:
         ended = [process for process, state in states.items() if state in ("Z", "")]
