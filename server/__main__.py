@@ -11,7 +11,10 @@ from typing import NoReturn
 
 from server.address import Address
 from server.errors import ServerStartError, UsageError
+from server.health import VARIABLE, HealthFile
 from server.installation import PROJECT
+from server.keeping import Reporting
+from server.probe import INTERVAL_S
 from server.process import ServerOptions
 from server.supervision import serve
 from server.traces import SERVICE
@@ -45,7 +48,7 @@ def main(arguments: list[str] | None = None) -> int:
     )
     try:
         _check(given)
-        return serve(options, given.ready_file, given.command)
+        return serve(options, _reporting(given), given.command)
     except ServerStartError as error:
         LOG.error("%s", error)  # noqa: TRY400  # Its message says all.
         return error.exit_code
@@ -54,12 +57,19 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
+def _reporting(given: argparse.Namespace) -> Reporting:
+    return Reporting(
+        given.ready_file, HealthFile(given.health_file), given.probe_interval_s or None
+    )
+
+
 def _check(given: argparse.Namespace) -> None:
     """Raises UsageError for what cannot work, before the server takes its time to start."""
     if given.command and shutil.which(given.command[0]) is None:
         raise UsageError(f"there is no command {given.command[0]!r} to run")
-    if given.ready_file and not given.ready_file.parent.is_dir():
-        raise UsageError(f"--ready-file: there is no folder {given.ready_file.parent}")
+    for option, file in (("--ready-file", given.ready_file), ("--health-file", given.health_file)):
+        if file and not file.parent.is_dir():
+            raise UsageError(f"{option}: there is no folder {file.parent}")
 
 
 def _interrupt(signal_number: int, frame: object) -> None:
@@ -139,6 +149,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--ready-file", type=Path, help="JSON with pid and ports, kept while the server is ready"
     )
+    _add_health(parser)
     _add_log_options(parser)
     parser.add_argument(
         "command",
@@ -158,6 +169,23 @@ def _add_log_options(parser: argparse.ArgumentParser) -> None:
         choices=list(LogFormat),
         default=os.environ.get(FORMAT_VARIABLE) or "text",
         help=f"text, or a line of JSON per message on standard error (${FORMAT_VARIABLE})",
+    )
+
+
+def _add_health(parser: argparse.ArgumentParser) -> None:
+    """Adds how the server's health is found and where it is said."""
+    parser.add_argument(
+        "--health-file",
+        type=Path,
+        default=os.environ.get(VARIABLE),
+        help=f"what docker/healthcheck.py reads (default: ${VARIABLE}, else none)",
+    )
+    parser.add_argument(
+        "--probe-interval-s",
+        type=float,
+        default=INTERVAL_S,
+        help="send a small clip through the ensemble when nobody was answered for so long, and "
+        "restart a server that is stuck (%(default)s); 0: never",
     )
 
 

@@ -1,22 +1,16 @@
 """Traces, request ids, logs and metrics of a real server, and what is made of them."""
 
-import json
 import subprocess
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 
-import numpy as np
 import pytest
-from tritonclient.utils import InferenceServerException
 
 from tests.clips import Tone, write_clip
-from tests.launching import PROJECT, SERVER_PYTHON, Launched, launched, wait_until
+from tests.launching import PROJECT, SERVER_PYTHON, Launched, launched
 from tests.requiring import require
 from tests.trace_receiver import ReceivedSpan, Receiver, receiving
-from vemoclap_client import EmotionClient
-from vemoclap_client.contract import ENSEMBLE, JPEG_FRAMES, STREAM
-from vemoclap_client.errors import InferenceError
+from vemoclap_client.contract import ENSEMBLE, STREAM
 
 SECRET = "secret-of-the-receiver"
 SLOTS_OF_STREAM = {"step image_encoder", "step face_analyzer", "step fusion"}
