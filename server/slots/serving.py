@@ -44,6 +44,7 @@ def triton_model(slot_class: type[PythonSlot]) -> type:
                 tensor["name"]: pb_utils.triton_string_to_numpy(tensor["data_type"])
                 for tensor in config["output"]
             }
+            self._errors = ErrorResponses(args["model_name"])
             self._slot = slot_class(
                 Path(args["model_repository"]) / args["model_version"], _device(args, config)
             )
@@ -60,16 +61,34 @@ def triton_model(slot_class: type[PythonSlot]) -> type:
                 return pb_utils.InferenceResponse(_join(outputs, self._types))
             except Exception as error:
                 await asyncio.sleep(ERROR_DELAY_S)
-                return error_response(error, request)
+                return self._errors.make(error, request)
 
     return TritonPythonModel
 
 
-def error_response(error: Exception, request: Any) -> Any:
-    """A response with the type and message of `error`, which Triton's log gets with the id."""
-    message = f"{type(error).__name__}: {error}"[:MESSAGE_AT_MOST]
-    pb_utils.Logger.log_error(f"[request id: {request.request_id()}] {message}")
-    return pb_utils.InferenceResponse(error=pb_utils.TritonError(message))
+class ErrorResponses:
+    """Makes a slot's responses with an error, and counts them in a metric: Triton does not.
+
+    Triton 2.51 takes every response of a Python slot for a success.
+    """
+
+    METRIC = "vemoclap_slot_errors"
+
+    def __init__(self, slot: str) -> None:
+        """Starts the counter of `slot` at 0, when the slot is loaded."""
+        description = "Requests to which a slot responded with an error"
+        # Kept: the counter would end with it.
+        self._family = pb_utils.MetricFamily(
+            name=self.METRIC, description=description, kind=pb_utils.MetricFamily.COUNTER
+        )
+        self._counter = self._family.Metric(labels={"model": slot})
+
+    def make(self, error: Exception, request: Any) -> Any:
+        """A response with the type and message of `error`; Triton's log gets both, with the id."""
+        self._counter.increment(1)
+        message = f"{type(error).__name__}: {error}"[:MESSAGE_AT_MOST]
+        pb_utils.Logger.log_error(f"[request id: {request.request_id()}] {message}")
+        return pb_utils.InferenceResponse(error=pb_utils.TritonError(message))
 
 
 def _device(args: dict[str, str], config: dict[str, Any]) -> Device:

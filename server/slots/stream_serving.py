@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import triton_python_backend_utils as pb_utils
 
-from server.slots.serving import calls_of, error_response
+from server.slots.serving import ErrorResponses, calls_of
 from server.slots.slot import ReceivedTensor
 from server.slots.stream import NO_EVIDENCE, GraphRun, StepDone, read_graph
 from vemoclap_client.contract import (
@@ -43,6 +43,7 @@ class StreamModel:
         """
         outputs = [tensor["name"] for tensor in json.loads(args["model_config"])["output"]]
         self._outputs = [name for name in outputs if name not in (STEP, EVIDENCE)]
+        self._errors = ErrorResponses(args["model_name"])
         self._graph = read_graph(Path(args["model_repository"]).parent, self._outputs)
         self._room = Semaphore(CLIPS_AT_ONCE)
         self._loop = asyncio.new_event_loop()
@@ -79,7 +80,7 @@ class StreamModel:
                 ended = StepDone(ENSEMBLE, NO_EVIDENCE)
                 sender.send(_response(ended, run.outputs(self._outputs)))
         except Exception as error:
-            sender.send(error_response(error, request))
+            sender.send(self._errors.make(error, request))
         finally:
             sender.send(flags=pb_utils.TRITONSERVER_RESPONSE_COMPLETE_FINAL)
             if run is not None:

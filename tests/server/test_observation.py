@@ -23,7 +23,7 @@ from tests.requiring import require
 from tests.trace_receiver import ReceivedSpan, Receiver, receiving
 from ui.screens.service.metrics import OPENER
 from vemoclap_client import EmotionClient
-from vemoclap_client.contract import ENSEMBLE, JPEG_FRAMES, STREAM
+from vemoclap_client.contract import AUDIO, ENSEMBLE, JPEG_FRAMES, STREAM
 
 SECRET = "secret-of-the-receiver"
 STEPS_OF_STREAM = {"step image_encoder", "step face_analyzer", "step fusion"}
@@ -163,8 +163,9 @@ def metrics_of(server: Launched) -> str:
 
 @pytest.mark.parametrize("kind", ["rules", "dashboard"])
 def test_metrics_that_are_named_are_triton_s(kind: str, observed: Launched) -> None:
-    there = set(re.findall(r"^nv_\w+", metrics_of(observed), re.MULTILINE))
-    named = set(re.findall(r"\bnv_\w+", " ".join(expressions(kind))))
+    there = set(re.findall(r"^(?:nv|vemoclap)_\w+", metrics_of(observed), re.MULTILINE))
+    without_models = re.sub('"[^"]*"', "", " ".join(expressions(kind)))
+    named = set(re.findall(r"\b(?:nv|vemoclap)_\w+", without_models))
     assert len(named) > 5
     assert named - there <= GPU_METRICS
     assert not there & GPU_METRICS
@@ -230,9 +231,13 @@ def test_prometheus_has_values_for_all_that_rules_and_dashboard_name(
     with EmotionClient(observed.url) as client:
         client.classify(clip)
     with pytest.raises(InferenceServerException):
-        observed.infer("frame_decoder", GARBAGE)
-    answered = "rate(nv_inference_request_success{model='vemoclap'}[5m]) > 0"
-    wait_until(lambda: prometheus.query(answered))
+        observed.infer("vemoclap_jpeg", GARBAGE | {AUDIO: np.zeros((1, 0), np.float32)})
+    for counted in (
+        "nv_inference_request_success{model='vemoclap'}",
+        "nv_inference_request_failure{model='vemoclap_jpeg', reason='OTHER'}",
+        "vemoclap_slot_errors{model='frame_decoder'}",
+    ):
+        wait_until(lambda counted=counted: prometheus.query(f"rate({counted}[1m]) > 0"))
     wait_until(lambda: prometheus.query("vemoclap:clips:rate5m > 0"))
     for expression in expressions("dashboard"):
         found = prometheus.query(expression)

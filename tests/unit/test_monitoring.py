@@ -94,7 +94,8 @@ def test_panels_are_apart_and_have_the_data_that_is_provisioned() -> None:
 def test_the_dashboard_uses_rules_that_are_there() -> None:
     recorded = {rule["record"] for rule in rules() if "record" in rule}
     used = set(re.findall(r"vemoclap:\w+:\w+", json.dumps(dashboard())))
-    assert used == recorded
+    assert used
+    assert used <= recorded
 
 
 @pytest.fixture(scope="module")

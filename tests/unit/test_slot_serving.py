@@ -39,7 +39,7 @@ def triton(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     module: Any = ModuleType("triton_python_backend_utils")
     module.Tensor, module.TritonError = Tensor, str
     module.TRITONSERVER_MEMORY_CPU, module.TRITONSERVER_RESPONSE_COMPLETE_FINAL = 0, FINAL
-    module.PreferredMemory = module.Logger = Mock()
+    module.PreferredMemory = module.Logger = module.MetricFamily = Mock()
     module.InferenceRequest, module.InferenceResponse = Mock(), SimpleNamespace
     module.get_input_tensor_by_name = lambda request, name: request.tensors.get(name)
     module.get_output_tensor_by_name = Mock()
@@ -71,7 +71,11 @@ def stream(triton: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     model = module.StreamModel()
     config = json.dumps({"output": [{"name": contract.STEP}]})
     model.initialize(
-        {"model_config": config, "model_repository": str(REPOSITORY / contract.STREAM)}
+        {
+            "model_name": contract.STREAM,
+            "model_config": config,
+            "model_repository": str(REPOSITORY / contract.STREAM),
+        }
     )
     yield model
     model.finalize()
