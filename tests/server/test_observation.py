@@ -75,6 +75,8 @@ def traced(observed: Launched, receiver: Receiver, clip: Path) -> Receiver:
     for request_id in CALLS:
         model = {"classify": ENSEMBLE, "stream": STREAM, "timeline": "vemoclap_window"}
         receiver.wait_for(model[request_id.removeprefix("async-")], request_id)
+    # Spans come a few seconds later, and those that others are a part of come last.
+    wait_until(lambda: all(map(receiver.has_parent_of, receiver.spans)))
     return receiver
 
 
