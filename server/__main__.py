@@ -13,6 +13,7 @@ from server.errors import ServerStartError, UsageError
 from server.health import VARIABLE, HealthFile
 from server.installation import PROJECT
 from server.keeping import Reporting
+from server.messages import STDERR, say
 from server.probe import INTERVAL_S
 from server.process import ServerOptions
 from server.supervision import serve
@@ -26,7 +27,7 @@ def main(arguments: list[str] | None = None) -> int:
     # SIGINT too: a shell's background job would otherwise ignore it.
     for number in STOP_SIGNALS:
         signal.signal(number, _interrupt)
-    print(f"server: loading {given.model_repository} ...", flush=True)
+    say(f"loading {given.model_repository} ...")
     options = ServerOptions(
         given.model_repository.resolve(),
         Address(given.host, given.grpc_port, given.http_port, given.metrics_port),
@@ -40,10 +41,10 @@ def main(arguments: list[str] | None = None) -> int:
         _check(given)
         return serve(options, _reporting(given), given.command)
     except ServerStartError as error:
-        print(f"server: {error}", file=sys.stderr)
+        say(str(error), STDERR)
         return error.exit_code
     except KeyboardInterrupt:
-        print("server: stopped", flush=True)
+        say("stopped")
     return 0
 
 

@@ -1,6 +1,5 @@
 """Keeps one Triton working for as long as that can be done without stopping it."""
 
-import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,6 +7,7 @@ from subprocess import Popen
 
 from server.errors import ModelLoadError
 from server.health import READY, HealthFile
+from server.messages import STDERR, say
 from server.probe import Probe
 from server.process import RunningServer, errors_in
 from server.watching import Trouble, Watch
@@ -110,5 +110,5 @@ class Keeper:
         )
 
     def _say(self, what: str, valid_for_s: float = 0.0) -> None:
-        print(f"server: {what}", file=sys.stderr, flush=True)
+        say(what, STDERR)
         self._health.write(what, valid_for_s)

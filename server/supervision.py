@@ -2,7 +2,6 @@
 
 import json
 import os
-import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -11,6 +10,7 @@ from subprocess import Popen, TimeoutExpired
 
 from server.errors import ServerDiedError, ServerStartError
 from server.keeping import End, Keeper, Reporting
+from server.messages import STDERR, say
 from server.probe import Probe
 from server.process import (
     STOP_TIMEOUT_S,
@@ -19,6 +19,7 @@ from server.process import (
     die_with_launcher,
     running_server,
 )
+from vemoclap_client.errors import OutputError
 from vemoclap_client.files import write_text
 
 MOST_DEATHS = 4
@@ -78,7 +79,7 @@ class _Supervisor:
                     "request."
                 )
             state = f"{end.reason}; starting again"
-            print(f"server: {state}", file=sys.stderr, flush=True)
+            say(state, STDERR)
             if self._deaths > 1:
                 time.sleep(FIRST_PAUSE_S * 2 ** (self._deaths - 2))
 
@@ -86,7 +87,7 @@ class _Supervisor:
         """Starts the server and keeps it; returns when it broke or the command has ended."""
         reporting = self._reporting
         try:
-            with running_server(self._options) as server:
+            with _file_errors(), running_server(self._options) as server:
                 self._options = replace(self._options, address=server.address)
                 _print_ready(server)
                 if self._command and self._run is None:
@@ -121,6 +122,15 @@ class _Supervisor:
             run.wait()
 
 
+@contextmanager
+def _file_errors() -> Iterator[None]:
+    """Raises what cannot be written, for example on a full disk, as ServerStartError."""
+    try:
+        yield
+    except (OutputError, OSError) as error:
+        raise ServerStartError(f"the server's files cannot be written: {error}") from error
+
+
 def _start(command: Sequence[str], server: RunningServer) -> Popen[bytes]:
     environment = {
         "VEMOCLAP_URL": server.address.grpc_url,
@@ -132,7 +142,7 @@ def _start(command: Sequence[str], server: RunningServer) -> Popen[bytes]:
 def _print_ready(server: RunningServer) -> None:
     ports = ", ".join(f"{name} {port}" for name, port in server.address.ports.items())
     where = f"on {server.address.host} ({ports})"
-    print(f"server: ready in {server.startup_s:.1f} s {where}", flush=True)
+    say(f"ready in {server.startup_s:.1f} s {where}")
 
 
 @contextmanager
@@ -152,4 +162,5 @@ def _announced(server: RunningServer, reporting: Reporting) -> Iterator[None]:
     try:
         yield
     finally:
-        ready_file.unlink(missing_ok=True)
+        if ready_file.is_file():  # Not a device.
+            ready_file.unlink()

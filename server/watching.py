@@ -15,6 +15,7 @@ import psutil
 from server.probe import Probe
 
 TRITON = "Triton"
+UNKNOWN = "an unknown slot"
 STOPPED_S = 2.0
 """A process that was stopped for so long (state T) is not merely being moved or looked at."""
 PATIENCE_S = 5.0
@@ -158,8 +159,8 @@ def _instance(worker: psutil.Process) -> str:
     """Name of the model's instance that a Python process of Triton's serves: slot_0_0."""
     with suppress(psutil.Error):
         names = (word for word in worker.cmdline() if re.fullmatch(r"\w+_\d+_\d+", word))
-        return next(names, TRITON)
-    return TRITON
+        return next(names, UNKNOWN)
+    return UNKNOWN
 
 
 def _slot(instance: str) -> str:
