@@ -7,9 +7,10 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
+import psutil
 import pytest
 
 from server import errors
@@ -47,13 +48,27 @@ def health(folder: Path, *arguments: str) -> int:
     return checked.returncode
 
 
+def assert_ended(those: Iterable[psutil.Process]) -> None:
+    """Triton keeps the remains of a killed process as a zombie."""
+
+    def has_ended(process: psutil.Process) -> bool:
+        try:
+            return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
+        except psutil.NoSuchProcess:
+            return True
+
+    wait_until(lambda: all(map(has_ended, those)), timeout_s=20)
+
+
 def break_one(load: Load, folder: Path, name: str, how: signal.Signals) -> bool:
     """Breaks a process, waits until requests are answered again; whether Triton was restarted."""
     before = server_now(folder, load.server)
     broken_s = time.monotonic()
-    processes(before.triton_pid)[name].send_signal(how)
+    found = processes(before.triton_pid)
+    found[name].send_signal(how)
     recovery_s = load.recovery_s(broken_s)
     restarted = server_now(folder, load.server).triton_pid != before.triton_pid
+    assert_ended(found.values() if restarted else [found[name]])
     what = "whole server" if restarted else "slot alone"
     print(f"{how.name} {name}: {recovery_s:.1f} s, {what}, {dict(load.errors(broken_s))}")
     return restarted
@@ -202,3 +217,19 @@ def test_a_full_disk_leaves_no_half_written_result(
     assert finished.returncode == OutputError.exit_code
     assert "File too large" in finished.stderr
     assert list(results.iterdir()) == []
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGSTOP])
+def test_each_process_in_turn(how: signal.Signals, samples: Path, tmp_path: Path) -> None:
+    """Twenty faults in one launcher's life: it neither gives up nor leaves anything behind."""
+    requests = [small_request(), small_request(), clip_request(samples / "portrait.mp4")]
+    with launched(tmp_path, PROBED) as server, Load(server, requests) as load:
+        load.recovery_s(0)
+        for name in processes(server.triton_pid):
+            break_one(load, tmp_path, name, how)
+        left = processes(server_now(tmp_path, server).triton_pid).values()
+        answered = sum(outcome.error is None for outcome in load.outcomes)
+        print(f"{answered} answered, {dict(load.errors(0))}")
+        server.launcher.kill()
+        assert_ended(left)
