@@ -1,7 +1,6 @@
 """`python -m server`: a Triton on the model repository, until Ctrl-C or for one command."""
 
 import argparse
-import logging
 import os
 import shutil
 import signal
@@ -14,13 +13,13 @@ from server.errors import ServerStartError, UsageError
 from server.health import VARIABLE, HealthFile
 from server.installation import PROJECT
 from server.keeping import Reporting
+from server.messages import STDERR, TextHandler, say
 from server.probe import INTERVAL_S
 from server.process import ServerOptions
 from server.supervision import serve
 from server.traces import SERVICE
 from vemoclap_client.logs import FORMAT_VARIABLE, JsonNotInstalledError, LogFormat, set_up_logs
 
-LOG = logging.getLogger("server")
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -31,11 +30,11 @@ def main(arguments: list[str] | None = None) -> int:
     for number in STOP_SIGNALS:
         signal.signal(number, _interrupt)
     try:
-        set_up_logs(given.log_format, SERVICE, _text_handlers())
+        set_up_logs(given.log_format, SERVICE, [TextHandler()])
     except JsonNotInstalledError as error:
         print(f"server: {error}", file=sys.stderr)
         return UsageError.exit_code
-    LOG.info("loading %s ...", given.model_repository)
+    say(f"loading {given.model_repository} ...")
     options = ServerOptions(
         given.model_repository.resolve(),
         Address(given.host, given.grpc_port, given.http_port, given.metrics_port),
@@ -50,10 +49,10 @@ def main(arguments: list[str] | None = None) -> int:
         _check(given)
         return serve(options, _reporting(given), given.command)
     except ServerStartError as error:
-        LOG.error("%s", error)  # noqa: TRY400  # Its message says all.
+        say(str(error), STDERR)
         return error.exit_code
     except KeyboardInterrupt:
-        LOG.info("stopped")
+        say("stopped")
     return 0
 
 
@@ -93,16 +92,6 @@ def slot_instances(text: str) -> tuple[str, int]:
     if not found:
         raise argparse.ArgumentTypeError(f"{text!r} is not SLOT=N")
     return slot, positive(number)
-
-
-def _text_handlers() -> list[logging.Handler]:
-    """What writes messages as text: on standard error from warnings on."""
-    messages, warnings = logging.StreamHandler(sys.stdout), logging.StreamHandler(sys.stderr)
-    messages.addFilter(lambda record: record.levelno < logging.WARNING)
-    warnings.setLevel(logging.WARNING)
-    for handler in (messages, warnings):
-        handler.setFormatter(logging.Formatter("server: %(message)s"))
-    return [messages, warnings]
 
 
 class _Parser(argparse.ArgumentParser):

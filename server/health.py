@@ -1,14 +1,13 @@
 """The file in which the launcher says how its server is, for docker/healthcheck.py."""
 
 import json
-import logging
 import time
 from pathlib import Path
 
+from server.messages import STDERR, say
 from vemoclap_client.errors import OutputError
 from vemoclap_client.files import write_text
 
-LOG = logging.getLogger(__name__)
 VARIABLE = "VEMOCLAP_HEALTH_FILE"
 READY = "ready"
 VALID_S = 30.0
@@ -45,10 +44,10 @@ class HealthFile:
             write_text(self._path, json.dumps(health))
         except OutputError as error:
             if not self._complained:
-                LOG.warning("%s", error)
+                say(str(error), STDERR)
             self._complained = True
 
     def remove(self) -> None:
-        """Removes the file, when no server is to run any more."""
-        if self._path is not None:
-            self._path.unlink(missing_ok=True)
+        """Removes the file, when no server is to run any more; a device stays."""
+        if self._path is not None and self._path.is_file():
+            self._path.unlink()

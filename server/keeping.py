@@ -1,6 +1,5 @@
 """Keeps one Triton working for as long as that can be done without stopping it."""
 
-import logging
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,11 +7,11 @@ from subprocess import Popen
 
 from server.errors import ModelLoadError
 from server.health import READY, HealthFile
+from server.messages import STDERR, say
 from server.probe import Probe
 from server.process import RunningServer, errors_in
 from server.watching import Trouble, Watch
 
-LOG = logging.getLogger(__name__)
 POLL_INTERVAL_S = 0.2
 RELOAD_TIMEOUT_S = 30.0
 """Slots that take longer to be loaded again are restarted with the whole server."""
@@ -111,5 +110,5 @@ class Keeper:
         )
 
     def _say(self, what: str, valid_for_s: float = 0.0) -> None:
-        LOG.warning("%s", what)
+        say(what, STDERR)
         self._health.write(what, valid_for_s)

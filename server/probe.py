@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from threading import Event, Thread
 from typing import Any
 
@@ -97,11 +97,12 @@ class Probe:
         self._next_s = 0.0
 
     def _run(self) -> None:
-        while not self._ended.is_set():
-            self._count()
-            if self._sent_s is None and time.monotonic() >= self._next_s:
-                self._send()
-            self._ended.wait(LOOK_INTERVAL_S)
+        with suppress(ValueError):  # The connection was closed.
+            while not self._ended.is_set():
+                self._count()
+                if self._sent_s is None and time.monotonic() >= self._next_s:
+                    self._send()
+                self._ended.wait(LOOK_INTERVAL_S)
 
     def _count(self) -> None:
         """Looks whether requests to ensembles have succeeded since the last time."""

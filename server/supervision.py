@@ -1,7 +1,6 @@
 """Keeps a server running: says where it is ready, and starts it again when it broke."""
 
 import json
-import logging
 import os
 import time
 from collections.abc import Iterator, Sequence
@@ -11,6 +10,7 @@ from subprocess import Popen, TimeoutExpired
 
 from server.errors import ServerDiedError, ServerStartError
 from server.keeping import End, Keeper, Reporting
+from server.messages import STDERR, say
 from server.probe import Probe
 from server.process import (
     STOP_TIMEOUT_S,
@@ -19,9 +19,9 @@ from server.process import (
     die_with_launcher,
     running_server,
 )
+from vemoclap_client.errors import OutputError
 from vemoclap_client.files import write_text
 
-LOG = logging.getLogger(__name__)
 MOST_DEATHS = 4
 """The launcher gives up on a server that breaks so often in a row without answering a request."""
 FIRST_PAUSE_S = 1.0
@@ -79,7 +79,7 @@ class _Supervisor:
                     "request."
                 )
             state = f"{end.reason}; starting again"
-            LOG.warning("%s", state)
+            say(state, STDERR)
             if self._deaths > 1:
                 time.sleep(FIRST_PAUSE_S * 2 ** (self._deaths - 2))
 
@@ -87,7 +87,7 @@ class _Supervisor:
         """Starts the server and keeps it; returns when it broke or the command has ended."""
         reporting = self._reporting
         try:
-            with running_server(self._options) as server:
+            with _file_errors(), running_server(self._options) as server:
                 self._options = replace(self._options, address=server.address)
                 _print_ready(server)
                 if self._command and self._run is None:
@@ -122,6 +122,15 @@ class _Supervisor:
             run.wait()
 
 
+@contextmanager
+def _file_errors() -> Iterator[None]:
+    """Raises what cannot be written, for example on a full disk, as ServerStartError."""
+    try:
+        yield
+    except (OutputError, OSError) as error:
+        raise ServerStartError(f"the server's files cannot be written: {error}") from error
+
+
 def _start(command: Sequence[str], server: RunningServer) -> Popen[bytes]:
     environment = {
         "VEMOCLAP_URL": server.address.grpc_url,
@@ -132,7 +141,8 @@ def _start(command: Sequence[str], server: RunningServer) -> Popen[bytes]:
 
 def _print_ready(server: RunningServer) -> None:
     ports = ", ".join(f"{name} {port}" for name, port in server.address.ports.items())
-    LOG.info("ready in %.1f s on %s (%s)", server.startup_s, server.address.host, ports)
+    where = f"on {server.address.host} ({ports})"
+    say(f"ready in {server.startup_s:.1f} s {where}")
 
 
 @contextmanager
@@ -152,4 +162,5 @@ def _announced(server: RunningServer, reporting: Reporting) -> Iterator[None]:
     try:
         yield
     finally:
-        ready_file.unlink(missing_ok=True)
+        if ready_file.is_file():  # Not a device.
+            ready_file.unlink()

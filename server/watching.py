@@ -15,12 +15,13 @@ import psutil
 from server.probe import Probe
 
 TRITON = "Triton"
+UNKNOWN = "an unknown slot"
 STOPPED_S = 2.0
 """A process that was stopped for so long (state T) is not merely being moved or looked at."""
 PATIENCE_S = 5.0
-PATIENCE_PER_PROCESSOR_S = 30.0
-"""A server may leave a probe unanswered for the first of these, and for so much longer for every
-second of processor time that it used meanwhile: a thirtieth of one processor is being slow."""
+AT_WORK_SHARE = 1 / 30
+"""A server that leaves a probe unanswered and uses, for so long, less than this share of one
+processor computes nothing."""
 LONGEST_WAIT_S = 600.0
 """A server that answers nobody for so long is broken however much it computes: it is the client's
 own time limit."""
@@ -60,6 +61,7 @@ class Watch:
         self._probe = probe
         self._answers = probe.answers
         self._waited_s = 0.0
+        self._idle_s = 0.0
         self._used_s = 0.0
         self._looked_s = time.monotonic()
 
@@ -117,19 +119,20 @@ class Watch:
     def _stuck(self, step_s: float) -> Trouble | None:
         if self._probe.answers != self._answers or not self._probe.is_unanswered:
             self._answers = self._probe.answers
-            self._waited_s, self._used_s = 0.0, self._processor_s()
+            self._waited_s, self._idle_s, self._used_s = 0.0, 0.0, self._processor_s()
             return None
         self._waited_s += step_s
-        used_s = self._processor_s() - self._used_s
-        patience_s = PATIENCE_S + PATIENCE_PER_PROCESSOR_S * used_s
-        if self._waited_s > LONGEST_WAIT_S or (
-            self._waited_s > patience_s and not self._is_at_work()
-        ):
-            return Trouble(
-                f"no request was answered for {self._waited_s:.0f} s, in which the server used "
-                f"{used_s:.1f} s of processor time"
-            )
-        return None
+        self._idle_s += step_s
+        used_s = self._processor_s()
+        if used_s - self._used_s > AT_WORK_SHARE * max(self._idle_s, PATIENCE_S):
+            self._idle_s, self._used_s = 0.0, used_s
+        is_idle = self._idle_s > PATIENCE_S and not self._is_at_work()
+        if not is_idle and self._waited_s < LONGEST_WAIT_S:
+            return None
+        return Trouble(
+            f"no request was answered for {self._waited_s:.0f} s, and the server "
+            f"{'computes nothing' if is_idle else 'computes without an end'}"
+        )
 
     def _failing(self) -> Trouble | None:
         if self._probe.failures < MOST_FAILURES:
@@ -158,8 +161,8 @@ def _instance(worker: psutil.Process) -> str:
     """Name of the model's instance that a Python process of Triton's serves: slot_0_0."""
     with suppress(psutil.Error):
         names = (word for word in worker.cmdline() if re.fullmatch(r"\w+_\d+_\d+", word))
-        return next(names, TRITON)
-    return TRITON
+        return next(names, UNKNOWN)
+    return UNKNOWN
 
 
 def _slot(instance: str) -> str:
