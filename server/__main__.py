@@ -13,6 +13,7 @@ from server.errors import ServerStartError, UsageError
 from server.health import VARIABLE, HealthFile
 from server.installation import PROJECT
 from server.keeping import Reporting
+from server.limits import choose
 from server.messages import STDERR, TextHandler, say
 from server.probe import INTERVAL_S
 from server.process import ServerOptions
@@ -44,6 +45,7 @@ def main(arguments: list[str] | None = None) -> int:
         given.threads,
         dict(given.instances),
         given.log_format is LogFormat.JSON,
+        choose(given.clips_at_once, given.mb_at_once),
     )
     try:
         _check(given)
@@ -120,20 +122,7 @@ def _parser() -> argparse.ArgumentParser:
         help="the slots' configurations of this name, where they have one: gpu, tensorrt, "
         "torchscript, torchscript-gpu (default: config.pbtxt)",
     )
-    parser.add_argument(
-        "--threads",
-        type=positive,
-        metavar="N",
-        help="threads of each network (default: 1, see docs/performance.md)",
-    )
-    parser.add_argument(
-        "--instances",
-        type=slot_instances,
-        action="append",
-        default=[],
-        metavar="SLOT=N",
-        help="instances of a slot (default: by the processors there are); may be repeated",
-    )
+    _add_sizes(parser)
     parser.add_argument("--startup-timeout-s", type=float, default=180.0)
     parser.add_argument(
         "--ready-file", type=Path, help="JSON with pid and ports, kept while the server is ready"
@@ -175,6 +164,37 @@ def _add_health(parser: argparse.ArgumentParser) -> None:
         default=INTERVAL_S,
         help="send a small clip through the ensemble when nobody was answered for so long, and "
         "restart a server that is stuck (%(default)s); 0: never",
+    )
+
+
+def _add_sizes(parser: argparse.ArgumentParser) -> None:
+    """Adds what is chosen for the machine otherwise."""
+    parser.add_argument(
+        "--threads",
+        type=positive,
+        metavar="N",
+        help="threads of each network (default: 1, see docs/performance.md)",
+    )
+    parser.add_argument(
+        "--instances",
+        type=slot_instances,
+        action="append",
+        default=[],
+        metavar="SLOT=N",
+        help="instances of a slot (default: by the processors there are); may be repeated",
+    )
+    parser.add_argument(
+        "--clips-at-once",
+        type=positive,
+        metavar="N",
+        help="clips that are admitted before others are refused as busy (default: by the "
+        "processors there are, see docs/serving.md)",
+    )
+    parser.add_argument(
+        "--mb-at-once",
+        type=positive,
+        metavar="N",
+        help="megabytes of decoded frames and sound, likewise (default: by the memory there is)",
     )
 
 

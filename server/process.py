@@ -22,6 +22,7 @@ from server.control import ModelControl
 from server.errors import ModelLoadError
 from server.files import SHARED_MEMORY, reserved_name
 from server.installation import PROJECT, Installation, find_installation
+from server.limits import choose, limited
 from server.repository import (
     check_profile,
     check_weights,
@@ -30,6 +31,7 @@ from server.repository import (
     without_empty,
 )
 from server.resources import check_shared_memory
+from server.slots.admission import CALLS_AT_ONCE, Limits
 from server.threads import plan
 from server.traces import trace_arguments
 from server.triton_log import passed_on
@@ -55,6 +57,7 @@ class ServerOptions:
         threads: of each network, see threads.plan.
         instances: slot -> how many, see threads.plan.
         log_as_json: pass Triton's log on as JSON: all of it where `verbose`, else what is wrong.
+        limits: what the server holds at once.
     """
 
     repository: Path
@@ -65,6 +68,7 @@ class ServerOptions:
     threads: int | None = None
     instances: Mapping[str, int] = field(default_factory=dict)
     log_as_json: bool = False
+    limits: Limits = field(default_factory=choose)
 
 
 @dataclass(frozen=True)
@@ -105,10 +109,12 @@ def running_server(options: ServerOptions) -> Iterator[RunningServer]:
         installation = find_installation(folder)
         address = options.address.resolved()
         served = folder / "models"
+        configs = limited(configs, options.limits, folder / "at_work")
         link_repository(repository, configs, served)
         arguments = [
             *_arguments(installation, served, address, token),
             f"--backend-config=python,shm-region-prefix-name={name}_",
+            f"--backend-config=python,thread-pool-size={max(CALLS_AT_ONCE, options.limits.clips)}",
         ]
         log = folder / "triton.log"
         started = time.monotonic()

@@ -75,20 +75,33 @@ class ErrorResponses:
     METRIC = "vemoclap_slot_errors"
 
     def __init__(self, slot: str) -> None:
-        """Starts the counter of `slot` at 0, when the slot is loaded."""
-        description = "Requests to which a slot responded with an error"
-        # Kept: the counter would end with it.
+        """Starts the counters of `slot` at 0, when the slot is loaded."""
+        # Kept: the counters would end with it.
         self._family = pb_utils.MetricFamily(
-            name=self.METRIC, description=description, kind=pb_utils.MetricFamily.COUNTER
+            name=self.METRIC,
+            description="Requests to which a slot responded with an error",
+            kind=pb_utils.MetricFamily.COUNTER,
         )
-        self._counter = self._family.Metric(labels={"model": slot})
+        self._failed, self._refused = (
+            self._family.Metric(labels={"model": slot, "reason": reason})
+            for reason in ("failed", "refused")
+        )
 
     def make(self, error: Exception, request: Any) -> Any:
-        """A response with the type and message of `error`; Triton's log gets both, with the id."""
-        self._counter.increment(1)
+        """A response with the type and message of `error`."""
         message = f"{type(error).__name__}: {error}"[:MESSAGE_AT_MOST]
-        pb_utils.Logger.log_error(f"[request id: {request.request_id()}] {message}")
+        self.count(message, request)
         return pb_utils.InferenceResponse(error=pb_utils.TritonError(message))
+
+    def count(self, message: str, request: Any) -> None:
+        """Counts a failure, and writes it to Triton's log with the request's id."""
+        self._failed.increment(1)
+        pb_utils.Logger.log_error(f"[request id: {request.request_id()}] {message}")
+
+    def refuse(self, error: Exception, code: int) -> Any:
+        """A response to a request that is not admitted, for the reason `error`."""
+        self._refused.increment(1)
+        return pb_utils.InferenceResponse(error=pb_utils.TritonError(str(error), code))
 
 
 def _device(args: dict[str, str], config: dict[str, Any]) -> Device:
@@ -135,14 +148,18 @@ async def infer(
         model_name=slot,
         requested_output_names=list(outputs),
         inputs=[_tensor(name, value) for name, value in inputs.items()],
-        # A native backend on a GPU would answer in its memory, from which there is no as_numpy().
-        preferred_memory=pb_utils.PreferredMemory(pb_utils.TRITONSERVER_MEMORY_CPU, 0),
+        preferred_memory=cpu_memory(),
         **origin,
     )
     response = await request.async_exec()
     if response.has_error():
         raise pb_utils.TritonModelException(f"slot {slot}: {response.error().message()}")
     return {name: pb_utils.get_output_tensor_by_name(response, name).as_numpy() for name in outputs}
+
+
+def cpu_memory() -> Any:
+    """A native backend on a GPU would answer in its memory, from which there is no as_numpy()."""
+    return pb_utils.PreferredMemory(pb_utils.TRITONSERVER_MEMORY_CPU, 0)
 
 
 def _tensor(name: str, value: Value) -> Any:

@@ -23,7 +23,7 @@ from tests.requiring import require
 from tests.trace_receiver import ReceivedSpan, Receiver, receiving
 from ui.screens.service.metrics import OPENER
 from vemoclap_client import EmotionClient
-from vemoclap_client.contract import AUDIO, ENSEMBLE, JPEG_FRAMES, STREAM
+from vemoclap_client.contract import AUDIO, ENTRY, JPEG_FRAMES, STREAM
 
 SECRET = "secret-of-the-receiver"
 STEPS_OF_STREAM = {"step image_encoder", "step face_analyzer", "step fusion"}
@@ -73,7 +73,7 @@ def traced(observed: Launched, receiver: Receiver, clip: Path) -> Receiver:
         done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     for request_id in CALLS:
-        model = {"classify": ENSEMBLE, "stream": STREAM, "timeline": "vemoclap_window"}
+        model = {"classify": ENTRY, "stream": STREAM, "timeline": "vemoclap_window"}
         receiver.wait_for(model[request_id.removeprefix("async-")], request_id)
     # Spans come a few seconds later, and those that others are a part of come last.
     wait_until(lambda: all(map(receiver.has_parent_of, receiver.spans)))
@@ -118,7 +118,7 @@ def test_triton_has_the_request_id_in_the_spans_of_all_slots(
     names = {span.name for span in tritons}
     if request_id.endswith("classify"):
         # A slot that another slot calls.
-        assert {ENSEMBLE, "image_encoder", "face_analyzer", "face_detector"} <= names
+        assert {ENTRY, "image_encoder", "face_analyzer", "face_detector"} <= names
 
 
 def test_triton_joins_the_clients_traces(traced: Receiver) -> None:
@@ -236,7 +236,7 @@ def test_prometheus_has_values_for_all_that_rules_and_dashboard_name(
         observed.infer("vemoclap_jpeg", GARBAGE | {AUDIO: np.zeros((1, 0), np.float32)})
     for counted in (
         "nv_inference_request_success{model='vemoclap'}",
-        "nv_inference_request_failure{model='vemoclap_jpeg', reason='OTHER'}",
+        "nv_inference_request_failure{model='vemoclap_jpeg_ensemble', reason='OTHER'}",
         "vemoclap_slot_errors{model='frame_decoder'}",
     ):
         wait_until(lambda counted=counted: prometheus.query(f"rate({counted}[1m]) > 0"))

@@ -17,7 +17,7 @@ import pytest
 import yaml
 
 from tests.docker_files import COMPOSITIONS, DOCKER, MONITORED, PROJECT, compose
-from vemoclap_client.contract import ENSEMBLE, STREAM
+from vemoclap_client.contract import ENTRY, JPEG_ENTRY, STREAM
 
 MONITORING = DOCKER / "monitoring"
 RULES = MONITORING / "rules.yaml"
@@ -68,7 +68,7 @@ def test_models_that_are_named_exist() -> None:
         expressions += [target["expr"] for target in panel["targets"]]
     groups = re.findall(r'model=~?"([\w|]+)"', " ".join(expressions))
     models = {model for group in groups for model in group.split("|")}
-    assert {ENSEMBLE, STREAM} <= models
+    assert {ENTRY, JPEG_ENTRY, STREAM} <= models
     for model in models:
         assert (PROJECT / "model_repository" / model / "config.pbtxt").is_file(), model
 

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ from tritonclient.utils import InferenceServerException
 from server.traces import trace_arguments
 from tests.launching import PROJECT
 from vemoclap_client.errors import InferenceError, VideoError
-from vemoclap_client.requests import send
+from vemoclap_client.sending import send
 from vemoclap_client.tracing import REQUEST_ID, requests_named, set_up_traces, start_call
 
 WITHOUT_OPENTELEMETRY = """
@@ -29,9 +30,14 @@ print(set_up_traces("test"))
 class FailingConnection:
     """In place of tritonclient's connection."""
 
-    def infer(self, **request: Any) -> None:
+    def async_infer(self, callback: Callable[..., None], **request: Any) -> "FailingConnection":
         self.request = request
-        raise InferenceServerException("a slot broke", "StatusCode.INTERNAL")
+        error = InferenceServerException("a slot broke", "StatusCode.INTERNAL")
+        callback(result=None, error=error)
+        return self
+
+    def cancel(self) -> None:
+        pass
 
 
 def test_without_opentelemetry_there_are_request_ids_and_no_spans(
