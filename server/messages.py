@@ -16,8 +16,13 @@ def say(what: str, to: int = STDOUT) -> None:
 class TextHandler(logging.Handler):
     """Prints messages; a full disk or a closed pipe at their end does not stop the server."""
 
+    def __init__(self) -> None:
+        """Prints the message alone, after the program's name."""
+        super().__init__()
+        self.setFormatter(logging.Formatter("server: %(message)s"))
+
     def emit(self, record: logging.LogRecord) -> None:
         """Prints a line: what is wrong on standard error, all else on standard output."""
         to = STDERR if record.levelno >= logging.WARNING else STDOUT
         with suppress(OSError):
-            os.write(to, f"server: {self.format(record)}\n".encode(errors="backslashreplace"))
+            os.write(to, f"{self.format(record)}\n".encode(errors="backslashreplace"))

@@ -23,7 +23,7 @@ from tests.requiring import require
 from tests.trace_receiver import ReceivedSpan, Receiver, receiving
 from ui.screens.service.metrics import OPENER
 from vemoclap_client import EmotionClient
-from vemoclap_client.contract import AUDIO, ENTRY, JPEG_FRAMES, STREAM
+from vemoclap_client.contract import AUDIO, ENTRY, JPEG_ENTRY, JPEG_FRAMES, STREAM
 
 SECRET = "secret-of-the-receiver"
 STEPS_OF_STREAM = {"step image_encoder", "step face_analyzer", "step fusion"}
@@ -37,7 +37,11 @@ GPU_METRICS = {
 }
 """Named by rules and dashboard, and not there without a GPU: their names are NVIDIA's word."""
 
-GARBAGE = {JPEG_FRAMES: np.array([[b"no JPEG"] * 16], object)}
+
+def garbage() -> dict[str, Any]:
+    """A clip whose frames are no JPEG files."""
+    frames = np.array([[b"no JPEG"] * 16], object)
+    return {JPEG_FRAMES: frames, AUDIO: np.zeros((1, 0), np.float32)}
 
 
 @pytest.fixture(scope="module")
@@ -106,9 +110,7 @@ def test_a_call_is_one_trace_in_the_client(request_id: str, traced: Receiver) ->
 
 
 @pytest.mark.parametrize("request_id", CALLS)
-def test_triton_has_the_request_id_in_the_spans_of_all_slots(
-    request_id: str, traced: Receiver
-) -> None:
+def test_tritons_spans_have_the_request_id(request_id: str, traced: Receiver) -> None:
     tritons = [
         span for span in traced.with_request(request_id) if span.service == "vemoclap-server"
     ]
@@ -116,9 +118,9 @@ def test_triton_has_the_request_id_in_the_spans_of_all_slots(
         # Triton's own span of a request that came from outside.
         assert "InferRequest" in ancestors(traced, span)
     names = {span.name for span in tritons}
-    if request_id.endswith("classify"):
-        # A slot that another slot calls.
-        assert {ENTRY, "image_encoder", "face_analyzer", "face_detector"} <= names
+    if request_id.endswith("timeline"):
+        # Slots that another slot calls.
+        assert {"vemoclap_window", "text_encoder", "fusion"} <= names
 
 
 def test_triton_joins_the_clients_traces(traced: Receiver) -> None:
@@ -233,11 +235,11 @@ def test_prometheus_has_values_for_all_that_rules_and_dashboard_name(
     with EmotionClient(observed.url) as client:
         client.classify(clip)
     with pytest.raises(InferenceServerException):
-        observed.infer("vemoclap_jpeg", GARBAGE | {AUDIO: np.zeros((1, 0), np.float32)})
+        observed.infer(JPEG_ENTRY, garbage())
     for counted in (
         "nv_inference_request_success{model='vemoclap'}",
         "nv_inference_request_failure{model='vemoclap_jpeg_ensemble', reason='OTHER'}",
-        "vemoclap_slot_errors{model='frame_decoder'}",
+        "vemoclap_slot_errors{model='vemoclap_jpeg', reason='failed'}",
     ):
         wait_until(lambda counted=counted: prometheus.query(f"rate({counted}[1m]) > 0"))
     wait_until(lambda: prometheus.query("vemoclap:clips:rate5m > 0"))
@@ -257,17 +259,20 @@ def test_prometheus_has_values_for_all_that_rules_and_dashboard_name(
 def test_logs_are_json_with_the_request_id(observed: Launched) -> None:
     """The last test of the server: it ends it."""
     with pytest.raises(InferenceServerException):
-        observed.infer("frame_decoder", GARBAGE, request_id="broken-request")
+        observed.infer(JPEG_ENTRY, garbage(), request_id="broken-request")
     observed.stop()
     assert observed.launcher.stdout
     lines = [json.loads(line) for line in observed.launcher.stdout.read().splitlines()]
     assert {line["service"] for line in lines} == {"vemoclap-server"}
     for line in lines:
         assert line["time"].endswith("+00:00")
-    messages = [line["message"] for line in lines if line["logger"].startswith("server")]
+    messages = [line["message"] for line in lines if line["logger"] == "server"]
     assert any(message.startswith("ready in") for message in messages)
     assert messages[-1] == "stopped"
-    (broken,) = (line for line in lines if line.get("request_id") == "broken-request")
-    assert (broken["level"], broken["logger"]) == ("ERROR", "triton")
-    assert "FrameError" in broken["message"]
+    broken = [line for line in lines if line.get("request_id") == "broken-request"]
+    # Of the step that failed and, as the id is handed on, of the entry that was called.
+    assert len(broken) == 2
+    for line in broken:
+        assert (line["level"], line["logger"]) == ("ERROR", "triton")
+        assert "FrameError" in line["message"]
     assert SECRET not in json.dumps(lines)
