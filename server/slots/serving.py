@@ -75,17 +75,14 @@ class ErrorResponses:
     METRIC = "vemoclap_slot_errors"
 
     def __init__(self, slot: str) -> None:
-        """Starts the counters of `slot` at 0, when the slot is loaded."""
-        # Kept: the counters would end with it.
+        """Starts the counter of `slot` at 0, when the slot is loaded."""
+        # Kept: the counter would end with it.
         self._family = pb_utils.MetricFamily(
             name=self.METRIC,
             description="Requests to which a slot responded with an error",
             kind=pb_utils.MetricFamily.COUNTER,
         )
-        self._failed, self._refused = (
-            self._family.Metric(labels={"model": slot, "reason": reason})
-            for reason in ("failed", "refused")
-        )
+        self._failed = self._family.Metric(labels={"model": slot})
 
     def make(self, error: Exception, request: Any) -> Any:
         """A response with the type and message of `error`."""
@@ -97,11 +94,6 @@ class ErrorResponses:
         """Counts a failure, and writes it to Triton's log with the request's id."""
         self._failed.increment(1)
         pb_utils.Logger.log_error(f"[request id: {request.request_id()}] {message}")
-
-    def refuse(self, error: Exception, code: int) -> Any:
-        """A response to a request that is not admitted, for the reason `error`."""
-        self._refused.increment(1)
-        return pb_utils.InferenceResponse(error=pb_utils.TritonError(str(error), code))
 
 
 def _device(args: dict[str, str], config: dict[str, Any]) -> Device:

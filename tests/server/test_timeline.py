@@ -226,7 +226,10 @@ def test_ctrl_c_leaves_nothing(server: Launched, samples: Path, tmp_path: Path) 
     assert [path.name for path in tmp_path.iterdir()] == ["clip.mp4"]
 
 
-def test_a_server_that_is_lost_ends_the_timeline_after_what_is_known(tmp_path: Path) -> None:
+def test_a_server_that_is_lost_ends_the_timeline_after_what_is_known(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vemoclap_client._retrying.LOST_AT_MOST", 1)
     video = write_clip(tmp_path / "clip.mp4", seconds=30, fps=5)
     with launched(tmp_path) as own, EmotionClient(own.url) as client:
         windows: Iterator[Window] = client.iterate_timeline(video, 1, 0.25)
