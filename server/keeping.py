@@ -13,7 +13,7 @@ from server.process import RunningServer, errors_in
 from server.watching import Trouble, Watch
 
 POLL_INTERVAL_S = 0.2
-RELOAD_TIMEOUT_S = 30.0
+RELOAD_TIMEOUT_S = 60.0
 """Slots that take longer to be loaded again are restarted with the whole server."""
 MOST_RELOADS = 10
 """Every time, Triton leaves a shared-memory region of the old process behind."""

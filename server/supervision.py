@@ -147,20 +147,19 @@ def _print_ready(server: RunningServer) -> None:
 
 @contextmanager
 def _announced(server: RunningServer, reporting: Reporting) -> Iterator[None]:
-    """Keeps a JSON file with pid, host and ports for as long as the server is ready."""
+    """Keeps a JSON file with pid, host and ports while the server is there."""
     ready_file = reporting.ready_file
-    if ready_file is None:
-        yield
-        return
     document = {
         "pid": server.process.pid,
         "host": server.address.host,
         "startup_s": server.startup_s,
         **{f"{name}_port": port for name, port in server.address.ports.items()},
     }
-    write_text(ready_file, json.dumps(document))
     try:
+        if ready_file:
+            write_text(ready_file, json.dumps(document))
         yield
     finally:
-        if ready_file.is_file():  # Not a device.
+        reporting.health.write("stopping", STOP_TIMEOUT_S)
+        if ready_file and ready_file.is_file():  # Not a device.
             ready_file.unlink()
