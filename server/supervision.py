@@ -87,7 +87,7 @@ class _Supervisor:
         """Starts the server and keeps it; returns when it broke or the command has ended."""
         reporting = self._reporting
         try:
-            with _file_errors(), running_server(self._options) as server:
+            with _system_errors(), running_server(self._options) as server:
                 self._options = replace(self._options, address=server.address)
                 _print_ready(server)
                 if self._command and self._run is None:
@@ -123,12 +123,12 @@ class _Supervisor:
 
 
 @contextmanager
-def _file_errors() -> Iterator[None]:
-    """Raises what cannot be written, for example on a full disk, as ServerStartError."""
+def _system_errors() -> Iterator[None]:
+    """Raises what the system refuses, for example room on a full disk, as ServerStartError."""
     try:
         yield
     except (OutputError, OSError) as error:
-        raise ServerStartError(f"the server's files cannot be written: {error}") from error
+        raise ServerStartError(f"the system refused what the server needs: {error}") from error
 
 
 def _start(command: Sequence[str], server: RunningServer) -> Popen[bytes]:
