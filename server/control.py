@@ -45,6 +45,10 @@ class ModelControl:
         self._url = address.grpc_url
         self._client = InferenceServerClient(self._url, channel_args=CHANNEL_OPTIONS)
         self._headers = {f"triton-grpc-protocol-{self.KEY}": token}
+        self._start_clock(timeout_s)
+
+    def _start_clock(self, timeout_s: float) -> None:
+        self._timeout_s = timeout_s
         self._deadline = time.monotonic() + timeout_s
 
     def close(self) -> None:
@@ -128,7 +132,7 @@ class ModelControl:
         Raises:
             ModelLoadError: names every slot that did not load, and why.
         """
-        self._deadline = time.monotonic() + timeout_s
+        self._start_clock(timeout_s)
         failures = [failure for slot in slots if (failure := self._unload(slot))]
         failures = failures or [failure for slot in slots if (failure := self._load(slot))]
         if failures:
@@ -149,7 +153,7 @@ class ModelControl:
             self._client.load_model(slot, headers=self._headers, client_timeout=timeout_s)
         except InferenceServerException as error:
             if error.status() == TIMEOUT_STATUS:
-                return f"  {slot}: not ready in time (--startup-timeout-s)"
+                return f"  {slot}: not ready within {self._timeout_s:.0f} s"
             if error.status() == UNAVAILABLE_STATUS:
                 return f"  {slot}: Triton closed the connection ({error.message()})"
             return f"  {slot}: {error.message()}"

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from subprocess import Popen
 
+from tritonclient.grpc.model_config_pb2 import ModelConfig
+
 from server.errors import ModelLoadError
 from server.health import READY, HealthFile
 from server.messages import STDERR, say
@@ -13,7 +15,7 @@ from server.process import RunningServer, errors_in
 from server.watching import Trouble, Watch
 
 POLL_INTERVAL_S = 0.2
-RELOAD_TIMEOUT_S = 30.0
+RELOAD_TIMEOUT_S = 60.0
 """Slots that take longer to be loaded again are restarted with the whole server."""
 MOST_RELOADS = 10
 """Every time, Triton leaves a shared-memory region of the old process behind."""
@@ -98,17 +100,21 @@ class Keeper:
         return True
 
     def _can_reload(self, trouble: Trouble) -> bool:
-        """A decoupled slot's clients would wait for ever: Triton does not tell them of its end."""
         configs = self._server.configs
         return (
             self._reloads < MOST_RELOADS
             and bool(trouble.slots)
-            and not any(
-                slot not in configs or configs[slot].model_transaction_policy.decoupled
-                for slot in trouble.slots
-            )
+            and all(slot in configs and not _answers_later(configs[slot]) for slot in trouble.slots)
         )
 
     def _say(self, what: str, valid_for_s: float = 0.0) -> None:
         say(what, STDERR)
         self._health.write(what, valid_for_s)
+
+
+def _answers_later(config: ModelConfig) -> bool:
+    """Whether the slot answers after its `execute` has returned, as streams and entries do.
+
+    Its clients would wait for ever: Triton does not tell them of the end of its process.
+    """
+    return bool(config.model_transaction_policy.decoupled or "ensemble" in config.parameters)

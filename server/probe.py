@@ -95,6 +95,8 @@ class Probe:
     def hurry(self) -> None:
         """Lets the next probe be sent at once."""
         self._next_s = 0.0
+        if not self._is_on:
+            self.answers += 1
 
     def _run(self) -> None:
         with suppress(ValueError):  # The connection was closed.

@@ -87,7 +87,7 @@ class _Supervisor:
         """Starts the server and keeps it; returns when it broke or the command has ended."""
         reporting = self._reporting
         try:
-            with _file_errors(), running_server(self._options) as server:
+            with _system_errors(), running_server(self._options) as server:
                 self._options = replace(self._options, address=server.address)
                 _print_ready(server)
                 if self._command and self._run is None:
@@ -123,12 +123,12 @@ class _Supervisor:
 
 
 @contextmanager
-def _file_errors() -> Iterator[None]:
-    """Raises what cannot be written, for example on a full disk, as ServerStartError."""
+def _system_errors() -> Iterator[None]:
+    """Raises what the system refuses, for example room on a full disk, as ServerStartError."""
     try:
         yield
     except (OutputError, OSError) as error:
-        raise ServerStartError(f"the server's files cannot be written: {error}") from error
+        raise ServerStartError(f"the system refused what the server needs: {error}") from error
 
 
 def _start(command: Sequence[str], server: RunningServer) -> Popen[bytes]:
@@ -147,20 +147,19 @@ def _print_ready(server: RunningServer) -> None:
 
 @contextmanager
 def _announced(server: RunningServer, reporting: Reporting) -> Iterator[None]:
-    """Keeps a JSON file with pid, host and ports for as long as the server is ready."""
+    """Keeps a JSON file with pid, host and ports while the server is there."""
     ready_file = reporting.ready_file
-    if ready_file is None:
-        yield
-        return
     document = {
         "pid": server.process.pid,
         "host": server.address.host,
         "startup_s": server.startup_s,
         **{f"{name}_port": port for name, port in server.address.ports.items()},
     }
-    write_text(ready_file, json.dumps(document))
     try:
+        if ready_file:
+            write_text(ready_file, json.dumps(document))
         yield
     finally:
-        if ready_file.is_file():  # Not a device.
+        reporting.health.write("stopping", STOP_TIMEOUT_S)
+        if ready_file and ready_file.is_file():  # Not a device.
             ready_file.unlink()

@@ -25,6 +25,9 @@ TRITON = "triton"
 REQUEST_TIMEOUT_S = 180.0
 """More than the server's queues keep a request; nothing here may take so long."""
 
+RECOVERY_TIMEOUT_S = 300.0
+"""A server starts in seconds, but not on a machine that does much else."""
+
 
 def small_request() -> dict[str, Any]:
     """A request that every step of the ensemble computes quickly."""
@@ -83,7 +86,7 @@ class Load:
 
     def recovery_s(self, since_s: float) -> float:
         """Waits for that; returns how long after `since_s` it came."""
-        wait_until(lambda: self.answered_since(since_s) is not None)
+        wait_until(lambda: self.answered_since(since_s) is not None, RECOVERY_TIMEOUT_S)
         return (self.answered_since(since_s) or 0.0) - since_s
 
     def errors(self, since_s: float) -> Counter[str]:

@@ -14,6 +14,7 @@ import psutil
 import pytest
 
 from server import errors
+from server.health import READY
 from tests.faults import TRITON, Load, clip_request, processes, small_request
 from tests.launching import (
     FREE_PORTS,
@@ -35,6 +36,12 @@ def server_now(folder: Path, server: Launched) -> Launched:
     ready_file = folder / "ready.json"
     wait_until(lambda: ready_file.exists() or server.launcher.poll() is not None)
     return Launched(server.launcher, json.loads(ready_file.read_text()))
+
+
+def is_ready(folder: Path) -> bool:
+    """As the health check's exit code 0, without a process for it."""
+    file = folder / "health.json"
+    return file.exists() and json.loads(file.read_text())["state"] == READY
 
 
 def health(folder: Path, *arguments: str) -> int:
@@ -67,6 +74,7 @@ def break_one(load: Load, folder: Path, name: str, how: signal.Signals) -> bool:
     found = processes(before.triton_pid)
     found[name].send_signal(how)
     recovery_s = load.recovery_s(broken_s)
+    wait_until(lambda: is_ready(folder))
     restarted = server_now(folder, load.server).triton_pid != before.triton_pid
     assert_ended(found.values() if restarted else [found[name]])
     what = "whole server" if restarted else "slot alone"
@@ -81,7 +89,7 @@ def test_a_broken_slot_is_restarted_alone_and_a_stopped_triton_with_all(
     requests = [small_request(), clip_request(samples / "title_card.mp4")]
     with launched(tmp_path, arguments) as server, Load(server, requests) as load:
         load.recovery_s(0)
-        wait_until(lambda: health(tmp_path) == 0)
+        wait_until(lambda: is_ready(tmp_path))
         assert not break_one(load, tmp_path, "image_encoder_0_0", signal.SIGKILL)
         assert not break_one(load, tmp_path, "fusion_0_0", signal.SIGSTOP)
         assert break_one(load, tmp_path, TRITON, signal.SIGSTOP)
@@ -142,13 +150,14 @@ def test_a_server_that_does_not_work_is_restarted(
 ) -> None:
     arguments = [*PROBED, "--health-file", tmp_path / "health.json"]
     with launched(tmp_path, ["--model-repository", mood(""), *arguments]) as server:
-        wait_until(lambda: health(tmp_path) == 0)
+        wait_until(lambda: is_ready(tmp_path))
+        assert health(tmp_path) == 0
         mood(what)
         wait_until(lambda: not (tmp_path / "ready.json").exists())
         mood("")
         assert health(tmp_path, "--live") == 0
         assert server_now(tmp_path, server).triton_pid != server.triton_pid
-        wait_until(lambda: health(tmp_path) == 0)
+        wait_until(lambda: is_ready(tmp_path))
 
 
 def test_a_server_that_never_answers_is_given_up(mood: Callable[[str], Path]) -> None:
@@ -224,8 +233,9 @@ def test_a_full_disk_leaves_no_half_written_result(
 def test_each_process_in_turn(how: signal.Signals, samples: Path, tmp_path: Path) -> None:
     """Twenty faults in one launcher's life: it neither gives up nor leaves anything behind."""
     requests = [small_request(), small_request(), clip_request(samples / "portrait.mp4")]
-    with launched(tmp_path, PROBED) as server, Load(server, requests) as load:
-        load.recovery_s(0)
+    arguments = [*PROBED, "--health-file", tmp_path / "health.json"]
+    with launched(tmp_path, arguments) as server, Load(server, requests) as load:
+        wait_until(lambda: is_ready(tmp_path))
         for name in processes(server.triton_pid):
             break_one(load, tmp_path, name, how)
         left = processes(server_now(tmp_path, server).triton_pid).values()

@@ -137,5 +137,8 @@ def test_a_repository_without_the_ensemble_is_asked_whether_it_is_live(
 def test_a_server_that_is_never_probed_counts_as_answering(
     control: Control, running: Callable[..., Probe]
 ) -> None:
-    assert running(interval_s=None).answers == 1
+    asked = running(interval_s=None)
+    assert asked.answers == 1
+    asked.hurry()  # After something was restarted.
+    assert asked.answers == 2
     assert control.sent == []
