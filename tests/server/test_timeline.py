@@ -24,8 +24,9 @@ from vemoclap_client.errors import ServerLostError
 from vemoclap_client.formats.subtitles import format_srt, format_vtt
 from vemoclap_client.media._audio import decode_audio
 from vemoclap_client.media.video import Decoded, DecodedClip, decode_frames
-from vemoclap_client.requests import build_request, parse_result, send
+from vemoclap_client.requests import build_request, parse_result
 from vemoclap_client.result import EmotionResult
+from vemoclap_client.sending import send
 
 SLOTS = ("image_encoder", "face_analyzer", "audio_encoder", "speech_recognizer", "fusion")
 
