@@ -16,7 +16,7 @@ import pytest
 import yaml
 from tritonclient.utils import InferenceServerException
 
-from tests.clips import Tone, write_clip
+from tests.clips import write_clip
 from tests.docker_files import DOCKER
 from tests.launching import PROJECT, SERVER_PYTHON, Launched, free_port, launched, wait_until
 from tests.requiring import require
@@ -65,7 +65,7 @@ def observed(receiver: Receiver, tmp_path_factory: pytest.TempPathFactory) -> It
 
 @pytest.fixture(scope="module")
 def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_clip(tmp_path_factory.mktemp("clip") / "holiday.mp4", seconds=2, sound=Tone())
+    return write_clip(tmp_path_factory.mktemp("clip") / "holiday.mp4", seconds=2)
 
 
 @pytest.fixture(scope="module")
