@@ -19,8 +19,8 @@ from vemoclap_client.errors import (
 )
 
 TOO_MUCH_TO_DO = (BUSY, "request timeout expired", "exceeds maximum queue size")
-"""Triton gives these no status of their own: UNAVAILABLE, or none in a stream's response, with one
-of these words."""
+"""Triton gives these no status of their own: UNAVAILABLE, INTERNAL where one model has called
+another, or none in a stream's response, with one of these words."""
 RETRY_AFTER = re.compile(rf"{BUSY} (\d+(?:\.\d+)?) s")
 
 
@@ -47,7 +47,9 @@ def server_error(
     """
     status = str(error.status() or "").removeprefix("StatusCode.")
     said = error.message() or "no details"
-    if status in ("UNAVAILABLE", "") and any(words in said.lower() for words in TOO_MUCH_TO_DO):
+    if status in ("UNAVAILABLE", "INTERNAL", "") and any(
+        words in said.lower() for words in TOO_MUCH_TO_DO
+    ):
         found = RETRY_AFTER.search(said)
         return ServerOverloadedError(
             f"the server at {url} has too much to do ({said}). Try again later, or send fewer "

@@ -9,11 +9,14 @@ from tests.launching import PROJECT
 from vemoclap_client import EmotionClient, errors
 from vemoclap_client.cli._output import CLOSED_PIPE
 from vemoclap_client.cli.main import EXIT_CODES, INTERRUPTED
+from vemoclap_client.contract import BUSY
 from vemoclap_client.server_errors import server_error
 
 CASES = [
     ("UNAVAILABLE", "Exceeds maximum queue size", errors.ServerOverloadedError),
     ("UNAVAILABLE", "Request timeout expired", errors.ServerOverloadedError),
+    ("INTERNAL", "Request timeout expired", errors.ServerOverloadedError),
+    ("UNAVAILABLE", f"{BUSY} 2.5 s: 16 clips", errors.ServerOverloadedError),
     ("", "[request id: 1] Exceeds maximum queue size", errors.ServerOverloadedError),
     ("UNAVAILABLE", "Socket closed", errors.ServerLostError),
     ("CANCELLED", "Channel closed", errors.ServerLostError),
