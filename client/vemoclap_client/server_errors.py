@@ -21,6 +21,8 @@ from vemoclap_client.errors import (
 TOO_MUCH_TO_DO = (BUSY, "request timeout expired", "exceeds maximum queue size")
 """Triton gives these no status of their own: UNAVAILABLE, INTERNAL where one model has called
 another, or none in a stream's response, with one of these words."""
+UNKNOWN_MODEL = "request for unknown model"
+"""Of a server that is still loading: NOT_FOUND, or no status in a stream's response."""
 RETRY_AFTER = re.compile(rf"{BUSY} (\d+(?:\.\d+)?) s")
 
 
@@ -71,7 +73,7 @@ def server_error(
             f"the connection to {url} broke during the request ({said}). The server may have been "
             "stopped; start it with `make serve` and try again."
         )
-    if status == "NOT_FOUND":
+    if status == "NOT_FOUND" or (not status and UNKNOWN_MODEL in said.lower()):
         return ServerNotReadyError(f"the server at {url} misses a model: {said}.")
     if status in ("INVALID_ARGUMENT", "RESOURCE_EXHAUSTED", "OUT_OF_RANGE"):
         return RequestRejectedError(f"the server at {url} refused the request: {said}.")

@@ -22,6 +22,7 @@ CASES = [
     ("CANCELLED", "Channel closed", errors.ServerLostError),
     ("DEADLINE_EXCEEDED", "Deadline Exceeded", errors.RequestTimeoutError),
     ("NOT_FOUND", "unknown model: 'vemoclap'", errors.ServerNotReadyError),
+    ("", "Request for unknown model: 'vemoclap_stream' is not found", errors.ServerNotReadyError),
     ("INVALID_ARGUMENT", "unexpected shape", errors.RequestRejectedError),
     ("RESOURCE_EXHAUSTED", "message larger than max", errors.RequestRejectedError),
     ("INTERNAL", "face_analyzer: broken", errors.InferenceError),
