@@ -19,6 +19,7 @@ from server.process import (
     running_server,
     wait_for_end,
 )
+from vemoclap_client.credentials import Credentials
 from vemoclap_client.files import write_text
 
 MOST_DEATHS = 4
@@ -55,7 +56,7 @@ def serve(
                 options = replace(options, address=server.address)
                 _print_ready(server)
                 if command and run is None:
-                    run = _start(command, server)
+                    run = _start(command, server, options.credentials)
                 with _announced(server, ready_file), _ended_before(run):
                     end = wait_for_end(server, run)
             if run is not None and run.poll() is not None:
@@ -68,10 +69,11 @@ def serve(
         _end(run)
 
 
-def _start(command: Sequence[str], server: RunningServer) -> Popen[bytes]:
+def _start(command: Sequence[str], server: RunningServer, credentials: Credentials) -> Popen[bytes]:
     environment = {
         "VEMOCLAP_URL": server.address.grpc_url,
-        "VEMOCLAP_METRICS_URL": f"http://{server.address.host}:{server.address.metrics_port}/metrics",
+        "VEMOCLAP_METRICS_URL": server.address.metrics_url,
+        **credentials.to_environment(),
     }
     return Popen(command, env=os.environ | environment, preexec_fn=die_with_launcher)
 

@@ -23,7 +23,7 @@ from ui.application import application
 from ui.files import FolderInUseError
 from ui.routes import media_routes
 from ui.screens.library.export import export_route
-from ui.settings import SettingsError
+from ui.settings import SettingsError, check_address
 from ui.uploads.reception import UploadsToDisk
 
 LOG = logging.getLogger(__name__)
@@ -38,6 +38,7 @@ async def lifespan(_: st.App) -> AsyncIterator[None]:
         SettingsError: a variable of the environment cannot be used.
         FolderInUseError: another app works on the same folder.
     """
+    check_address(st.get_option("server.address"), application().settings)
     runner = application().runner
     runner.start()
     try:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
+from vemoclap_client.channels import is_loopback
 from vemoclap_client.client import DEFAULT_URL
 
 DEFAULT_METRICS_URL = "http://127.0.0.1:8002/metrics"
@@ -30,6 +31,8 @@ class Settings:
         workers: clips that are answered side by side ($VEMOCLAP_APP_WORKERS).
         windows_at_once: parts of a timeline that are encoded at a time ($VEMOCLAP_APP_WINDOWS);
             few, so that a new clip need not wait for many of them, more where a GPU serves.
+        unprotected: whether the app may listen where other machines reach it
+            ($VEMOCLAP_APP_UNPROTECTED is 1).
     """
 
     data: Path
@@ -42,6 +45,7 @@ class Settings:
     keep_days: int = 30
     workers: int = 2
     windows_at_once: int = 2
+    unprotected: bool = False
 
     @classmethod
     def read(cls, environment: Mapping[str, str] = os.environ) -> Self:
@@ -63,6 +67,7 @@ class Settings:
             keep_days=_number(environment, "VEMOCLAP_APP_KEEP_DAYS", cls.keep_days),
             workers=_number(environment, "VEMOCLAP_APP_WORKERS", cls.workers),
             windows_at_once=_number(environment, "VEMOCLAP_APP_WINDOWS", cls.windows_at_once),
+            unprotected=environment.get("VEMOCLAP_APP_UNPROTECTED") == "1",
         )
 
     @property
@@ -73,6 +78,23 @@ class Settings:
 
 class SettingsError(ValueError):
     """A variable of the environment cannot be used."""
+
+
+def check_address(address: str | None, settings: Settings) -> None:
+    """Returns if the app may listen at an address; None is every address of the machine.
+
+    Raises:
+        SettingsError: other machines reach it, and nothing says that they may.
+    """
+    # A path is a socket's, which is for this machine alone.
+    is_reached = not (address and (address.startswith("unix://") or is_loopback(f"{address}:0")))
+    if is_reached and not settings.unprotected:
+        raise SettingsError(
+            f"other machines would reach the app at {address or 'every address'}, and it lets in "
+            "everyone who does. Leave --server.address at 127.0.0.1, behind the gateway for "
+            "others, or set $VEMOCLAP_APP_UNPROTECTED to 1 where only the right ones reach it. "
+            "See docs/security.md."
+        )
 
 
 def _number(environment: Mapping[str, str], name: str, default: int) -> int:

@@ -16,8 +16,9 @@ import tritonclient.grpc as triton
 from tritonclient.grpc import service_pb2, service_pb2_grpc
 from tritonclient.utils import InferenceServerException
 
-from vemoclap_client.channels import channel_options, channel_target
+from vemoclap_client.channels import open_channel
 from vemoclap_client.contract import ENSEMBLE, STEP
+from vemoclap_client.credentials import Credentials
 
 ENDED_EARLY = ("the stream of responses ended before the last one", "StatusCode.UNAVAILABLE")
 
@@ -30,7 +31,11 @@ Outcome: TypeAlias = tuple[Value | None, BaseException | None]
 
 
 def stream_responses(
-    url: str, request: service_pb2.ModelInferRequest, timeout_s: float, cancel: Flag | None
+    url: str,
+    request: service_pb2.ModelInferRequest,
+    timeout_s: float,
+    cancel: Flag | None,
+    credentials: Credentials | None = None,
 ) -> Generator[triton.InferResult]:
     """The responses to one request, until the last one.
 
@@ -41,7 +46,7 @@ def stream_responses(
         CancelledError: `cancel` was set.
     """
     responses: SimpleQueue[Outcome[Any]] = SimpleQueue()
-    with grpc.insecure_channel(channel_target(url), channel_options(url)) as channel:
+    with open_channel(url, credentials) as channel:
         stub = service_pb2_grpc.GRPCInferenceServiceStub(channel)
         call = stub.ModelStreamInfer(iter([request]), timeout=timeout_s)
         receiver = Thread(target=_receive, args=(responses, call), name="vemoclap-stream")
@@ -67,10 +72,13 @@ def _receive(responses: "SimpleQueue[Outcome[Any]]", call: Any) -> None:
 
 
 async def stream_responses_async(
-    url: str, request: service_pb2.ModelInferRequest, timeout_s: float
+    url: str,
+    request: service_pb2.ModelInferRequest,
+    timeout_s: float,
+    credentials: Credentials | None = None,
 ) -> AsyncGenerator[triton.InferResult]:
     """As stream_responses."""
-    async with grpc.aio.insecure_channel(channel_target(url), channel_options(url)) as channel:
+    async with open_channel(url, credentials, grpc.aio) as channel:
         stub = service_pb2_grpc.GRPCInferenceServiceStub(channel)
         call = stub.ModelStreamInfer(iter([request]), timeout=timeout_s)
         try:

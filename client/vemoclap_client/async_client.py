@@ -39,7 +39,7 @@ class AsyncEmotionClient(BaseClient):
 
     @cached_property
     def _triton(self) -> Any:
-        return triton_aio.InferenceServerClient(**connection(self.url))
+        return triton_aio.InferenceServerClient(**connection(self.url, self.credentials))
 
     async def __aenter__(self) -> Self:
         return self
@@ -80,7 +80,7 @@ class AsyncEmotionClient(BaseClient):
         request = build_stream_request(decoded.clip, caption, self.frame_format)
         decoded = decoded.without_arrays()
         parser = StreamParser(str(video), decoded)
-        responses = stream_responses_async(self.url, request, self.timeout_s)
+        responses = stream_responses_async(self.url, request, self.timeout_s, self.credentials)
         async with aclosing(responses):
             with self._errors():
                 async for response in responses:
@@ -123,7 +123,10 @@ class AsyncEmotionClient(BaseClient):
         self._check_timeline(video, window_s, hop_s)
         await self.check_ready()
         client = EmotionClient(
-            self.url, timeout_s=self.timeout_s, windows_at_once=self.windows_at_once
+            self.url,
+            timeout_s=self.timeout_s,
+            windows_at_once=self.windows_at_once,
+            credentials=self.credentials,
         )
         windows = client.classify_windows(video, window_s, hop_s, audio_track)
         async with aclosing(iterate_in_thread(windows, client.close)) as classified:

@@ -22,6 +22,7 @@ from vemoclap_client._in_flight import IN_FLIGHT_MAX, classify_in_order
 from vemoclap_client._stream_call import run_cancellable, stream_responses
 from vemoclap_client.channels import check_url, connection
 from vemoclap_client.contract import ATTENTION, ENSEMBLE, STREAM
+from vemoclap_client.credentials import Credentials
 from vemoclap_client.errors import ServerNotReadyError
 from vemoclap_client.media.container import check_file
 from vemoclap_client.media.parts import decode_parts
@@ -73,6 +74,7 @@ class BaseClient:
         timeout_s: float = DEFAULT_TIMEOUT_S,
         windows_at_once: int = IN_FLIGHT_MAX,
         frame_format: FrameFormat = FrameFormat.RAW,
+        credentials: Credentials | None = None,
     ) -> None:
         """Prepares a client; nothing is sent yet.
 
@@ -84,6 +86,7 @@ class BaseClient:
                 the server side by side; at least 1.
             frame_format: how `classify` and `stream` send frames. As JPEG files they are a tenth of
                 the bytes, and the result is not exactly the same.
+            credentials: TLS and a token (credentials.py); default those that the environment names.
 
         Raises:
             ServerUnavailableError: an address is not of the form host:port.
@@ -93,6 +96,7 @@ class BaseClient:
         self.timeout_s = timeout_s
         self.windows_at_once = windows_at_once
         self.frame_format = frame_format
+        self.credentials = credentials
 
     def _request(self, clip: DecodedClip, attention: bool) -> dict[str, Any]:
         outputs = (*RESULT_OUTPUTS, ATTENTION) if attention else RESULT_OUTPUTS
@@ -118,7 +122,7 @@ class EmotionClient(BaseClient):
 
     @cached_property
     def _triton(self) -> Any:
-        return triton.InferenceServerClient(**connection(self.url))
+        return triton.InferenceServerClient(**connection(self.url, self.credentials))
 
     def __enter__(self) -> Self:
         return self
@@ -200,7 +204,7 @@ class EmotionClient(BaseClient):
         request = build_stream_request(decoded.clip, caption, self.frame_format)
         decoded = decoded.without_arrays()
         parser = StreamParser(str(video), decoded)
-        responses = stream_responses(self.url, request, self.timeout_s, cancel)
+        responses = stream_responses(self.url, request, self.timeout_s, cancel, self.credentials)
         with closing(responses), self._errors():
             yield from filter(None, map(parser.parse, responses))
 

@@ -1,11 +1,14 @@
 """Errors of Triton's client as this package's: here, and nowhere else."""
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from tritonclient.utils import InferenceServerException
 
 from vemoclap_client.errors import (
+    AccessDeniedError,
+    CertificateError,
     InferenceError,
     RequestRejectedError,
     RequestTimeoutError,
@@ -16,9 +19,16 @@ from vemoclap_client.errors import (
     ServerUnavailableError,
 )
 
-QUEUED_TOO_LONG = ("request timeout expired", "exceeds maximum queue size")
+QUEUED_TOO_LONG = ("request timeout expired", "exceeds maximum queue size", "busy: retry after")
 """Triton gives these no status of their own: UNAVAILABLE, or none in a stream's response, with one
 of these words."""
+
+NO_TLS = re.compile(
+    "handshake failed|verification check failed|certificate|last error: .*: socket closed",
+    re.IGNORECASE,
+)
+"""What gRPC says where an encrypted connection fails. A server that does not accept our certificate,
+or our lack of one, closes the connection without a reason."""
 
 
 @contextmanager
@@ -53,6 +63,17 @@ def server_error(
         return RequestTimeoutError(
             f"the server at {url} did not answer within {timeout_s:g} s. It may be overloaded; "
             "try again, or allow more time (--timeout-s)."
+        )
+    if status in ("UNAUTHENTICATED", "PERMISSION_DENIED"):
+        return AccessDeniedError(
+            f"the server at {url} does not allow this ({said}). Give it a token that it knows: "
+            "$VEMOCLAP_TOKEN, or a file with --token-file or $VEMOCLAP_TOKEN_FILE."
+        )
+    if status == "UNAVAILABLE" and NO_TLS.search(said):
+        return CertificateError(
+            f"no encrypted connection to {url} ({said}). Check whether the server speaks TLS there "
+            "and what signed its certificate (--tls-root), which host it is made out to "
+            "(--tls-name), and, if it asks for one, your own (--tls-certificate, --tls-key)."
         )
     if status == "UNAVAILABLE" and not connected:
         return ServerUnavailableError(
