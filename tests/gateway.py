@@ -34,7 +34,7 @@ def require_nginx() -> str:
 
 @dataclass(frozen=True)
 class Certificates:
-    """PEM files: of a server on this machine, of one client, and of a client of another authority."""
+    """PEM files of a server on this machine, of a client, and of one of another authority."""
 
     folder: Path
 

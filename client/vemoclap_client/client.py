@@ -82,11 +82,10 @@ class BaseClient:
             url: host:port of the server's gRPC endpoint, or several with commas between them, which
                 are asked in turn (channels.py); default $VEMOCLAP_URL or 127.0.0.1:8001.
             timeout_s: longest wait for a response, in seconds.
-            windows_at_once: of a timeline, blocks of 16 frames and pieces of sound that are sent to
-                the server side by side; at least 1.
-            frame_format: how `classify` and `stream` send frames. As JPEG files they are a tenth of
-                the bytes, and the result is not exactly the same.
-            credentials: TLS and a token (credentials.py); default those that the environment names.
+            windows_at_once: parts of a timeline that the server is sent side by side; at least 1.
+            frame_format: of `classify` and `stream`: JPEG is a tenth of the bytes, for not exactly
+                the same result.
+            credentials: TLS and a token; default those that the environment names.
 
         Raises:
             ServerUnavailableError: an address is not of the form host:port.

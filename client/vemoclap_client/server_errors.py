@@ -27,8 +27,8 @@ NO_TLS = re.compile(
     "handshake failed|verification check failed|certificate|last error: .*: socket closed",
     re.IGNORECASE,
 )
-"""What gRPC says where an encrypted connection fails. A server that does not accept our certificate,
-or our lack of one, closes the connection without a reason."""
+"""What gRPC says where an encrypted connection fails. A server that does not accept a client's
+certificate, or misses it, closes the connection without a reason."""
 
 
 @contextmanager

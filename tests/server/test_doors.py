@@ -192,9 +192,9 @@ def test_a_request_that_is_too_large_is_refused(
     with (
         running_gateway(tmp_path, server, changes=small) as gateway,
         EmotionClient(gateway.address, credentials=gateway.credentials(TOKEN)) as client,
+        pytest.raises(RequestRejectedError, match="larger than the gateway allows"),
     ):
-        with pytest.raises(RequestRejectedError, match="larger than the gateway allows"):
-            client.classify(samples / "title_card.mp4")
+        client.classify(samples / "title_card.mp4")
 
 
 CLOSED = {

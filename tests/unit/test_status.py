@@ -21,6 +21,12 @@ CASES = [
     ("NOT_FOUND", "unknown model: 'vemoclap'", errors.ServerNotReadyError),
     ("INVALID_ARGUMENT", "unexpected shape", errors.RequestRejectedError),
     ("RESOURCE_EXHAUSTED", "message larger than max", errors.RequestRejectedError),
+    ("UNAUTHENTICATED", "no token, or one that is not known", errors.AccessDeniedError),
+    ("PERMISSION_DENIED", "only inference and health", errors.AccessDeniedError),
+    ("UNAVAILABLE", "busy: retry after 1 s", errors.ServerOverloadedError),
+    ("UNAVAILABLE", "Tls handshake failed (TSI_PROTOCOL_FAILURE)", errors.CertificateError),
+    ("UNAVAILABLE", "last error: UNAVAILABLE: ipv4:1: Socket closed", errors.CertificateError),
+    ("UNAVAILABLE", "Hostname Verification Check failed.", errors.CertificateError),
     ("INTERNAL", "face_analyzer: broken", errors.InferenceError),
     ("UNKNOWN", "", errors.InferenceError),
 ]
@@ -62,7 +68,7 @@ def test_every_error_of_the_client_has_an_exit_code_of_its_own() -> None:
         # Two kinds of one error share its code.
         if error.__module__ == errors.__name__ and "exit_code" in vars(error)
     ]
-    assert len(codes) == len(set(codes)) == 29
+    assert len(codes) == len(set(codes)) == 31
     assert not {0, 2} & set(codes)
     # The bases VemoclapError, VideoError and ServerError are never raised themselves.
     raised = set(codes) - {1, 10, 20}
