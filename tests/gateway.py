@@ -86,9 +86,11 @@ class Gateway:
         """The same for other programs."""
         return ssl.create_default_context(cafile=str(self.certificates.root))
 
-    def get(self, path: str, token: str | None = None) -> tuple[int, str]:
+    def get(
+        self, path: str, token: str | None = None, headers: Mapping[str, str] | None = None
+    ) -> tuple[int, str]:
         """Status and body of a request over HTTP."""
-        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        headers = {**(headers or {}), **({"Authorization": f"Bearer {token}"} if token else {})}
         request = urllib.request.Request(f"https://{self.address}{path}", headers=headers)
         try:
             with urllib.request.urlopen(request, context=self.tls) as response:
@@ -165,7 +167,7 @@ def running_gateway(
     }
     configuration = lay_out(folder, certificates, port, upstreams, changes)
     with (folder / "error.log").open("w") as log:
-        command = [nginx, "-c", configuration, "-g", "daemon off;"]
+        command = [nginx, "-c", str(configuration), "-g", "daemon off;"]
         process = subprocess.Popen(command, stdout=log, stderr=log)
         gateway = Gateway(f"127.0.0.1:{port}", certificates, folder)
         try:

@@ -28,7 +28,7 @@ FILES = {"root": "/root.pem", "certificate": "/own.pem", "key": "/own.key", "tok
 def test_the_environment_gives_all_of_it() -> None:
     found = Credentials.read(GIVEN)
     paths = {name: Path(file) for name, file in FILES.items()}
-    assert found == Credentials(tls=True, name="host", token=TOKEN, **paths)  # type: ignore[arg-type]
+    assert found == Credentials(tls=True, name="host", token=TOKEN, **paths)
     assert found.to_environment() == GIVEN
     assert Credentials.read({}) == Credentials.read(Credentials().to_environment()) == Credentials()
 
