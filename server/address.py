@@ -2,9 +2,9 @@
 
 import socket
 from dataclasses import dataclass, replace
-from ipaddress import ip_address
 
 from server.errors import PortInUseError
+from vemoclap_client.channels import is_loopback_host
 
 LOOPBACK = "127.0.0.1"
 
@@ -47,7 +47,7 @@ class Address:
     @property
     def is_for_this_machine(self) -> bool:
         """Whether no other machine can connect."""
-        return all(map(_is_loopback, self.hosts.values()))
+        return all(map(is_loopback_host, self.hosts.values()))
 
     def resolved(self) -> "Address":
         """The same with every 0 replaced by a free port.
@@ -63,15 +63,6 @@ class Address:
         for probe in held.values():
             probe.close()
         return replace(self, **ports)
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _reachable(host: str) -> str:

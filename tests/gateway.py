@@ -87,11 +87,17 @@ class Gateway:
         return ssl.create_default_context(cafile=str(self.certificates.root))
 
     def get(
-        self, path: str, token: str | None = None, headers: Mapping[str, str] | None = None
+        self,
+        path: str,
+        token: str | None = None,
+        headers: Mapping[str, str] | None = None,
+        body: str | None = None,
     ) -> tuple[int, str]:
-        """Status and body of a request over HTTP."""
+        """Status and body of a request over HTTP, a POST if it has a body itself."""
         headers = {**(headers or {}), **({"Authorization": f"Bearer {token}"} if token else {})}
-        request = urllib.request.Request(f"https://{self.address}{path}", headers=headers)
+        request = urllib.request.Request(
+            f"https://{self.address}{path}", body and body.encode(), headers
+        )
         try:
             with urllib.request.urlopen(request, context=self.tls) as response:
                 return response.status, response.read().decode()

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-from vemoclap_client.channels import is_loopback
+from vemoclap_client.channels import is_loopback_host
 from vemoclap_client.client import DEFAULT_URL
 
 DEFAULT_METRICS_URL = "http://127.0.0.1:8002/metrics"
@@ -87,7 +87,7 @@ def check_address(address: str | None, settings: Settings) -> None:
         SettingsError: other machines reach it, and nothing says that they may.
     """
     # A path is a socket's, which is for this machine alone.
-    is_reached = not (address and (address.startswith("unix://") or is_loopback(f"{address}:0")))
+    is_reached = not (address and (address.startswith("unix://") or is_loopback_host(address)))
     if is_reached and not settings.unprotected:
         raise SettingsError(
             f"other machines would reach the app at {address or 'every address'}, and it lets in "

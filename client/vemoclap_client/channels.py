@@ -150,8 +150,12 @@ def channel_options(url: str, in_turn: bool = True) -> ChannelOptions:
 
 
 def is_loopback(address: str) -> bool:
-    """Whether host:port is on this machine; names but "localhost" are not looked up."""
-    host = address.rpartition(":")[0].strip("[]")
+    """Whether host:port is on this machine; see is_loopback_host."""
+    return is_loopback_host(address.rpartition(":")[0].strip("[]"))
+
+
+def is_loopback_host(host: str) -> bool:
+    """Whether a host is this machine; names but "localhost" are not looked up."""
     if host == "localhost":
         return True
     try:

@@ -32,8 +32,17 @@ from vemoclap_client.errors import (
 )
 
 SERVICE = service_pb2.DESCRIPTOR.services_by_name["GRPCInferenceService"]
-METHODS = [f"/{SERVICE.full_name}/{method.name}" for method in SERVICE.methods]
-HEALTH = [f"/{SERVICE.full_name}/{name}" for name in ("ServerLive", "ServerReady")]
+HEALTH = [
+    *(f"/{SERVICE.full_name}/{name}" for name in ("ServerLive", "ServerReady")),
+    "/grpc.health.v1.Health/Check",
+]
+METHODS = [
+    *(f"/{SERVICE.full_name}/{method.name}" for method in SERVICE.methods),
+    "/grpc.health.v1.Health/Check",
+    "/grpc.health.v1.Health/Watch",
+    "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
+    "/inference.GRPCInferenceService/NoSuchMethod",
+]
 OFFERED = [f"/{SERVICE.full_name}/Model{name}" for name in ("Ready", "Infer", "StreamInfer")]
 
 
@@ -44,7 +53,7 @@ def gateway(server: Launched, tmp_path_factory: pytest.TempPathFactory) -> Itera
 
 
 def statuses(address: str, credentials: Credentials) -> dict[str, grpc.StatusCode]:
-    """What each method of Triton's gRPC service responds to an empty request."""
+    """What each method of Triton's gRPC responds to an empty request."""
     found = {}
     with open_channel(address, credentials) as channel:
         for method in METHODS:
@@ -97,6 +106,17 @@ def test_without_a_token_nothing_but_health_answers_over_http(gateway: Gateway, 
     for token in (None, "another"):
         assert gateway.get(path, token)[0] == 401
     assert gateway.get(path, TOKEN)[0] == PATHS[path]
+
+
+def test_inference_over_http_needs_a_token(gateway: Gateway) -> None:
+    lengths = [
+        {"name": f"{modality}_LENGTH", "datatype": "INT32", "shape": [1, 1], "data": [number]}
+        for number, modality in enumerate(("AUDIO", "FACE", "SPEECH", "TEXT"))
+    ]
+    path, body = "/v2/models/length_collector/infer", json.dumps({"inputs": lengths})
+    assert gateway.get(path, None, body=body)[0] == 401
+    status, text = gateway.get(path, TOKEN, body=body)
+    assert (status, json.loads(text)["outputs"][0]["data"]) == (200, [16, 0, 1, 2, 3])
 
 
 @pytest.mark.parametrize("path", ["/v2/health/live", "/v2/health/ready"])
