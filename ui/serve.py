@@ -58,12 +58,17 @@ app = st.App(
 
 def main() -> None:
     """Serves until it is interrupted."""
+    arguments = ["run", __file__, *sys.argv[1:]]
+    # What neither option nor variable says, a file may: `lifespan` checks what counts in the end.
+    found = cli.main_run.make_context("run", arguments[1:], resilient_parsing=True).params
     try:
+        if address := found["server_address"]:
+            check_address(address, application().settings)
         application().runner.reserve()
     except (SettingsError, FolderInUseError) as error:
         sys.exit(f"error: {error}")
     try:
-        cli.main(["run", __file__, *sys.argv[1:]], standalone_mode=False)
+        cli.main(arguments, standalone_mode=False)
     except click.Abort:
         # Ctrl-C is how it is meant to end.
         return

@@ -1,5 +1,8 @@
 """What listens where other machines reach it only if that is said: the server and the app."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -8,6 +11,7 @@ from server.__main__ import main
 from server.address import Address
 from server.errors import UsageError
 from tests.gateway import Certificates
+from tests.launching import PROJECT
 from ui.settings import Settings, SettingsError, check_address
 
 EXPOSED = ["0.0.0.0", "::", "192.0.2.1", "2001:db8::1", "vemoclap.example"]
@@ -79,6 +83,21 @@ def test_the_app_refuses_an_address_that_others_reach(address: str | None) -> No
     with pytest.raises(SettingsError, match="VEMOCLAP_APP_UNPROTECTED"):
         check_address(address, Settings(Path()))
     check_address(address, Settings(Path(), unprotected=True))
+
+
+def test_the_app_says_so_before_it_listens(tmp_path: Path) -> None:
+    environment = {"STREAMLIT_SERVER_ADDRESS": "0.0.0.0", "VEMOCLAP_APP_DATA": str(tmp_path)}
+    done = subprocess.run(
+        [sys.executable, "-m", "ui.serve"],
+        cwd=PROJECT,
+        env=os.environ | environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert done.stderr.startswith("error: other machines would reach the app at 0.0.0.0")
 
 
 @pytest.mark.parametrize("address", [*LOCAL, "unix:///run/vemoclap.sock"])
