@@ -7,12 +7,12 @@ import sys
 from pathlib import Path
 from typing import NoReturn
 
-from server.address import LOOPBACK, Address
+from server.doors import add_door_options, check_doors, read_address, read_tls
 from server.errors import ServerStartError, UsageError
 from server.installation import PROJECT
+from server.limits import choose
 from server.process import ServerOptions
 from server.supervision import serve
-from server.tls import Tls
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
@@ -26,13 +26,14 @@ def main(arguments: list[str] | None = None) -> int:
     print(f"server: loading {given.model_repository} ...", flush=True)
     options = ServerOptions(
         given.model_repository.resolve(),
-        _address(given),
+        read_address(given),
         given.startup_timeout_s,
         given.verbose,
         given.variant,
         given.threads,
         dict(given.instances),
-        _tls(given),
+        choose(given.clips_at_once, given.mb_at_once),
+        read_tls(given),
     )
     try:
         _check(given, options)
@@ -45,42 +46,9 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
-def _address(given: argparse.Namespace) -> Address:
-    """HTTP and metrics, which Triton cannot encrypt, follow gRPC to --host only if all may."""
-    has_tls_alone = given.grpc_server_cert is not None and not given.unprotected
-    return Address(
-        given.host,
-        given.grpc_port,
-        given.http_port,
-        given.metrics_port,
-        LOOPBACK if has_tls_alone else given.host,
-    )
-
-
-def _tls(given: argparse.Namespace) -> Tls | None:
-    if given.grpc_server_cert is None:
-        return None
-    # Triton is started in another folder.
-    files = (given.grpc_server_cert, given.grpc_server_key, given.grpc_root_cert)
-    return Tls(*(file and file.resolve() for file in files))
-
-
 def _check(given: argparse.Namespace, options: ServerOptions) -> None:
     """Raises UsageError for what cannot work, before the server takes its time to start."""
-    if (given.grpc_server_cert is None) != (given.grpc_server_key is None):
-        raise UsageError("--grpc-server-cert and --grpc-server-key belong together: give both")
-    if given.grpc_root_cert and options.tls is None:
-        raise UsageError("--grpc-root-cert needs --grpc-server-cert and --grpc-server-key")
-    if options.tls:
-        options.tls.check()
-    is_mutual = options.tls is not None and options.tls.client_root is not None
-    if not (options.address.is_for_this_machine or is_mutual or given.unprotected):
-        raise UsageError(
-            f"--host {given.host}: other machines would reach it, and Triton lets in everyone who "
-            "does. Stay on 127.0.0.1, behind the gateway for others; or ask for certificates "
-            "(--grpc-server-cert, --grpc-server-key, --grpc-root-cert); or add --unprotected "
-            "where only the right ones reach it. See docs/security.md."
-        )
+    check_doors(given, options.address, options.tls)
     if given.command and shutil.which(given.command[0]) is None:
         raise UsageError(f"there is no command {given.command[0]!r} to run")
     if given.ready_file and not given.ready_file.parent.is_dir():
@@ -124,28 +92,14 @@ def _parser() -> argparse.ArgumentParser:
         description="Serve the model repository with Triton: NVIDIA's if `tritonserver` is on "
         "PATH, else the one in the nvidia-pytriton wheel.",
     )
-    default = Address()
     parser.add_argument("--model-repository", type=Path, default=PROJECT / "model_repository")
-    _add_doors(parser, default)
+    add_door_options(parser)
     parser.add_argument(
         "--variant",
         help="the slots' configurations of this name, where they have one: gpu, tensorrt, "
         "torchscript, torchscript-gpu (default: config.pbtxt)",
     )
-    parser.add_argument(
-        "--threads",
-        type=positive,
-        metavar="N",
-        help="threads of each network (default: 1, see docs/performance.md)",
-    )
-    parser.add_argument(
-        "--instances",
-        type=slot_instances,
-        action="append",
-        default=[],
-        metavar="SLOT=N",
-        help="instances of a slot (default: by the processors there are); may be repeated",
-    )
+    _add_sizes(parser)
     parser.add_argument("--startup-timeout-s", type=float, default=180.0)
     parser.add_argument(
         "--ready-file", type=Path, help="JSON with pid and ports, kept while the server is ready"
@@ -161,29 +115,34 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _add_doors(parser: argparse.ArgumentParser, default: Address) -> None:
-    """Adds where it listens, and to whom."""
+def _add_sizes(parser: argparse.ArgumentParser) -> None:
+    """Adds what is chosen for the machine otherwise."""
     parser.add_argument(
-        "--host",
-        default=default.host,
-        help="address to bind (%(default)s); HTTP and metrics too, but with TLS they need "
-        "--unprotected, since Triton does not encrypt them",
+        "--threads",
+        type=positive,
+        metavar="N",
+        help="threads of each network (default: 1, see docs/performance.md)",
     )
-    for name, port in default.ports.items():
-        parser.add_argument(
-            f"--{name}-port", type=int, default=port, help="%(default)s; 0 takes a free port"
-        )
-    for name, what in (
-        ("--grpc-server-cert", "PEM file of the server's certificate: gRPC with TLS"),
-        ("--grpc-server-key", "PEM file of its private key"),
-        ("--grpc-root-cert", "PEM file of the authority of the clients' certificates: mutual TLS"),
-    ):
-        parser.add_argument(name, type=Path, metavar="FILE", help=what)
     parser.add_argument(
-        "--unprotected",
-        action="store_true",
-        help="allow a --host that other machines reach without certificates, which everyone there "
-        "may then use: in a private network, or a container's",
+        "--instances",
+        type=slot_instances,
+        action="append",
+        default=[],
+        metavar="SLOT=N",
+        help="instances of a slot (default: by the processors there are); may be repeated",
+    )
+    parser.add_argument(
+        "--clips-at-once",
+        type=positive,
+        metavar="N",
+        help="clips that are admitted before others are refused as busy (default: by the "
+        "processors there are, see docs/serving.md)",
+    )
+    parser.add_argument(
+        "--mb-at-once",
+        type=positive,
+        metavar="N",
+        help="megabytes of decoded frames and sound, likewise (default: by the memory there is)",
     )
 
 

@@ -21,6 +21,7 @@ from server.control import ModelControl
 from server.errors import ModelLoadError
 from server.files import SHARED_MEMORY, reserved_name
 from server.installation import PROJECT, Installation, find_installation
+from server.limits import choose, limited
 from server.repository import (
     check_profile,
     check_weights,
@@ -29,6 +30,7 @@ from server.repository import (
     without_empty,
 )
 from server.resources import check_shared_memory
+from server.slots.admission import CALLS_AT_ONCE, Limits
 from server.threads import plan
 from server.tls import Tls
 from vemoclap_client.credentials import Credentials
@@ -59,6 +61,7 @@ class ServerOptions:
         variant: name of the slots' configurations, where they have one of that name.
         threads: of each network, see threads.plan.
         instances: slot -> how many, see threads.plan.
+        limits: what the server holds at once.
     """
 
     repository: Path
@@ -68,6 +71,7 @@ class ServerOptions:
     variant: str | None
     threads: int | None = None
     instances: Mapping[str, int] = field(default_factory=dict)
+    limits: Limits = field(default_factory=choose)
     tls: Tls | None = None
 
     @property
@@ -107,11 +111,13 @@ def running_server(options: ServerOptions) -> Iterator[RunningServer]:
         installation = find_installation(folder)
         address = options.address.resolved()
         served = folder / "models"
+        configs = limited(configs, options.limits, folder / "at_work")
         link_repository(repository, configs, served)
         arguments = [
             *_arguments(installation, served, address, token),
             *(options.tls.arguments if options.tls else ()),
             f"--backend-config=python,shm-region-prefix-name={name}_",
+            f"--backend-config=python,thread-pool-size={max(CALLS_AT_ONCE, options.limits.clips)}",
         ]
         log = folder / "triton.log"
         started = time.monotonic()

@@ -8,12 +8,13 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Generator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import closing
 from typing import Any
 
 from vemoclap_client._gathering import EncodedParts, GatheredWindow, Send
 from vemoclap_client.errors import VemoclapError
 from vemoclap_client.media.parts import DecodedWindow, Part
-from vemoclap_client.timeline import ClassifiedWindow
+from vemoclap_client.timeline import ClassifiedWindow, Window
 
 IN_FLIGHT_MAX = 4
 """Parts that the server works on at a time, by default; a block of 16 frames is one."""
@@ -59,6 +60,13 @@ def classify_in_order(
         parts.close()
     if failure is not None:
         raise failure
+
+
+def windows_of(classified: Generator[ClassifiedWindow]) -> Generator[Window]:
+    """The windows alone; closes `classified` in the end."""
+    with closing(classified):
+        for each in classified:
+            yield each.window
 
 
 async def iterate_in_thread(

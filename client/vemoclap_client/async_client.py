@@ -13,10 +13,11 @@ import tritonclient.grpc.aio as triton_aio
 
 from vemoclap_client._clock import milliseconds_since
 from vemoclap_client._in_flight import iterate_in_thread
+from vemoclap_client._retrying import AGAIN, Attempts, send_again_async
 from vemoclap_client._stream_call import stream_responses_async
 from vemoclap_client.channels import connection
 from vemoclap_client.client import READY_TIMEOUT_S, BaseClient, EmotionClient
-from vemoclap_client.contract import ENSEMBLE, STREAM
+from vemoclap_client.contract import ENTRY, STREAM
 from vemoclap_client.media.container import check_file
 from vemoclap_client.media.video import decode_timed
 from vemoclap_client.requests import build_stream_request, parse_result
@@ -52,12 +53,19 @@ class AsyncEmotionClient(BaseClient):
         if "_triton" in vars(self):
             await self._triton.close()
 
-    async def check_ready(self, model: str = ENSEMBLE) -> None:
+    async def check_ready(self, model: str = ENTRY) -> None:
         """See EmotionClient.check_ready."""
-        timeout_s = min(READY_TIMEOUT_S, self.timeout_s)
-        with server_errors(self.url, timeout_s, connected=False):
-            ready = await self._triton.is_model_ready(model, client_timeout=timeout_s)
-        self._check_ready(ready, model)
+
+        async def ask(left_s: float) -> None:
+            timeout_s = min(READY_TIMEOUT_S, left_s)
+            with server_errors(self.url, timeout_s, connected=self._has_answered):
+                ready = await self._triton.is_model_ready(model, client_timeout=timeout_s)
+            self._check_ready(ready, model)
+
+        if self._has_answered:
+            await send_again_async(ask, self.timeout_s)
+        else:
+            await ask(self.timeout_s)
 
     async def classify(
         self, video: str | Path, *, attention: bool = False, audio_track: int | None = None
@@ -80,12 +88,18 @@ class AsyncEmotionClient(BaseClient):
         request = build_stream_request(decoded.clip, caption, self.frame_format)
         decoded = decoded.without_arrays()
         parser = StreamParser(str(video), decoded)
-        responses = stream_responses_async(self.url, request, self.timeout_s, self.credentials)
-        async with aclosing(responses):
-            with self._errors():
-                async for response in responses:
-                    if event := parser.parse(response):
-                        yield event
+        async for left_s in (attempts := Attempts(self.timeout_s)):
+            try:
+                responses = stream_responses_async(self.url, request, left_s, self.credentials)
+                async with aclosing(responses):
+                    with self._errors():
+                        async for response in responses:
+                            if event := parser.parse(response):
+                                yield event
+            except AGAIN as error:
+                attempts.failed(error)
+            else:
+                return
 
     async def timeline(
         self,
@@ -134,5 +148,8 @@ class AsyncEmotionClient(BaseClient):
                 yield each
 
     async def _send(self, request: dict[str, Any]) -> triton.InferResult:
-        with self._errors():
-            return await self._triton.infer(**request, client_timeout=self.timeout_s)
+        async def attempt(left_s: float) -> triton.InferResult:
+            with self._errors():
+                return await self._triton.infer(**request, client_timeout=left_s)
+
+        return await send_again_async(attempt, self.timeout_s)

@@ -14,14 +14,15 @@ from pathlib import Path
 from typing import Any, Self, TypeVar
 
 import tritonclient.grpc as triton
-from tritonclient.utils import InferenceServerException
 
 from vemoclap_client._clock import milliseconds_since
 from vemoclap_client._gathering import GatheredWindow
-from vemoclap_client._in_flight import IN_FLIGHT_MAX, classify_in_order
-from vemoclap_client._stream_call import run_cancellable, stream_responses
+from vemoclap_client._in_flight import IN_FLIGHT_MAX, classify_in_order, windows_of
+from vemoclap_client._retrying import AGAIN, Attempts, send_again
+from vemoclap_client._stream_call import stream_responses
+from vemoclap_client._waiting import run_cancellable, submit
 from vemoclap_client.channels import check_url, connection
-from vemoclap_client.contract import ATTENTION, ENSEMBLE, STREAM
+from vemoclap_client.contract import ATTENTION, ENTRY, STREAM
 from vemoclap_client.credentials import Credentials
 from vemoclap_client.errors import ServerNotReadyError
 from vemoclap_client.media.container import check_file
@@ -35,10 +36,10 @@ from vemoclap_client.requests import (
     build_request,
     build_stream_request,
     parse_result,
-    send,
 )
 from vemoclap_client.result import EmotionResult
-from vemoclap_client.server_errors import server_error, server_errors
+from vemoclap_client.sending import send
+from vemoclap_client.server_errors import server_errors
 from vemoclap_client.stream import Event, StreamParser
 from vemoclap_client.timeline import (
     DEFAULT_HOP_S,
@@ -81,7 +82,8 @@ class BaseClient:
         Args:
             url: host:port of the server's gRPC endpoint, or several with commas between them, which
                 are asked in turn (channels.py); default $VEMOCLAP_URL or 127.0.0.1:8001.
-            timeout_s: longest wait for a response, in seconds.
+            timeout_s: longest wait for a response, in seconds. Meanwhile a request that the server
+                refuses as busy, or that is lost with it, is sent again (docs/serving.md).
             windows_at_once: parts of a timeline that the server is sent side by side; at least 1.
             frame_format: of `classify` and `stream`: JPEG is a tenth of the bytes, for not exactly
                 the same result.
@@ -96,6 +98,8 @@ class BaseClient:
         self.windows_at_once = windows_at_once
         self.frame_format = frame_format
         self.credentials = credentials
+        self._has_answered = False
+        self._closed = threading.Event()
 
     def _request(self, clip: DecodedClip, attention: bool) -> dict[str, Any]:
         outputs = (*RESULT_OUTPUTS, ATTENTION) if attention else RESULT_OUTPUTS
@@ -109,6 +113,7 @@ class BaseClient:
         check_file(Path(video))
 
     def _check_ready(self, ready: bool, model: str) -> None:
+        self._has_answered = self._has_answered or ready
         if not ready:
             raise ServerNotReadyError(
                 f"the server at {self.url} answers, but {model} is not ready: it is still "
@@ -130,22 +135,33 @@ class EmotionClient(BaseClient):
         self.close()
 
     def close(self) -> None:
-        """Closes the connection, if there is one."""
+        """Closes the connection, if there is one; ends what is at work with an error."""
+        self._closed.set()
         if "_triton" in vars(self):
             self._triton.close()
 
-    def check_ready(self, model: str = ENSEMBLE) -> None:
+    def check_ready(self, model: str = ENTRY) -> None:
         """Returns if the server can classify; `model` is what will be asked.
+
+        A server that was ready before is waited for: it may be starting again.
 
         Raises:
             ServerUnavailableError: nothing answers.
             ServerNotReadyError: it is still loading, or a model is missing.
             RequestTimeoutError: it does not say within READY_TIMEOUT_S.
+            ServerLostError: it was ready before, and does not come back.
         """
-        timeout_s = min(READY_TIMEOUT_S, self.timeout_s)
-        with server_errors(self.url, timeout_s, connected=False):
-            ready = self._triton.is_model_ready(model, client_timeout=timeout_s)
-        self._check_ready(ready, model)
+
+        def ask(left_s: float) -> None:
+            timeout_s = min(READY_TIMEOUT_S, left_s)
+            with server_errors(self.url, timeout_s, connected=self._has_answered):
+                ready = self._triton.is_model_ready(model, client_timeout=timeout_s)
+            self._check_ready(ready, model)
+
+        if self._has_answered:
+            send_again(ask, self.timeout_s, self._closed)
+        else:
+            ask(self.timeout_s)
 
     def classify(
         self, video: str | Path, *, attention: bool = False, audio_track: int | None = None
@@ -166,7 +182,7 @@ class EmotionClient(BaseClient):
         decoded = decode_timed(video, audio_track)
         request, decoded = self._request(decoded.clip, attention), decoded.without_arrays()
         started = time.perf_counter()
-        response = send(self._triton, request, self.url, self.timeout_s)
+        response = self._send(request)
         return parse_result(str(video), decoded, response, milliseconds_since(started))
 
     def stream(
@@ -203,9 +219,15 @@ class EmotionClient(BaseClient):
         request = build_stream_request(decoded.clip, caption, self.frame_format)
         decoded = decoded.without_arrays()
         parser = StreamParser(str(video), decoded)
-        responses = stream_responses(self.url, request, self.timeout_s, cancel, self.credentials)
-        with closing(responses), self._errors():
-            yield from filter(None, map(parser.parse, responses))
+        for left_s in (attempts := Attempts(self.timeout_s, cancel)):
+            responses = stream_responses(self.url, request, left_s, cancel, self.credentials)
+            try:
+                with closing(responses), self._errors():
+                    yield from filter(None, map(parser.parse, responses))
+            except AGAIN as error:
+                attempts.failed(error)
+            else:
+                return
 
     def timeline(
         self,
@@ -249,7 +271,7 @@ class EmotionClient(BaseClient):
         Exhaust it or `close` it: the file stays open, and windows at work, until then. An
         error, as of `timeline`, comes after the windows before it.
         """
-        return _windows(self._check_and_classify(video, window_s, hop_s))
+        return windows_of(self._check_and_classify(video, window_s, hop_s))
 
     def _check_and_classify(
         self, video: str | Path, window_s: float, hop_s: float, audio_track: int | None = None
@@ -267,33 +289,12 @@ class EmotionClient(BaseClient):
 
     def _submit(self, request: dict[str, Any], parse: Callable[[Response], Value]) -> Future[Value]:
         """Sends a request; cancelling the future cancels it."""
-        future: Future[Value] = Future()
-
-        def finish(
-            result: triton.InferResult | None, error: InferenceServerException | None
-        ) -> None:  # Triton's client passes these by name.
-            if future.set_running_or_notify_cancel():
-                try:
-                    future.set_result(parse(self._checked(result, error)))
-                except Exception as failure:
-                    future.set_exception(failure)
-
-        call = self._triton.async_infer(callback=finish, **request, client_timeout=self.timeout_s)
-        future.add_done_callback(lambda done: call.cancel() if done.cancelled() else None)
-        return future
-
-    def _checked(
-        self, response: triton.InferResult | None, error: InferenceServerException | None
-    ) -> triton.InferResult:
-        if response is None:
-            raise server_error(error, self.url, self.timeout_s, connected=True) from error
-        return response
+        return submit(lambda cancel: parse(self._send(request, cancel)))
 
     def _fuse(self, window: GatheredWindow) -> ClassifiedWindow:
-        return window.parse(send(self._triton, window.request(), self.url, self.timeout_s))
+        return window.parse(self._send(window.request()))
 
-
-def _windows(classified: Generator[ClassifiedWindow]) -> Generator[Window]:
-    with closing(classified):
-        for each in classified:
-            yield each.window
+    def _send(
+        self, request: dict[str, Any], cancel: threading.Event | None = None
+    ) -> triton.InferResult:
+        return send(self._triton, request, self.url, self.timeout_s, cancel=cancel or self._closed)

@@ -15,7 +15,7 @@ VemoclapError
 │   ├── ServerUnavailableError     nothing answers at that address
 │   ├── ServerNotReadyError        it answers, but is still loading or misses a model
 │   ├── ServerLostError            the connection broke during a request
-│   ├── ServerOverloadedError      the request waited too long in its queue
+│   ├── ServerOverloadedError      it has as much to do as it takes
 │   ├── RequestTimeoutError        no answer in time
 │   ├── RequestRejectedError       it refused the request's tensors
 │   ├── InferenceError             a model failed
@@ -127,9 +127,18 @@ class ServerLostError(ServerError):
 
 
 class ServerOverloadedError(ServerError):
-    """The request waited too long in the server's queue, or the queue is full."""
+    """The server has as much to do as it takes, or the request waited too long in a queue.
+
+    Attributes:
+        retry_after_s: when to send it again, if the server says so.
+    """
 
     exit_code = 24
+
+    def __init__(self, message: str, retry_after_s: float | None = None) -> None:
+        """Takes what the server said."""
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
 
 
 class RequestTimeoutError(ServerError):

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 
 from tritonclient.utils import InferenceServerException
 
+from vemoclap_client.contract import BUSY
 from vemoclap_client.errors import (
     AccessDeniedError,
     CertificateError,
@@ -19,16 +20,16 @@ from vemoclap_client.errors import (
     ServerUnavailableError,
 )
 
-QUEUED_TOO_LONG = ("request timeout expired", "exceeds maximum queue size", "busy: retry after")
+TOO_MUCH_TO_DO = (BUSY, "request timeout expired", "exceeds maximum queue size")
 """Triton gives these no status of their own: UNAVAILABLE, or none in a stream's response, with one
 of these words."""
+RETRY_AFTER = re.compile(rf"{BUSY} (\d+(?:\.\d+)?) s")
 
-NO_TLS = re.compile(
-    "handshake failed|verification check failed|certificate|last error: .*: socket closed",
-    re.IGNORECASE,
-)
-"""What gRPC says where an encrypted connection fails. A server that does not accept a client's
-certificate, or misses it, closes the connection without a reason."""
+NO_TLS = re.compile("handshake failed|verification check failed|certificate", re.IGNORECASE)
+"""What gRPC says where an encrypted connection fails."""
+CLOSED_AT_ONCE = re.compile("last error: .*: socket closed", re.IGNORECASE)
+"""What it says of a server that does not accept a client's certificate, or misses it. One that was
+there before may have been stopped."""
 
 
 @contextmanager
@@ -54,27 +55,20 @@ def server_error(
     """
     status = str(error.status() or "").removeprefix("StatusCode.")
     said = error.message() or "no details"
-    if status in ("UNAVAILABLE", "") and any(words in said.lower() for words in QUEUED_TOO_LONG):
+    if status in ("UNAVAILABLE", "") and any(words in said.lower() for words in TOO_MUCH_TO_DO):
+        found = RETRY_AFTER.search(said)
         return ServerOverloadedError(
             f"the server at {url} has too much to do ({said}). Try again later, or send fewer "
-            "videos at once."
+            "videos at once.",
+            float(found[1]) if found else None,
         )
     if status == "DEADLINE_EXCEEDED":
         return RequestTimeoutError(
             f"the server at {url} did not answer within {timeout_s:g} s. It may be overloaded; "
             "try again, or allow more time (--timeout-s)."
         )
-    if status in ("UNAUTHENTICATED", "PERMISSION_DENIED"):
-        return AccessDeniedError(
-            f"the server at {url} does not allow this ({said}). Give it a token that it knows: "
-            "$VEMOCLAP_TOKEN, or a file with --token-file or $VEMOCLAP_TOKEN_FILE."
-        )
-    if status == "UNAVAILABLE" and NO_TLS.search(said):
-        return CertificateError(
-            f"no encrypted connection to {url} ({said}). Check whether the server speaks TLS there "
-            "and what signed its certificate (--tls-root), which host it is made out to "
-            "(--tls-name), and, if it asks for one, your own (--tls-certificate, --tls-key)."
-        )
+    if refused := _refusal(status, said, url, connected):
+        return refused
     if status == "UNAVAILABLE" and not connected:
         return ServerUnavailableError(
             f"nothing answers at {url} ({said}). Start the server with `make serve`, or name "
@@ -90,3 +84,20 @@ def server_error(
     if status in ("INVALID_ARGUMENT", "RESOURCE_EXHAUSTED", "OUT_OF_RANGE"):
         return RequestRejectedError(f"the server at {url} refused the request: {said}.")
     return InferenceError(f"a model failed on the server at {url}: {said}.")
+
+
+def _refusal(status: str, said: str, url: str, connected: bool) -> ServerError | None:
+    """The error of a client that is not let in; None if that is not what happened."""
+    if status in ("UNAUTHENTICATED", "PERMISSION_DENIED"):
+        return AccessDeniedError(
+            f"the server at {url} does not allow this ({said}). Give it a token that it knows: "
+            "$VEMOCLAP_TOKEN, or a file with --token-file or $VEMOCLAP_TOKEN_FILE."
+        )
+    is_closed = not connected and CLOSED_AT_ONCE.search(said)
+    if status == "UNAVAILABLE" and (is_closed or NO_TLS.search(said)):
+        return CertificateError(
+            f"no encrypted connection to {url} ({said}). Check whether the server speaks TLS there "
+            "and what signed its certificate (--tls-root), which host it is made out to "
+            "(--tls-name), and, if it asks for one, your own (--tls-certificate, --tls-key)."
+        )
+    return None

@@ -86,9 +86,12 @@ class StreamParser:
         self._video = video
         self._decoded = decoded
         self._started = time.perf_counter()
+        self._parsed: set[str] = set()
 
     def parse(self, response: triton.InferResult) -> Evidence | EmotionResult | None:
-        """A response's event; None for a step that is in no event.
+        """A response's event; None for a step that is in no event, or was in one.
+
+        A request that is sent again gets all its responses again.
 
         Raises:
             DocumentError: a field is missing or wrong.
@@ -96,8 +99,9 @@ class StreamParser:
         if is_last(response):
             return self._parse_last(response)
         modality = MODALITY_OF_STEP.get(response.as_numpy(STEP)[0, 0].decode())
-        if modality is None:
+        if modality is None or modality in self._parsed:
             return None
+        self._parsed.add(modality)
         return parse_evidence(modality, response.as_numpy(EVIDENCE)[0, 0], self._decoded.clip)
 
     def _parse_last(self, response: triton.InferResult) -> EmotionResult:

@@ -100,13 +100,17 @@ async def infer(slot: str, inputs: Mapping[str, Value], outputs: Sequence[str]) 
         model_name=slot,
         requested_output_names=list(outputs),
         inputs=[_tensor(name, value) for name, value in inputs.items()],
-        # A native backend on a GPU would answer in its memory, from which there is no as_numpy().
-        preferred_memory=pb_utils.PreferredMemory(pb_utils.TRITONSERVER_MEMORY_CPU, 0),
+        preferred_memory=cpu_memory(),
     )
     response = await request.async_exec()
     if response.has_error():
         raise pb_utils.TritonModelException(f"slot {slot}: {response.error().message()}")
     return {name: pb_utils.get_output_tensor_by_name(response, name).as_numpy() for name in outputs}
+
+
+def cpu_memory() -> Any:
+    """A native backend on a GPU would answer in its memory, from which there is no as_numpy()."""
+    return pb_utils.PreferredMemory(pb_utils.TRITONSERVER_MEMORY_CPU, 0)
 
 
 def _tensor(name: str, value: Value) -> Any:

@@ -30,6 +30,7 @@ from vemoclap_client.errors import (
     RequestRejectedError,
     ServerOverloadedError,
 )
+from vemoclap_client.server_errors import server_error
 
 SERVICE = service_pb2.DESCRIPTOR.services_by_name["GRPCInferenceService"]
 HEALTH = [
@@ -189,18 +190,19 @@ def test_the_command_takes_a_token_and_no_log_has_it(gateway: Gateway, samples: 
     assert "title_card" not in logs
 
 
-def test_too_many_requests_of_one_token_are_busy(
-    server: Launched, tmp_path: Path, samples: Path
-) -> None:
+def test_too_many_requests_of_one_token_are_busy(server: Launched, tmp_path: Path) -> None:
     few = {"rate=50r/s": "rate=1r/m", "burst=200": "burst=1"}
-    with (
-        running_gateway(tmp_path, server, changes=few) as gateway,
-        EmotionClient(gateway.address, credentials=gateway.credentials(TOKEN)) as client,
-    ):
-        client.check_ready()
-        client.check_ready()
-        with pytest.raises(ServerOverloadedError, match="busy: retry after"):
-            client.check_ready()
+    with running_gateway(tmp_path, server, changes=few) as gateway:
+        credentials = gateway.credentials(TOKEN)
+        # An EmotionClient would ask again.
+        with triton.InferenceServerClient(**connection(gateway.address, credentials)) as client:
+            assert client.is_model_ready("vemoclap")
+            assert client.is_model_ready("vemoclap")
+            with pytest.raises(triton.InferenceServerException) as caught:
+                client.is_model_ready("vemoclap")
+        error = server_error(caught.value, gateway.address, 1, connected=True)
+        assert isinstance(error, ServerOverloadedError)
+        assert error.retry_after_s == 1
         assert gateway.get("/v2/models/vemoclap/ready", TOKEN)[0] == 429
         assert gateway.get("/v2/health/live")[0] == 200
 

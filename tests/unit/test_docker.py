@@ -12,7 +12,6 @@ import pytest
 
 from server.__main__ import _parser as launcher
 from server.address import Address
-from server.repository import read_configs
 from server.resources import SHARED_MEMORY_BYTES
 from tests.docker_files import (
     COMPOSITIONS,
@@ -28,6 +27,7 @@ from tests.docker_files import (
     values,
 )
 from tests.link_server import serve
+from vemoclap_client.contract import ENTRY
 
 HADOLINT = Path(sys.executable).with_name("hadolint")
 PORTS = sorted(Address().ports.values())
@@ -176,13 +176,13 @@ def health_check() -> Any:
     return module
 
 
-def test_health_is_the_readiness_of_the_ensemble(composition: dict[str, Any]) -> None:
+def test_health_is_the_readiness_of_what_clients_call(composition: dict[str, Any]) -> None:
     service = composition["services"]["server"]
     assert service["healthcheck"]["test"] == ["CMD", "python3", "docker/healthcheck.py"]
     assert "docker/healthcheck.py docker/" in values(built_stage(service), "COPY")
     address, _, model = health_check().URL.removesuffix("/ready").partition("/v2/models/")
     assert address == f"http://127.0.0.1:{Address().http_port}"
-    assert read_configs(PROJECT / "model_repository")[model].platform == "ensemble"
+    assert model == ENTRY
     assert int(service["healthcheck"]["timeout"].removesuffix("s")) > health_check().TIMEOUT_S
 
 

@@ -25,7 +25,7 @@ CASES = [
     ("PERMISSION_DENIED", "only inference and health", errors.AccessDeniedError),
     ("UNAVAILABLE", "busy: retry after 1 s", errors.ServerOverloadedError),
     ("UNAVAILABLE", "Tls handshake failed (TSI_PROTOCOL_FAILURE)", errors.CertificateError),
-    ("UNAVAILABLE", "last error: UNAVAILABLE: ipv4:1: Socket closed", errors.CertificateError),
+    ("UNAVAILABLE", "last error: UNAVAILABLE: ipv4:1: Socket closed", errors.ServerLostError),
     ("UNAVAILABLE", "Hostname Verification Check failed.", errors.CertificateError),
     ("INTERNAL", "face_analyzer: broken", errors.InferenceError),
     ("UNKNOWN", "", errors.InferenceError),
@@ -42,6 +42,13 @@ def test_status_becomes_an_error_that_says_where_and_what(
     assert "host:1" in str(error)
     if expected is not errors.RequestTimeoutError:
         assert (said or "no details") in str(error)
+
+
+def test_a_server_that_closes_the_first_connection_at_once_wants_a_certificate() -> None:
+    said = "last error: UNAVAILABLE: ipv4:1: Socket closed"
+    raised = InferenceServerException(said, "StatusCode.UNAVAILABLE")
+    error = server_error(raised, "host:1", 3.0, connected=False)
+    assert type(error) is errors.CertificateError
 
 
 def test_a_server_that_never_answered_is_not_there() -> None:
