@@ -56,7 +56,7 @@ def test_without_credentials_nothing_is_encrypted() -> None:
     assert connection("host:1", Credentials())["creds"] is None
 
 
-@pytest.mark.parametrize("name", set(VARIABLES) - {"certificate", "key"})
+@pytest.mark.parametrize("name", sorted(set(VARIABLES) - {"certificate", "key"}))
 def test_each_of_them_asks_for_encryption(name: str, tmp_path: Path) -> None:
     certificates = Certificates(tmp_path)
     (tmp_path / "token").write_text(TOKEN)

@@ -83,6 +83,7 @@ def test_the_app_refuses_an_address_that_others_reach(address: str | None) -> No
     with pytest.raises(SettingsError, match="VEMOCLAP_APP_UNPROTECTED"):
         check_address(address, Settings(Path()))
     check_address(address, Settings(Path(), unprotected=True))
+    check_address(address, Settings(Path(), is_behind_gateway=True))
 
 
 def test_the_app_says_so_before_it_listens(tmp_path: Path) -> None:
