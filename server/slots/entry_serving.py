@@ -24,6 +24,8 @@ from server.slots.jpeg import decoded_size
 from server.slots.serving import cpu_memory, error_response
 from vemoclap_client.contract import JPEG_FRAMES
 
+REFUSED = "vemoclap_refused_requests"
+"""Name of the metric."""
 FINAL = pb_utils.TRITONSERVER_RESPONSE_COMPLETE_FINAL
 
 
@@ -36,6 +38,13 @@ class Entry:
         self._ensemble = config["parameters"][ENSEMBLE_PARAMETER]["string_value"]
         self._admission = Admission.of(config["parameters"])
         threads = max(CALLS_AT_ONCE, self._admission.limits.clips)
+        # The metric lasts as long as its family.
+        self._family = pb_utils.MetricFamily(
+            name=REFUSED,
+            description="Requests that were refused as busy, which Triton does not count as failed",
+            kind=pb_utils.MetricFamily.COUNTER,
+        )
+        self._refused = self._family.Metric(labels={"model": config["name"]})
         self._loop = asyncio.new_event_loop()
         self._loop.set_default_executor(ThreadPoolExecutor(threads))
         self._thread = Thread(target=self._loop.run_forever, daemon=True)
@@ -48,6 +57,7 @@ class Entry:
             try:
                 admitted = self._admission.admit(*amount(request))
             except BusyError as error:
+                self._refused.increment(1)
                 refused = pb_utils.TritonError(str(error), pb_utils.TritonError.UNAVAILABLE)
                 sender.send(pb_utils.InferenceResponse(error=refused), FINAL)
             except TooLargeError as error:

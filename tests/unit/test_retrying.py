@@ -7,6 +7,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError, ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import grpc
@@ -28,6 +29,7 @@ from vemoclap_client.errors import (
     ServerOverloadedError,
     ServerUnavailableError,
 )
+from vemoclap_client.media.video import DecodedClip
 from vemoclap_client.requests import build_inference
 from vemoclap_client.sending import send
 
@@ -44,6 +46,13 @@ class Failing(service_pb2_grpc.GRPCInferenceServiceServicer):
         self.url = ""
         self.failures: deque[Failure] = deque()
         self.count = 0
+
+    def ModelReady(self, request: Any, context: Any) -> Any:  # noqa: N802
+        return service_pb2.ModelReadyResponse(ready=True)
+
+    def ModelStreamInfer(self, requests: Any, context: Any) -> Any:  # noqa: N802
+        self.count += len(list(requests))
+        yield service_pb2.ModelStreamInferResponse(error_message=self.failures.popleft()[1])
 
     def ModelInfer(self, request: Any, context: Any) -> Any:  # noqa: N802, gRPC calls it so
         self.count += 1
@@ -142,8 +151,6 @@ def test_a_server_that_does_not_come_back_is_given_up(
 
 
 def test_what_never_answered_is_not_waited_for(server: Failing) -> None:
-    with EmotionClient(server.url) as client, pytest.raises(ServerError):
-        client.check_ready()  # This server does not know the call.
     server.failures.append((UNAVAILABLE, "failed to connect"))
     with (
         triton.InferenceServerClient(**connection(server.url)) as connected,
@@ -163,6 +170,34 @@ def test_a_set_flag_ends_the_wait(server: Failing) -> None:
     ):
         send(client, REQUEST, server.url, 600.0, cancel=cancel)
     assert server.count == 1
+
+
+@pytest.mark.parametrize("is_cancelled", [False, True])
+def test_a_stream_that_is_refused_is_sent_again_until_it_is_cancelled(
+    server: Failing, is_cancelled: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    clip = DecodedClip(
+        frames=np.zeros((16, 8, 8, 3), np.uint8),
+        frame_times_s=(0.0,) * 16,
+        audio=np.zeros(0, np.float32),
+        audio_absent_reason=None,
+        duration_s=1.0,
+        width=8,
+        height=8,
+        warnings=(),
+    )
+    monkeypatch.setattr("vemoclap_client.media.video.decode", lambda *_: clip)
+    (tmp_path / "any.mp4").write_bytes(b"any")
+    server.failures.extend([busy(0.1), busy(60 if is_cancelled else 0.1), (UNAVAILABLE, "broken")])
+    cancel = threading.Event()
+    if is_cancelled:
+        threading.Timer(1, cancel.set).start()
+    with EmotionClient(server.url) as client:
+        events = client.stream(tmp_path / "any.mp4", cancel=cancel)
+        next(events)
+        with pytest.raises(CancelledError if is_cancelled else InferenceError):
+            next(events)
+    assert server.count == (2 if is_cancelled else 3)
 
 
 def test_closing_the_client_ends_the_wait(server: Failing) -> None:
