@@ -26,9 +26,10 @@ from ui.api.routes import ClipsApi, api_route
 from ui.application import application, library_of, sign_in
 from ui.files import FolderInUseError
 from ui.jobs.library import Library
+from ui.logs import set_up_observation, take_over_streamlit
 from ui.routes import MediaOfPages, media_routes
 from ui.screens.library.export import export_route
-from ui.settings import SettingsError, check_address
+from ui.settings import check_address
 from ui.uploads.reception import UploadsToDisk
 
 LOG = logging.getLogger(__name__)
@@ -43,10 +44,11 @@ async def lifespan(_: st.App) -> AsyncIterator[None]:
         SettingsError: a variable of the environment cannot be used.
         FolderInUseError: another app works on the same folder.
     """
+    take_over_streamlit()
     app = application()
     check_address(st.get_option("server.address"), app.settings)
     # Before anyone is let in. Only now Streamlit has read where its secrets are.
-    print(f"app: {'people sign in' if sign_in().is_required else 'nobody signs in: one library'}")
+    LOG.info("people sign in" if sign_in().is_required else "nobody signs in: one library")
     runner = app.runner
     runner.start()
     deliveries = Deliveries(app.settings, app.store)
@@ -85,8 +87,9 @@ def main() -> None:
     try:
         if address := found["server_address"]:
             check_address(address, application().settings)
+        set_up_observation()
         application().runner.reserve()
-    except (SettingsError, FolderInUseError) as error:
+    except (ValueError, FolderInUseError) as error:
         sys.exit(f"error: {error}")
     try:
         cli.main(arguments, standalone_mode=False)

@@ -8,8 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
-from vemoclap_client.channels import is_loopback_host
-from vemoclap_client.client import DEFAULT_URL
+from vemoclap_client.channels import DEFAULT_URL, is_loopback_host
 
 DEFAULT_METRICS_URL = "http://127.0.0.1:8002/metrics"
 BYTES_PER_MB = 1_000_000

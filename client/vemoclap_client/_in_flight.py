@@ -9,6 +9,8 @@ from collections import deque
 from collections.abc import AsyncGenerator, Callable, Generator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import closing
+from contextvars import copy_context
+from functools import partial
 from typing import Any
 
 from vemoclap_client._gathering import EncodedParts, GatheredWindow, Send
@@ -80,8 +82,9 @@ async def iterate_in_thread(
     """
     loop = asyncio.get_running_loop()
     thread = ThreadPoolExecutor(1, thread_name_prefix="vemoclap-timeline")
+    following = partial(copy_context().run, next, windows, None)
     try:
-        while (window := await loop.run_in_executor(thread, next, windows, None)) is not None:
+        while (window := await loop.run_in_executor(thread, following)) is not None:
             yield window
     finally:
         interrupt()

@@ -19,6 +19,7 @@ from vemoclap_client._waiting import Outcome, next_outcome
 from vemoclap_client.channels import open_channel
 from vemoclap_client.contract import ENTRY, STEP
 from vemoclap_client.credentials import Credentials
+from vemoclap_client.tracing import Span
 
 ENDED_EARLY = ("the stream of responses ended before the last one", "StatusCode.UNAVAILABLE")
 
@@ -28,11 +29,12 @@ def stream_responses(
     request: service_pb2.ModelInferRequest,
     timeout_s: float,
     cancel: Flag | None,
-    credentials: Credentials | None = None,
+    sent: Span,
+    credentials: Credentials | None,
 ) -> Generator[triton.InferResult]:
     """The responses to one request, until the last one.
 
-    However the generator ends, nothing is left at work.
+    However the generator ends, nothing is left at work. `sent` gives the request its id.
 
     Raises:
         InferenceServerException: as of tritonclient's calls.
@@ -41,7 +43,7 @@ def stream_responses(
     responses: SimpleQueue[Outcome[Any]] = SimpleQueue()
     with open_channel(url, credentials) as channel:
         stub = service_pb2_grpc.GRPCInferenceServiceStub(channel)
-        call = stub.ModelStreamInfer(iter([request]), timeout=timeout_s)
+        call = _call(stub, request, timeout_s, sent)
         receiver = Thread(target=_receive, args=(responses, call), name="vemoclap-stream")
         receiver.start()
         try:
@@ -53,6 +55,12 @@ def stream_responses(
         finally:
             call.cancel()
             receiver.join()
+
+
+def _call(stub: Any, request: service_pb2.ModelInferRequest, timeout_s: float, sent: Span) -> Any:
+    request.id = sent.request_id
+    metadata = tuple(sent.headers.items())
+    return stub.ModelStreamInfer(iter([request]), timeout=timeout_s, metadata=metadata)
 
 
 def _receive(responses: "SimpleQueue[Outcome[Any]]", call: Any) -> None:
@@ -68,12 +76,13 @@ async def stream_responses_async(
     url: str,
     request: service_pb2.ModelInferRequest,
     timeout_s: float,
-    credentials: Credentials | None = None,
+    sent: Span,
+    credentials: Credentials | None,
 ) -> AsyncGenerator[triton.InferResult]:
     """As stream_responses."""
     async with open_channel(url, credentials, grpc.aio) as channel:
         stub = service_pb2_grpc.GRPCInferenceServiceStub(channel)
-        call = stub.ModelStreamInfer(iter([request]), timeout=timeout_s)
+        call = _call(stub, request, timeout_s, sent)
         try:
             async for message in call:
                 response = _checked(message)

@@ -33,6 +33,7 @@ from vemoclap_client.timeline import (
     Window,
     make_timeline,
 )
+from vemoclap_client.tracing import Span, start_call
 
 
 class AsyncEmotionClient(BaseClient):
@@ -72,34 +73,41 @@ class AsyncEmotionClient(BaseClient):
     ) -> EmotionResult:
         """See EmotionClient.classify."""
         check_file(Path(video))
-        await self.check_ready(self.frame_format.ensemble)
-        decoded = await asyncio.to_thread(decode_timed, video, audio_track)
-        request, decoded = self._request(decoded.clip, attention), decoded.without_arrays()
-        started = time.perf_counter()
-        response = await self._send(request)
-        return parse_result(str(video), decoded, response, milliseconds_since(started))
+        with start_call("classify") as call:
+            await self.check_ready(self.frame_format.ensemble)
+            with call.start("decode"):
+                decoded = await asyncio.to_thread(decode_timed, video, audio_track)
+            request, decoded = self._request(decoded.clip, attention), decoded.without_arrays()
+            started = time.perf_counter()
+            response = await self._send(request, call)
+            return parse_result(str(video), decoded, response, milliseconds_since(started))
 
     async def stream(self, video: str | Path, *, caption: bool = False) -> AsyncGenerator[Event]:
         """See EmotionClient.stream; `aclose` it. To cancel, cancel the task that reads it."""
         check_file(Path(video))
-        await self.check_ready(STREAM)
-        decoded = await asyncio.to_thread(decode_timed, video)
-        yield decoded
-        request = build_stream_request(decoded.clip, caption, self.frame_format)
-        decoded = decoded.without_arrays()
-        parser = StreamParser(str(video), decoded)
-        async for left_s in (attempts := Attempts(self.timeout_s)):
-            try:
-                responses = stream_responses_async(self.url, request, left_s, self.credentials)
-                async with aclosing(responses):
-                    with self._errors():
-                        async for response in responses:
-                            if event := parser.parse(response):
-                                yield event
-            except AGAIN as error:
-                attempts.failed(error)
-            else:
-                return
+        with start_call("stream") as call:
+            await self.check_ready(STREAM)
+            with call.start("decode"):
+                decoded = await asyncio.to_thread(decode_timed, video)
+            yield decoded
+            request = build_stream_request(decoded.clip, caption, self.frame_format)
+            decoded = decoded.without_arrays()
+            with call.send(STREAM) as sent:
+                parser = StreamParser(str(video), decoded, sent)
+                async for left_s in (attempts := Attempts(self.timeout_s)):
+                    try:
+                        responses = stream_responses_async(
+                            self.url, request, left_s, sent, self.credentials
+                        )
+                        async with aclosing(responses):
+                            with self._errors():
+                                async for response in responses:
+                                    if event := parser.parse(response):
+                                        yield event
+                    except AGAIN as error:
+                        attempts.failed(error)
+                    else:
+                        return
 
     async def timeline(
         self,
@@ -147,9 +155,13 @@ class AsyncEmotionClient(BaseClient):
             async for each in classified:
                 yield each
 
-    async def _send(self, request: dict[str, Any]) -> triton.InferResult:
-        async def attempt(left_s: float) -> triton.InferResult:
-            with self._errors():
-                return await self._triton.infer(**request, client_timeout=left_s)
+    async def _send(self, request: dict[str, Any], call: Span) -> triton.InferResult:
+        with call.send(request["model_name"]) as sent:
 
-        return await send_again_async(attempt, self.timeout_s)
+            async def attempt(left_s: float) -> triton.InferResult:
+                with self._errors():
+                    return await self._triton.infer(
+                        **request, **sent.options, client_timeout=left_s
+                    )
+
+            return await send_again_async(attempt, self.timeout_s)

@@ -6,6 +6,7 @@ is no connection is left out until there is one again.
 """
 
 import json
+import os
 import socket
 from ipaddress import ip_address
 from typing import Any
@@ -16,6 +17,8 @@ from vemoclap_client.credentials import Credentials
 from vemoclap_client.errors import ServerUnavailableError
 
 ChannelOptions = list[tuple[str, int | str]]
+
+DEFAULT_URL = "127.0.0.1:8001"
 
 CONNECT_TIMEOUT_MS = 20_000
 """How long one attempt to connect may last, which is what gRPC uses its shortest pause for: a busy
@@ -30,6 +33,11 @@ LOOK_UP_AGAIN_MS = 2_000
 back has another address in Kubernetes. gRPC's own is half a minute."""
 
 SERVICE_CONFIG = json.dumps({"loadBalancingConfig": [{"round_robin": {}}]})
+
+
+def default_url() -> str:
+    """$VEMOCLAP_URL, else 127.0.0.1:8001."""
+    return os.environ.get("VEMOCLAP_URL") or DEFAULT_URL
 
 
 def check_url(url: str) -> None:

@@ -3,25 +3,23 @@
 What both share is in one base class; only the calls are written twice.
 """
 
-import os
-import threading
 import time
 from collections.abc import Callable, Generator
 from concurrent.futures import Future
 from contextlib import AbstractContextManager, closing
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
+from threading import Event as Flag
 from typing import Any, Self, TypeVar
 
 import tritonclient.grpc as triton
 
 from vemoclap_client._clock import milliseconds_since
-from vemoclap_client._gathering import GatheredWindow
 from vemoclap_client._in_flight import IN_FLIGHT_MAX, classify_in_order, windows_of
-from vemoclap_client._retrying import AGAIN, Attempts, send_again
+from vemoclap_client._retrying import Attempts, send_again
 from vemoclap_client._stream_call import stream_responses
 from vemoclap_client._waiting import run_cancellable, submit
-from vemoclap_client.channels import check_url, connection
+from vemoclap_client.channels import check_url, connection, default_url
 from vemoclap_client.contract import ATTENTION, ENTRY, STREAM
 from vemoclap_client.credentials import Credentials
 from vemoclap_client.errors import ServerNotReadyError
@@ -50,19 +48,15 @@ from vemoclap_client.timeline import (
     Window,
     make_timeline,
 )
+from vemoclap_client.tracing import Span, start_call
 
+Request = dict[str, Any]
 Value = TypeVar("Value")
 
-DEFAULT_URL = "127.0.0.1:8001"
 DEFAULT_TIMEOUT_S = 600.0
 
 READY_TIMEOUT_S = 10.0
 """Longest wait for whether a model is ready, which a server that works says at once."""
-
-
-def default_url() -> str:
-    """$VEMOCLAP_URL, else 127.0.0.1:8001."""
-    return os.environ.get("VEMOCLAP_URL") or DEFAULT_URL
 
 
 class BaseClient:
@@ -99,9 +93,9 @@ class BaseClient:
         self.frame_format = frame_format
         self.credentials = credentials
         self._has_answered = False
-        self._closed = threading.Event()
+        self._closed = Flag()
 
-    def _request(self, clip: DecodedClip, attention: bool) -> dict[str, Any]:
+    def _request(self, clip: DecodedClip, attention: bool) -> Request:
         outputs = (*RESULT_OUTPUTS, ATTENTION) if attention else RESULT_OUTPUTS
         return build_request(clip, outputs, self.frame_format)
 
@@ -178,15 +172,17 @@ class EmotionClient(BaseClient):
             ServerError: the server could not answer; its kind says why.
         """
         check_file(Path(video))
-        self.check_ready(self.frame_format.ensemble)
-        decoded = decode_timed(video, audio_track)
-        request, decoded = self._request(decoded.clip, attention), decoded.without_arrays()
-        started = time.perf_counter()
-        response = self._send(request)
-        return parse_result(str(video), decoded, response, milliseconds_since(started))
+        with start_call("classify") as call:
+            self.check_ready(self.frame_format.ensemble)
+            with call.start("decode"):
+                decoded = decode_timed(video, audio_track)
+            request, decoded = self._request(decoded.clip, attention), decoded.without_arrays()
+            started = time.perf_counter()
+            response = self._send(request, call)
+            return parse_result(str(video), decoded, response, milliseconds_since(started))
 
     def stream(
-        self, video: str | Path, *, caption: bool = False, cancel: threading.Event | None = None
+        self, video: str | Path, *, caption: bool = False, cancel: Flag | None = None
     ) -> Generator[Event]:
         """As `classify`, with each step's evidence as soon as the step ends.
 
@@ -207,27 +203,22 @@ class EmotionClient(BaseClient):
         check_file(Path(video))
         return self._events(video, caption, cancel)
 
-    def _events(
-        self, video: str | Path, caption: bool, cancel: threading.Event | None
-    ) -> Generator[Event]:
+    def _events(self, video: str | Path, caption: bool, cancel: Flag | None) -> Generator[Event]:
         def decode() -> Decoded:
             self.check_ready(STREAM)
             return decode_timed(video)
 
-        decoded = run_cancellable(decode, cancel)
-        yield decoded
-        request = build_stream_request(decoded.clip, caption, self.frame_format)
-        decoded = decoded.without_arrays()
-        parser = StreamParser(str(video), decoded)
-        for left_s in (attempts := Attempts(self.timeout_s, cancel)):
-            responses = stream_responses(self.url, request, left_s, cancel, self.credentials)
-            try:
-                with closing(responses), self._errors():
-                    yield from filter(None, map(parser.parse, responses))
-            except AGAIN as error:
-                attempts.failed(error)
-            else:
-                return
+        with start_call("stream") as call:
+            with call.start("decode"):
+                decoded = run_cancellable(decode, cancel)
+            yield decoded
+            request = build_stream_request(decoded.clip, caption, self.frame_format)
+            decoded = decoded.without_arrays()
+            with call.send(STREAM) as sent:
+                parser = StreamParser(str(video), decoded, sent)
+                send = partial(stream_responses, self.url, request, cancel=cancel, sent=sent)
+                send = partial(send, credentials=self.credentials)
+                yield from parser.events(send, Attempts(self.timeout_s, cancel), self._errors)
 
     def timeline(
         self,
@@ -284,17 +275,23 @@ class EmotionClient(BaseClient):
         self, video: str | Path, window_s: float, hop_s: float, audio_track: int | None = None
     ) -> Generator[ClassifiedWindow]:
         """As iterate_timeline, with what was decoded of each window; checks nothing beforehand."""
-        parts = decode_parts(video, window_s, hop_s, audio_track)
-        return classify_in_order(parts, self._submit, self._fuse, self.windows_at_once)
+        with start_call("timeline") as call:
+            yield from classify_in_order(
+                decode_parts(video, window_s, hop_s, audio_track),
+                partial(self._submit, call),
+                lambda window: window.parse(self._send(window.request(), call)),
+                self.windows_at_once,
+            )
 
-    def _submit(self, request: dict[str, Any], parse: Callable[[Response], Value]) -> Future[Value]:
+    def _submit(
+        self, call: Span, request: Request, parse: Callable[[Response], Value]
+    ) -> Future[Value]:
         """Sends a request; cancelling the future cancels it."""
-        return submit(lambda cancel: parse(self._send(request, cancel)))
+        return submit(lambda cancel: parse(self._send(request, call, cancel)))
 
-    def _fuse(self, window: GatheredWindow) -> ClassifiedWindow:
-        return window.parse(self._send(window.request()))
-
-    def _send(
-        self, request: dict[str, Any], cancel: threading.Event | None = None
-    ) -> triton.InferResult:
-        return send(self._triton, request, self.url, self.timeout_s, cancel=cancel or self._closed)
+    def _send(self, request: Request, call: Span, cancel: Flag | None = None) -> triton.InferResult:
+        with call.send(request["model_name"]) as sent:
+            request = request | sent.options
+            return send(
+                self._triton, request, self.url, self.timeout_s, cancel=cancel or self._closed
+            )

@@ -37,9 +37,14 @@ VemoclapError
 
 
 class VemoclapError(Exception):
-    """Base of every error this package raises on purpose."""
+    """Base of every error this package raises on purpose.
+
+    Attributes:
+        request_id: of the call that raised it, which the server's logs and traces have, too.
+    """
 
     exit_code = 1
+    request_id: str | None = None
 
 
 class OutputError(VemoclapError):
@@ -106,6 +111,11 @@ class ServerError(VemoclapError):
     """The server could not answer."""
 
     exit_code = 20
+
+    def __str__(self) -> str:
+        """The message and, for those who look into the server's logs, the request's id."""
+        message = super().__str__()
+        return f"{message} [request {self.request_id}]" if self.request_id else message
 
 
 class ServerUnavailableError(ServerError):

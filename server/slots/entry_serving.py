@@ -21,7 +21,7 @@ from server.slots.admission import (
     TooLargeError,
 )
 from server.slots.jpeg import decoded_size
-from server.slots.serving import cpu_memory, error_response
+from server.slots.serving import ErrorResponses, cpu_memory
 from vemoclap_client.contract import JPEG_FRAMES
 
 REFUSED = "vemoclap_refused_requests"
@@ -36,6 +36,7 @@ class Entry:
         """Starts a thread that runs the work on all requests side by side."""
         config = json.loads(args["model_config"])
         self._ensemble = config["parameters"][ENSEMBLE_PARAMETER]["string_value"]
+        self.errors = ErrorResponses(args["model_name"])
         self._admission = Admission.of(config["parameters"])
         threads = max(CALLS_AT_ONCE, self._admission.limits.clips)
         # The metric lasts as long as its family.
@@ -95,10 +96,13 @@ class EntryModel(Entry):
                 requested_output_names=list(request.requested_output_names()),
                 inputs=list(request.inputs()),
                 preferred_memory=cpu_memory(),
+                request_id=request.request_id(),
             )
             response = await call.async_exec()
+            if response.has_error():
+                self.errors.count(response.error().message(), request)
         except Exception as error:
-            response = error_response(error)
+            response = self.errors.make(error, request)
         sender.send(response, FINAL)
 
 

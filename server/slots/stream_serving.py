@@ -11,7 +11,7 @@ import triton_python_backend_utils as pb_utils
 
 from server.slots.admission import CALLS_AT_ONCE
 from server.slots.entry_serving import FINAL, Entry
-from server.slots.serving import error_response, infer
+from server.slots.serving import calls_of
 from server.slots.slot import ReceivedTensor
 from server.slots.stream import NO_EVIDENCE, GraphRun, StepDone, read_graph
 from vemoclap_client.contract import (
@@ -57,7 +57,7 @@ class StreamModel(Entry):
                 ended = StepDone(ENTRY, NO_EVIDENCE)
                 sender.send(_response(ended, run.outputs(self._outputs)))
         except Exception as error:
-            sender.send(error_response(error))
+            sender.send(self.errors.make(error, request))
         finally:
             sender.send(flags=FINAL)
             if run is not None:
@@ -76,7 +76,8 @@ class StreamModel(Entry):
         if FRAMES not in clip and JPEG_FRAMES not in clip:
             raise ValueError(f"the request has neither {FRAMES} nor {JPEG_FRAMES}")
         steps = self._graph.steps_for(_wants_caption(request), jpeg=FRAMES not in clip)
-        return GraphRun(steps, clip, infer)
+        # Not the trace: Triton frees it when `execute` returns, before the calls.
+        return GraphRun(steps, clip, calls_of(request))
 
 
 def _wants_caption(request: Any) -> bool:

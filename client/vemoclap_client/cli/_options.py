@@ -4,7 +4,8 @@ import argparse
 from dataclasses import replace
 from pathlib import Path
 
-from vemoclap_client.client import DEFAULT_TIMEOUT_S, default_url
+from vemoclap_client.channels import default_url
+from vemoclap_client.client import DEFAULT_TIMEOUT_S
 from vemoclap_client.credentials import VARIABLES, Credentials
 
 LONGEST_TIMEOUT_S = 86_400
