@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from server.__main__ import main
-from server.address import Address
+from server.__main__ import _parser as launcher
+from server.doors import check_doors, read_address, read_tls
 from server.errors import UsageError
 from tests.gateway import Certificates
 from tests.launching import PROJECT
@@ -18,64 +18,52 @@ EXPOSED = ["0.0.0.0", "::", "192.0.2.1", "2001:db8::1", "vemoclap.example"]
 LOCAL = ["127.0.0.1", "127.9.9.9", "::1", "localhost"]
 
 
-def refusal(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:
-    """What `python -m server` ends with before it starts anything."""
-    assert main([*arguments, "--model-repository", "/nowhere"]) == UsageError.exit_code
-    return capsys.readouterr().err
+def check(*arguments: str | Path) -> None:
+    """Has the launcher check its options, as before it starts anything."""
+    given = launcher().parse_args([str(argument) for argument in arguments])
+    check_doors(given, read_address(given), read_tls(given))
+
+
+def server_certificate(folder: Path) -> tuple[str | Path, ...]:
+    """The options of a server with a certificate; a root for clients is in the folder, too."""
+    certificate = Certificates(folder).file("server")
+    return "--grpc-server-cert", certificate, "--grpc-server-key", folder / "server.key"
 
 
 @pytest.mark.parametrize("host", EXPOSED)
-def test_the_server_refuses_an_address_that_others_reach(
-    host: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert "--unprotected" in refusal(["--host", host], capsys)
-    certificates = Certificates(tmp_path)
-    one_way = ["--grpc-server-cert", str(certificates.file("server"))]
-    one_way += ["--grpc-server-key", str(tmp_path / "server.key")]
-    assert "--unprotected" in refusal(["--host", host, *one_way], capsys)
+def test_the_server_refuses_an_address_that_others_reach(host: str, tmp_path: Path) -> None:
+    one_way = server_certificate(tmp_path)
+    for options in ((), one_way):
+        with pytest.raises(UsageError, match="--unprotected"):
+            check("--host", host, *options)
+    # Certificates of the clients or a word open it.
+    check("--host", host, *one_way, "--grpc-root-cert", tmp_path / "root.pem")
+    check("--host", host, "--unprotected")
 
 
 @pytest.mark.parametrize("host", LOCAL)
-def test_this_machine_s_own_addresses_are_not_refused(
-    host: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert Address(host, http_host=host).is_for_this_machine
-    # It goes on to the next thing that is wrong.
-    assert "no command 'nonsense" in refusal(["--host", host, "--", "nonsense"], capsys)
+def test_this_machine_s_own_addresses_are_not_refused(host: str) -> None:
+    check("--host", host)
 
 
-def test_certificates_or_a_word_open_the_others(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    certificates = Certificates(tmp_path)
-    mutual = ["--grpc-server-cert", str(certificates.file("server"))]
-    mutual += ["--grpc-server-key", str(tmp_path / "server.key")]
-    mutual += ["--grpc-root-cert", str(certificates.root)]
-    for allowed in (mutual, ["--unprotected"]):
-        told = refusal(["--host", "0.0.0.0", *allowed, "--", "nonsense"], capsys)
-        assert "no command 'nonsense" in told
+def test_what_triton_does_not_encrypt_stays_on_this_machine(tmp_path: Path) -> None:
+    encrypted = ["--host", "0.0.0.0", *map(str, server_certificate(tmp_path))]
+    for options, http_host in (((), "127.0.0.1"), (("--unprotected",), "0.0.0.0")):
+        address = read_address(launcher().parse_args([*encrypted, *options]))
+        assert address.hosts == {"grpc": "0.0.0.0", "http": http_host, "metrics": http_host}
 
 
-def test_certificates_that_triton_could_not_use_are_named(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    certificates = Certificates(tmp_path)
-    given = {
-        "--grpc-server-cert": certificates.file("server"),
-        "--grpc-server-key": tmp_path / "server.key",
-        "--grpc-root-cert": certificates.root,
-    }
-
-    def told(**changes: Path | None) -> str:
-        named = {f"--grpc-{name.replace('_', '-')}": file for name, file in changes.items()}
-        files = {name: file for name, file in (given | named).items() if file}
-        return refusal([str(part) for pair in files.items() for part in pair], capsys)
-
-    assert "give both" in told(server_key=None)
-    assert "--grpc-root-cert needs" in told(server_key=None, server_cert=None)
-    assert "nowhere" in told(server_cert=tmp_path / "nowhere")
-    assert "cannot be used together" in told(server_key=tmp_path / "client.key")
-    assert "--grpc-root-cert" in told(root_cert=tmp_path / "server.key")
+def test_certificates_that_triton_could_not_use_are_named(tmp_path: Path) -> None:
+    cert, certificate, key, key_file = server_certificate(tmp_path)
+    for options, said in (
+        ((cert, certificate), "give both"),
+        (("--grpc-root-cert", tmp_path / "root.pem"), "--grpc-root-cert needs"),
+        ((cert, tmp_path / "nowhere", key, key_file), "nowhere"),
+        ((cert, certificate, key, tmp_path / "client.key"), "cannot be used together"),
+        ((cert, certificate, key, key_file, "--grpc-root-cert", key_file), "--grpc-root-cert"),
+    ):
+        with pytest.raises(UsageError, match=said):
+            check(*options)
 
 
 @pytest.mark.parametrize("address", [*EXPOSED, None, ""])
