@@ -92,8 +92,10 @@ class Probe:
         finally:
             self._ended.set()
 
-    def hurry(self) -> None:
-        """Lets the next probe be sent at once."""
+    def begin_again(self) -> None:
+        """Forgets what failed while something was restarted, and lets a probe be sent at once."""
+        self.failures = 0
+        self.is_unanswered = self._sent_s is not None
         self._next_s = 0.0
         if not self._is_on:
             self.answers += 1
