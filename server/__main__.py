@@ -13,10 +13,13 @@ from server.errors import ServerStartError, UsageError
 from server.health import VARIABLE, HealthFile
 from server.installation import PROJECT
 from server.keeping import Reporting
-from server.messages import STDERR, say
+from server.limits import choose
+from server.messages import STDERR, TextHandler, say
 from server.probe import INTERVAL_S
 from server.process import ServerOptions
 from server.supervision import serve
+from server.traces import SERVICE
+from vemoclap_client.logs import FORMAT_VARIABLE, JsonNotInstalledError, LogFormat, set_up_logs
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
@@ -27,6 +30,11 @@ def main(arguments: list[str] | None = None) -> int:
     # SIGINT too: a shell's background job would otherwise ignore it.
     for number in STOP_SIGNALS:
         signal.signal(number, _interrupt)
+    try:
+        set_up_logs(given.log_format, SERVICE, [TextHandler()])
+    except JsonNotInstalledError as error:
+        print(f"server: {error}", file=sys.stderr)
+        return UsageError.exit_code
     say(f"loading {given.model_repository} ...")
     options = ServerOptions(
         given.model_repository.resolve(),
@@ -36,6 +44,8 @@ def main(arguments: list[str] | None = None) -> int:
         given.variant,
         given.threads,
         dict(given.instances),
+        given.log_format is LogFormat.JSON,
+        choose(given.clips_at_once, given.mb_at_once),
     )
     try:
         _check(given)
@@ -112,26 +122,13 @@ def _parser() -> argparse.ArgumentParser:
         help="the slots' configurations of this name, where they have one: gpu, tensorrt, "
         "torchscript, torchscript-gpu (default: config.pbtxt)",
     )
-    parser.add_argument(
-        "--threads",
-        type=positive,
-        metavar="N",
-        help="threads of each network (default: 1, see docs/performance.md)",
-    )
-    parser.add_argument(
-        "--instances",
-        type=slot_instances,
-        action="append",
-        default=[],
-        metavar="SLOT=N",
-        help="instances of a slot (default: by the processors there are); may be repeated",
-    )
+    _add_sizes(parser)
     parser.add_argument("--startup-timeout-s", type=float, default=180.0)
     parser.add_argument(
         "--ready-file", type=Path, help="JSON with pid and ports, kept while the server is ready"
     )
     _add_health(parser)
-    parser.add_argument("--verbose", action="store_true", help="show Triton's own log")
+    _add_log_options(parser)
     parser.add_argument(
         "command",
         nargs="*",
@@ -140,6 +137,17 @@ def _parser() -> argparse.ArgumentParser:
         "the command's; 70 to 79 are the launcher's own",
     )
     return parser
+
+
+def _add_log_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--verbose", action="store_true", help="show Triton's own log")
+    parser.add_argument(
+        "--log-format",
+        type=LogFormat,
+        choices=list(LogFormat),
+        default=os.environ.get(FORMAT_VARIABLE) or "text",
+        help=f"text, or a line of JSON per message on standard error (${FORMAT_VARIABLE})",
+    )
 
 
 def _add_health(parser: argparse.ArgumentParser) -> None:
@@ -156,6 +164,37 @@ def _add_health(parser: argparse.ArgumentParser) -> None:
         default=INTERVAL_S,
         help="send a small clip through the ensemble when nobody was answered for so long, and "
         "restart a server that is stuck (%(default)s); 0: never",
+    )
+
+
+def _add_sizes(parser: argparse.ArgumentParser) -> None:
+    """Adds what is chosen for the machine otherwise."""
+    parser.add_argument(
+        "--threads",
+        type=positive,
+        metavar="N",
+        help="threads of each network (default: 1, see docs/performance.md)",
+    )
+    parser.add_argument(
+        "--instances",
+        type=slot_instances,
+        action="append",
+        default=[],
+        metavar="SLOT=N",
+        help="instances of a slot (default: by the processors there are); may be repeated",
+    )
+    parser.add_argument(
+        "--clips-at-once",
+        type=positive,
+        metavar="N",
+        help="clips that are admitted before others are refused as busy (default: by the "
+        "processors there are, see docs/serving.md)",
+    )
+    parser.add_argument(
+        "--mb-at-once",
+        type=positive,
+        metavar="N",
+        help="megabytes of decoded frames and sound, likewise (default: by the memory there is)",
     )
 
 

@@ -11,6 +11,7 @@ from tritonclient.grpc.model_config_pb2 import ModelConfig
 
 from server.address import Address
 from server.errors import ModelLoadError
+from server.limits import is_entry
 from vemoclap_client.errors import ServerError
 from vemoclap_client.requests import build_inference
 from vemoclap_client.server_errors import server_error
@@ -96,8 +97,7 @@ class ModelControl:
 
         Ensembles that share steps are loaded one after the other: two at once fail.
 
-        A decoupled model, which calls the ensemble's slots, is loaded last, so that it is ready
-        only when they are.
+        The entries, which call them, are loaded last, so that they are ready only when all is.
 
         Args:
             configs: slot -> its configuration.
@@ -114,14 +114,12 @@ class ModelControl:
         }
         # An ensemble that is a step of another comes with that.
         ensembles = [name for name in ensembles if name not in steps]
-        streams = [
-            name for name, config in configs.items() if config.model_transaction_policy.decoupled
-        ]
-        others = [name for name in configs if name not in {*ensembles, *steps, *streams}]
+        entries = [name for name, config in configs.items() if is_entry(config)]
+        others = [name for name in configs if name not in {*ensembles, *steps, *entries}]
         with ThreadPoolExecutor(CONCURRENT_LOADS) as pool:
             failures = [
                 failure
-                for names in (others, *([name] for name in ensembles), streams)
+                for names in (others, *([name] for name in ensembles), entries)
                 for failure in pool.map(self._load, names)
                 if failure
             ]

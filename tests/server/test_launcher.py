@@ -7,9 +7,9 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
 import urllib.error
 import urllib.request
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psutil
@@ -28,8 +28,9 @@ from tests.launching import (
     spawn,
     wait_until,
 )
-from vemoclap_client import EmotionClient
-from vemoclap_client.errors import ServerLostError, ServerNotReadyError, ServerUnavailableError
+from vemoclap_client import EmotionClient, EmotionResult, Evidence
+from vemoclap_client.contract import MODALITIES
+from vemoclap_client.errors import ServerNotReadyError, ServerUnavailableError
 
 MODELS = PROJECT / "model_repository"
 LIGHT_SLOTS = ("frame_preprocessor", "length_collector")
@@ -350,21 +351,25 @@ def test_a_client_can_tell_a_loading_server_from_none(light: Path, tmp_path: Pat
         launcher.communicate(timeout=60)
 
 
-def test_a_server_killed_during_a_request_is_reported(samples: Path, tmp_path: Path) -> None:
-    with launched(tmp_path) as server, EmotionClient(server.url) as client:
-        raised: list[BaseException] = []
-
-        def classify() -> None:
-            try:
-                client.classify(samples / "portrait.mp4")
-            except BaseException as error:
-                raised.append(error)
-
-        thread = threading.Thread(target=classify)
-        thread.start()
-        # The first step of the ensemble has run.
-        wait_until(lambda: bool(server.statistics("frame_preprocessor")["inference_count"]))
+def test_what_a_killed_server_loses_is_answered_by_the_next_one(
+    samples: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vemoclap_client._retrying.LOST_AT_MOST", 100)  # Of a busy machine.
+    portrait = samples / "portrait.mp4"
+    with (
+        launched(tmp_path) as server,
+        EmotionClient(server.url) as client,
+        ThreadPoolExecutor() as pool,
+    ):
+        events = client.stream(portrait)
+        begun = [next(events), next(events)]
+        # The first step of the ensemble runs, or has run.
+        asked = server.statistics("frame_preprocessor")["inference_count"]
+        whole = pool.submit(client.classify, portrait)
+        wait_until(lambda: server.statistics("frame_preprocessor")["inference_count"] > asked)
         os.kill(server.triton_pid, signal.SIGKILL)
-        thread.join(60)
-        assert [type(error) for error in raised] == [ServerLostError]
-        assert "make serve" in str(raised[0])
+        *evidence, streamed = [*begun, *events][1:]
+        modalities = [event.modality for event in evidence if isinstance(event, Evidence)]
+        assert sorted(modalities) == sorted(MODALITIES), "each came once"
+        assert isinstance(streamed, EmotionResult)
+        assert streamed.probabilities == pytest.approx(whole.result(120).probabilities, abs=1e-4)

@@ -16,7 +16,7 @@ from tests.benchmark.processes import memory_mb
 from tests.launching import Launched, wait_until
 from vemoclap_client import EmotionClient, EmotionResult
 from vemoclap_client.channels import channel_options
-from vemoclap_client.contract import ENSEMBLE, STEP, STREAM
+from vemoclap_client.contract import ENTRY, STEP, STREAM
 
 STREAMS_AT_ONCE = 6
 """As many as vemoclap_stream computes side by side."""
@@ -26,7 +26,7 @@ MOST_GROWTH_MB = 600.0
 RESPONSES_AT_MOST_BYTES = 200_000
 """To one request, of a clip in which nothing is found: what a request costs the server if nobody
 reads them."""
-ENSEMBLE_BYTES = ENSEMBLE.encode()
+ENTRY_BYTES = ENTRY.encode()
 
 CLIENT = """
 import sys, threading
@@ -101,7 +101,7 @@ def last_responses(responses: Iterator[service_pb2.ModelStreamInferResponse]) ->
     while ended < UNREAD_REQUESTS:
         message = next(responses)
         assert not message.error_message
-        ended += triton.InferResult(message.infer_response).as_numpy(STEP)[0, 0] == ENSEMBLE_BYTES
+        ended += triton.InferResult(message.infer_response).as_numpy(STEP)[0, 0] == ENTRY_BYTES
         yield message.ByteSize()
 
 
