@@ -9,6 +9,7 @@ from tritonclient.grpc.model_config_pb2 import ModelConfig
 
 from server.errors import ModelLoadError
 from server.health import READY, HealthFile
+from server.limits import is_entry
 from server.messages import STDERR, say
 from server.probe import Probe
 from server.process import RunningServer, errors_in
@@ -121,4 +122,4 @@ def _answers_later(config: ModelConfig) -> bool:
 
     Its clients would wait for ever: Triton does not tell them of the end of its process.
     """
-    return bool(config.model_transaction_policy.decoupled or "ensemble" in config.parameters)
+    return is_entry(config) or bool(config.model_transaction_policy.decoupled)

@@ -16,7 +16,7 @@ import tritonclient.grpc as triton
 from server.probe import probe_clip
 from tests.launching import Launched, wait_until
 from vemoclap_client.channels import channel_options
-from vemoclap_client.contract import ENSEMBLE, PROBABILITIES
+from vemoclap_client.contract import ENTRY, PROBABILITIES
 from vemoclap_client.errors import VemoclapError
 from vemoclap_client.media.video import decode_timed
 from vemoclap_client.requests import build_inference, build_request, send
@@ -31,7 +31,7 @@ RECOVERY_TIMEOUT_S = 300.0
 
 def small_request() -> dict[str, Any]:
     """A request that every step of the ensemble computes quickly."""
-    return build_inference(ENSEMBLE, probe_clip(), (PROBABILITIES,))
+    return build_inference(ENTRY, probe_clip(), (PROBABILITIES,))
 
 
 def clip_request(video: Path) -> dict[str, Any]:

@@ -11,10 +11,14 @@ from server import probe
 from server.control import ModelControl
 from server.probe import Probe
 from tests.launching import wait_until
-from vemoclap_client.contract import ENSEMBLE
+from vemoclap_client.contract import ENSEMBLE, ENTRY
 from vemoclap_client.errors import InferenceError, ServerError, ServerOverloadedError
 
-CONFIGS = {ENSEMBLE: ModelConfig(platform="ensemble"), "fusion": ModelConfig(platform="other")}
+CONFIGS = {
+    ENTRY: ModelConfig(),
+    ENSEMBLE: ModelConfig(platform="ensemble"),
+    "fusion": ModelConfig(platform="other"),
+}
 BROKEN, BUSY = InferenceError("it failed"), ServerOverloadedError("it is busy")
 
 
@@ -74,7 +78,7 @@ def test_a_server_that_nobody_asks_is_asked_again_and_again(
     asked = running()
     wait_until(lambda: asked.answers >= 3)
     assert len(control.sent) >= 3
-    assert set(control.sent) == {ENSEMBLE}
+    assert set(control.sent) == {ENTRY}
 
 
 def test_answers_to_others_make_a_probe_needless(
