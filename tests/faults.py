@@ -19,7 +19,8 @@ from vemoclap_client.channels import channel_options
 from vemoclap_client.contract import ENTRY, PROBABILITIES
 from vemoclap_client.errors import VemoclapError
 from vemoclap_client.media.video import decode_timed
-from vemoclap_client.requests import build_inference, build_request, send
+from vemoclap_client.requests import build_inference, build_request
+from vemoclap_client.server_errors import server_errors
 
 TRITON = "triton"
 REQUEST_TIMEOUT_S = 180.0
@@ -101,7 +102,8 @@ class Load:
             while not self._over.is_set():
                 sent_s, error = time.monotonic(), None
                 try:
-                    send(connection, request, url, REQUEST_TIMEOUT_S)
+                    with server_errors(url, REQUEST_TIMEOUT_S):
+                        connection.infer(**request, client_timeout=REQUEST_TIMEOUT_S)
                 except VemoclapError as failure:
                     error = failure
                 except BaseException as failure:
