@@ -14,6 +14,8 @@ COPY LICENSE ./
 # Where the app keeps clips and results; a volume that is new takes over the owner.
 RUN install --directory --owner 10001 --group 10001 /data
 
+# 0.0.0.0 is the container's own address: who reaches it is said when it is run.
+ENV VEMOCLAP_APP_UNPROTECTED=1
 ENV HOME=/tmp PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=/opt/vemoclap VEMOCLAP_APP_DATA=/data
 USER 10001:10001
 EXPOSE 8501
