@@ -88,6 +88,9 @@ def test_no_serious_barrier_is_found(
     if path == "result":
         expect_answer(page, "joy")
         page.get_by_text("0:02 joy").click()
+        # What is drawn anew is paler until it is there.
+        expect(page.locator("video[autoplay]")).to_have_count(1)
+        expect(page.locator('[data-stale="true"]')).to_have_count(0)
     found = [
         f"{violation['id']}: {node['html'][:200]}"
         for violation in Axe().run(page).response["violations"]
