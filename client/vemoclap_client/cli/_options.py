@@ -3,6 +3,7 @@
 import argparse
 
 from vemoclap_client.client import DEFAULT_TIMEOUT_S, default_url
+from vemoclap_client.requests import FrameFormat
 
 LONGEST_TIMEOUT_S = 86_400
 
@@ -25,6 +26,17 @@ def add_server_options(command: argparse.ArgumentParser) -> None:
     )
     command.add_argument(
         "--timeout-s", type=_seconds, default=DEFAULT_TIMEOUT_S, help="longest wait (%(default)g)"
+    )
+
+
+def add_frame_option(command: argparse.ArgumentParser) -> None:
+    """Adds the option of the commands that send whole clips."""
+    command.add_argument(
+        "--frames",
+        choices=[each.value for each in FrameFormat],
+        default=FrameFormat.RAW.value,
+        help="how the frames are sent (%(default)s); as JPEG files they are a tenth of the bytes, "
+        "and the result is not exactly the same",
     )
 
 
