@@ -1,6 +1,7 @@
-"""What the tests of `vemoclap batch` share: clips, a cluster of two nodes, the command, its rows."""
+"""What the tests of `vemoclap batch` share: clips, a cluster, the command, its rows."""
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -14,6 +15,9 @@ import pyarrow.parquet as pq
 
 from tests.clips import solid_frame, write_clip
 from tests.launching import PROJECT
+from vemoclap_client.batch.rows import error_row
+from vemoclap_client.batch.worker import ClipWorker
+from vemoclap_client.errors import VideoError
 
 COMMAND = (sys.executable, "-m", "vemoclap_client.cli.main", "batch")
 STORE_BYTES = 100_000_000
@@ -102,3 +106,14 @@ def wait_for(condition: Any, process: subprocess.Popen[str], timeout_s: float = 
         assert time.monotonic() < deadline, "it did not happen in time"
         time.sleep(0.05)
     return True
+
+
+class Crashing(ClipWorker):
+    """Ends its process, as a crash in a decoder would, on a clip of this name."""
+
+    NAME = "crash.mp4"
+
+    def _classify(self, source: str) -> dict[str, Any]:
+        if source.endswith(self.NAME):
+            os.kill(os.getpid(), signal.SIGKILL)
+        return error_row(VideoError(source))

@@ -2,6 +2,7 @@
 
 import os
 import posixpath
+import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -24,6 +25,9 @@ VIDEO_SUFFIXES = (
 """What is taken of a folder; a pattern or a table takes what it names."""
 
 TABLES = (".csv", ".parquet")
+
+USER = re.compile(r"^(\w+://)[^/?#]*@")
+"""The name and password in a URL, which no row shows."""
 
 SOURCE = pa.field("source", pa.binary())
 """Where a worker reads a clip: a path or URL, in the file system's own bytes."""
@@ -125,7 +129,8 @@ def _is_hidden(file: str, folder: str) -> bool:
 
 def _without_repeated(names: Iterable[str], carried: pa.Table, ignored: int = 0) -> Listing:
     sources = [os.fsencode(name) for name in names]
-    videos = [source.decode(errors="backslashreplace") for source in sources]
+    shown = (source.decode(errors="backslashreplace") for source in sources)
+    videos = [USER.sub(r"\1", name) for name in shown]
     clips = pa.table({SOURCE.name: pa.array(sources, SOURCE.type), VIDEO: videos})
     for field in carried.schema:
         clips = clips.append_column(field, carried[field.name])

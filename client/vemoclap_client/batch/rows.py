@@ -32,7 +32,6 @@ Features = Mapping[str, NDArray[np.float32]]
 
 def result_fields(features: bool) -> list[pa.Field]:
     """The columns that a classification fills, in order; see docs/batch.md."""
-    rows_of_numbers = pa.list_(pa.list_(pa.float32()))
     texts = pa.list_(pa.string())
     return [
         pa.field("emotion", pa.string()),
@@ -54,13 +53,15 @@ def result_fields(features: bool) -> list[pa.Field]:
         pa.field("error_type", pa.string()),
         pa.field("error_message", pa.string()),
         pa.field("schema_version", pa.string()),
-        *(pa.field(feature_column(m), rows_of_numbers) for m in MODALITIES if features),
+        *(_feature_fields() if features else ()),
     ]
 
 
-def feature_column(modality: str) -> str:
-    """The column of a modality's features."""
-    return f"{modality}_features"
+def _feature_fields() -> list[pa.Field]:
+    """Each modality's rows of numbers, of which there are none where it is absent."""
+    rows_of_numbers = pa.list_(pa.list_(pa.float32()))
+    each = [pa.field(f"{modality}_features", rows_of_numbers) for modality in MODALITIES]
+    return [pa.field("feature_widths", pa.list_(pa.int32())), *each]
 
 
 def store_schema(carried: pa.Schema, features: bool, settings: Mapping[str, Any]) -> pa.Schema:
@@ -97,8 +98,14 @@ def result_row(result: EmotionResult, features: Features | None = None) -> dict[
         "result": msgspec.json.encode(result.to_dict()).decode(),
         "exit_code": 0,
         "schema_version": SCHEMA_VERSION,
-        **{feature_column(name): list(array) for name, array in (features or {}).items()},
+        **(_feature_values(features) if features else {}),
     }
+
+
+def _feature_values(features: Features) -> dict[str, Any]:
+    widths = [features[modality].shape[1] for modality in MODALITIES]
+    rows = {f"{modality}_features": list(features[modality]) for modality in MODALITIES}
+    return {"feature_widths": widths, **rows}
 
 
 def error_row(error: VemoclapError) -> dict[str, Any]:

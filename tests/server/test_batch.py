@@ -1,0 +1,119 @@
+"""`vemoclap batch` on a real cluster of two nodes, against two real servers, some of it killed."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from tests import batches
+from tests.launching import Launched, launched
+from training.parquet import store_features
+from training.server_features import FeatureServer
+from vemoclap_client import EmotionClient
+from vemoclap_client.batch.listing import SOURCE
+from vemoclap_client.batch.pipeline import classify_clips, running_ray
+from vemoclap_client.batch.rows import NUMBER
+from vemoclap_client.batch.worker import WORKERS_KILLED_MAX, Settings
+from vemoclap_client.errors import ServerUnavailableError, WorkerKilledError
+from vemoclap_client.result import EmotionResult
+
+NOBODY = "127.0.0.1:1"
+
+# Ray sets its own setting.
+pytestmark = pytest.mark.filterwarnings("ignore:`use_push_based_shuffle` is:DeprecationWarning")
+SMALL = ("--instances", "image_encoder=1", "--instances", "text_detector=1")
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    with batches.cluster_of_two_nodes(tmp_path_factory.mktemp("ray")) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def second(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Launched]:
+    """A server that tests may kill."""
+    with launched(tmp_path_factory.mktemp("second"), SMALL) as running:
+        yield running
+
+
+def test_each_clip_once_whatever_is_killed(
+    server: Launched, second: Launched, cluster: Any, tmp_path: Path
+) -> None:
+    """The driver, a worker, and one of two servers for good."""
+    clips, out = batches.write_clips(tmp_path / "clips", 16), tmp_path / "out"
+    command = [tmp_path / "clips", "--out", out, "--ray-address", cluster.address]
+    command += ["--url", f"{second.url},{server.url}"]
+    with batches.start(*command) as driver:
+        assert batches.wait_for(lambda: batches.rows(out), driver), driver.communicate()[0]
+        driver.kill()
+    before = batches.rows(out)
+    assert 0 < len(before) < len(clips)
+    with batches.start(*command) as driver:
+        assert batches.wait_for(batches.worker_processes, driver), driver.communicate()[0]
+        batches.worker_processes()[0].kill()
+        second.launcher.kill()
+        said, _ = driver.communicate(timeout=300)
+    assert driver.returncode == 0, said
+    after = batches.rows(out)
+    assert batches.videos(after) == sorted(map(str, clips))
+    assert {row["exit_code"] for row in after} == {0}
+    assert f"{len(clips)} of {len(clips)} clips, {len(before)} from before" in said
+
+
+def test_features_train_a_head_and_rows_say_what_classify_says(
+    server: Launched, cluster: Any, client: EmotionClient, tmp_path: Path
+) -> None:
+    clips = batches.write_clips(tmp_path / "clips", 6)
+    table = pa.table({"video": [clip.name for clip in clips], "label": ["joy", "fear"] * 3})
+    pq.write_table(table, tmp_path / "clips" / "list.parquet")
+    out = tmp_path / "out"
+    command = [tmp_path / "clips" / "list.parquet", "--out", out, "--url", server.url, "--features"]
+    batches.run(*command, "--ray-address", cluster.address)
+    rows = {row["video"]: row for row in batches.rows(out)}
+    assert [rows[str(clip)]["label"] for clip in clips] == ["joy", "fear"] * 3
+    row = rows[str(clips[3])]
+    alone = client.classify(clips[3])
+    said = EmotionResult.from_dict(msgspec.json.decode(row["result"]))
+    assert said.probabilities == pytest.approx(alone.probabilities, abs=1e-6)
+    assert (said.head, said.frame_times_s) == (alone.head, alone.frame_times_s)
+    assert row["probability_joy"] == pytest.approx(alone.probabilities["joy"])
+
+    store, skipped = store_features(out, tmp_path / "store", seed=1)
+    assert (skipped, sorted(store.splits)) == ({}, sorted(map(str, clips)))
+    sample = store.sample(str(clips[3]))
+    asked = FeatureServer(server.url, timeout_s=60).extract(clips[3])
+    assert (store.manifest.profile, sample.label) == (asked.profile, "fear")
+    for modality, features in asked.features.items():
+        np.testing.assert_allclose(sample.features[modality], features, atol=1e-5)
+
+
+def test_a_clip_that_crashes_its_process_is_a_row(cluster: Any, tmp_path: Path) -> None:
+    """Instead of an end that never comes; the clips of its block are answered."""
+    names = ["a.mp4", batches.Crashing.NAME, "b.mp4"]
+    clips = pa.table({NUMBER.name: range(3), SOURCE.name: [name.encode() for name in names]})
+    settings = Settings(NOBODY, timeout_s=1, patience_s=1)
+    with running_ray(cluster.address):
+        found = list(classify_clips(clips, settings, 1, batches.Crashing))
+    rows = {row["number"]: row for table in found for row in table.to_pylist()}
+    assert [rows[number]["error_type"] for number in range(3)] == [
+        "VideoError",
+        WorkerKilledError.__name__,
+        "VideoError",
+    ]
+    assert f"{WORKERS_KILLED_MAX} processes" in rows[1]["error_message"]
+
+
+def test_without_servers_it_stops_and_writes_no_row(cluster: Any, tmp_path: Path) -> None:
+    batches.write_clips(tmp_path / "clips", 2)
+    command = [tmp_path / "clips", "--out", tmp_path / "out", "--url", NOBODY, "--patience-s", "1"]
+    with batches.start(*command, "--ray-address", cluster.address) as driver:
+        said, _ = driver.communicate(timeout=300)
+    assert driver.returncode == ServerUnavailableError.exit_code, said
+    assert "rows of 0 of 2 clips; the same command goes on" in said
+    assert batches.rows(tmp_path / "out") == []
