@@ -12,7 +12,7 @@ import tritonclient.grpc as triton
 from training.features import Rows
 from vemoclap_client import decode
 from vemoclap_client.analysis import Analysis
-from vemoclap_client.channels import channel_options
+from vemoclap_client.channels import connection
 from vemoclap_client.contract import ANALYSIS, FEATURES, LENGTHS
 from vemoclap_client.documents import parse_json
 from vemoclap_client.media.container import check_file
@@ -55,9 +55,7 @@ class FeatureServer:
 
     def _connection(self) -> Any:
         if not hasattr(self._connections, "client"):
-            self._connections.client = triton.InferenceServerClient(
-                self.url, channel_args=channel_options(self.url)
-            )
+            self._connections.client = triton.InferenceServerClient(**connection(self.url))
         return self._connections.client
 
 

@@ -16,7 +16,7 @@ import tritonclient.grpc as triton
 from tritonclient.grpc import service_pb2, service_pb2_grpc
 from tritonclient.utils import InferenceServerException
 
-from vemoclap_client.channels import channel_options
+from vemoclap_client.channels import channel_options, channel_target
 from vemoclap_client.contract import ENSEMBLE, STEP
 
 ENDED_EARLY = ("the stream of responses ended before the last one", "StatusCode.UNAVAILABLE")
@@ -41,7 +41,7 @@ def stream_responses(
         CancelledError: `cancel` was set.
     """
     responses: SimpleQueue[Outcome[Any]] = SimpleQueue()
-    with grpc.insecure_channel(url, channel_options(url)) as channel:
+    with grpc.insecure_channel(channel_target(url), channel_options(url)) as channel:
         stub = service_pb2_grpc.GRPCInferenceServiceStub(channel)
         call = stub.ModelStreamInfer(iter([request]), timeout=timeout_s)
         receiver = Thread(target=_receive, args=(responses, call), name="vemoclap-stream")
@@ -70,7 +70,7 @@ async def stream_responses_async(
     url: str, request: service_pb2.ModelInferRequest, timeout_s: float
 ) -> AsyncGenerator[triton.InferResult]:
     """As stream_responses."""
-    async with grpc.aio.insecure_channel(url, channel_options(url)) as channel:
+    async with grpc.aio.insecure_channel(channel_target(url), channel_options(url)) as channel:
         stub = service_pb2_grpc.GRPCInferenceServiceStub(channel)
         call = stub.ModelStreamInfer(iter([request]), timeout=timeout_s)
         try:

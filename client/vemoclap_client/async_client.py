@@ -14,7 +14,7 @@ import tritonclient.grpc.aio as triton_aio
 from vemoclap_client._clock import milliseconds_since
 from vemoclap_client._in_flight import iterate_in_thread
 from vemoclap_client._stream_call import stream_responses_async
-from vemoclap_client.channels import channel_options
+from vemoclap_client.channels import connection
 from vemoclap_client.client import READY_TIMEOUT_S, BaseClient, EmotionClient
 from vemoclap_client.contract import ENSEMBLE, STREAM
 from vemoclap_client.media.container import check_file
@@ -39,7 +39,7 @@ class AsyncEmotionClient(BaseClient):
 
     @cached_property
     def _triton(self) -> Any:
-        return triton_aio.InferenceServerClient(self.url, channel_args=channel_options(self.url))
+        return triton_aio.InferenceServerClient(**connection(self.url))
 
     async def __aenter__(self) -> Self:
         return self
@@ -48,8 +48,9 @@ class AsyncEmotionClient(BaseClient):
         await self.close()
 
     async def close(self) -> None:
-        """Closes the connection."""
-        await self._triton.close()
+        """Closes the connection, if there is one."""
+        if "_triton" in vars(self):
+            await self._triton.close()
 
     async def check_ready(self, model: str = ENSEMBLE) -> None:
         """See EmotionClient.check_ready."""

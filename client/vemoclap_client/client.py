@@ -20,9 +20,9 @@ from vemoclap_client._clock import milliseconds_since
 from vemoclap_client._gathering import GatheredWindow
 from vemoclap_client._in_flight import IN_FLIGHT_MAX, classify_in_order
 from vemoclap_client._stream_call import run_cancellable, stream_responses
-from vemoclap_client.channels import channel_options
+from vemoclap_client.channels import check_url, connection
 from vemoclap_client.contract import ATTENTION, ENSEMBLE, STREAM
-from vemoclap_client.errors import ServerNotReadyError, ServerUnavailableError
+from vemoclap_client.errors import ServerNotReadyError
 from vemoclap_client.media.container import check_file
 from vemoclap_client.media.parts import decode_parts
 from vemoclap_client.media.video import Decoded, DecodedClip, decode_timed
@@ -77,7 +77,8 @@ class BaseClient:
         """Prepares a client; nothing is sent yet.
 
         Args:
-            url: host:port of the server's gRPC endpoint; default $VEMOCLAP_URL or 127.0.0.1:8001.
+            url: host:port of the server's gRPC endpoint, or several with commas between them, which
+                are asked in turn (channels.py); default $VEMOCLAP_URL or 127.0.0.1:8001.
             timeout_s: longest wait for a response, in seconds.
             windows_at_once: of a timeline, blocks of 16 frames and pieces of sound that are sent to
                 the server side by side; at least 1.
@@ -85,13 +86,10 @@ class BaseClient:
                 the bytes, and the result is not exactly the same.
 
         Raises:
-            ServerUnavailableError: the address is not of the form host:port.
+            ServerUnavailableError: an address is not of the form host:port.
         """
         self.url = url or default_url()
-        if "://" in self.url:
-            raise ServerUnavailableError(
-                f"{self.url!r} is not an address that gRPC can use: give host:port alone."
-            )
+        check_url(self.url)
         self.timeout_s = timeout_s
         self.windows_at_once = windows_at_once
         self.frame_format = frame_format
@@ -120,7 +118,7 @@ class EmotionClient(BaseClient):
 
     @cached_property
     def _triton(self) -> Any:
-        return triton.InferenceServerClient(self.url, channel_args=channel_options(self.url))
+        return triton.InferenceServerClient(**connection(self.url))
 
     def __enter__(self) -> Self:
         return self
@@ -129,8 +127,9 @@ class EmotionClient(BaseClient):
         self.close()
 
     def close(self) -> None:
-        """Closes the connection."""
-        self._triton.close()
+        """Closes the connection, if there is one."""
+        if "_triton" in vars(self):
+            self._triton.close()
 
     def check_ready(self, model: str = ENSEMBLE) -> None:
         """Returns if the server can classify; `model` is what will be asked.
