@@ -1,12 +1,16 @@
 """What the tests of `vemoclap batch` share: clips, a cluster, the command, its rows."""
 
+import math
 import os
+import random
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +24,7 @@ from vemoclap_client.batch.worker import ClipWorker
 from vemoclap_client.errors import VideoError
 
 COMMAND = (sys.executable, "-m", "vemoclap_client.cli.main", "batch")
+LONGEST_S = 1200.0
 STORE_BYTES = 100_000_000
 """Of a node's object store."""
 
@@ -91,21 +96,69 @@ def videos(found: Sequence[dict[str, Any]]) -> list[str]:
     return sorted(row["video"] for row in found)
 
 
-def worker_processes() -> list[psutil.Process]:
-    """Ray's processes that classify clips now."""
-    named = (p for p in psutil.process_iter(["cmdline"]))
-    return [p for p in named if "MapWorker" in " ".join(p.info["cmdline"] or [])]
+def worker_processes(of: subprocess.Popen[str]) -> list[psutil.Process]:
+    """Ray's processes that classify clips for this run of the command, not for a killed one."""
+    begun = psutil.Process(of.pid).create_time() if of.poll() is None else math.inf
+    found = psutil.process_iter(["cmdline", "create_time"])
+    workers = (p for p in found if "MapWorker" in " ".join(p.info["cmdline"] or []))
+    return [p for p in workers if p.info["create_time"] > begun]
 
 
-def wait_for(condition: Any, process: subprocess.Popen[str], timeout_s: float = 300) -> bool:
-    """Polls until `condition()` holds (True), or until the command has ended (False)."""
-    deadline = time.monotonic() + timeout_s
-    while not condition():
-        if process.poll() is not None:
-            return False
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.05)
-    return True
+@dataclass
+class Killing:
+    """Runs the command to its end, again after its death, and kills what it is told to.
+
+    Attributes:
+        arguments: of the command, without --out.
+        out: where it writes.
+        kill_server: kills one.
+        pause_s: shortest and longest wait before each kill, after work has begun.
+        memory_mb: what is resident, once a second: (the driver, its workers together).
+    """
+
+    arguments: Sequence[str | Path]
+    out: Path
+    kill_server: Callable[[], None]
+    pause_s: tuple[float, float] = (0, 0)
+    memory_mb: list[list[tuple[float, float]]] = field(default_factory=list)
+
+    def run(self, *kills: str) -> str:
+        """What the last run printed; `kills` are of "driver", "worker" and "server"."""
+        driver = self._start()
+        for kill in kills:
+            until = time.monotonic() + random.uniform(*self.pause_s)
+            self._watch(driver, partial(self._works, driver, until))
+            assert driver.poll() is None, f"it ended before {kill} was killed"
+            if kill == "driver":
+                driver.kill()
+                driver.communicate()
+                driver = self._start()
+            elif kill == "worker":
+                random.choice(worker_processes(driver)).kill()
+            else:
+                self.kill_server()
+        self._watch(driver, lambda: False)
+        said, _ = driver.communicate()
+        assert driver.returncode == 0, said
+        return said
+
+    def _start(self) -> subprocess.Popen[str]:
+        self.memory_mb.append([])
+        return start(*self.arguments, "--out", self.out)
+
+    def _works(self, driver: subprocess.Popen[str], from_s: float) -> bool:
+        return bool(time.monotonic() > from_s and rows(self.out) and worker_processes(driver))
+
+    def _watch(self, driver: subprocess.Popen[str], condition: Callable[[], bool]) -> None:
+        """Until the condition holds or the command has ended."""
+        deadline = time.monotonic() + LONGEST_S
+        while driver.poll() is None and not condition():
+            assert time.monotonic() < deadline, "it hangs"
+            with suppress(psutil.NoSuchProcess):
+                own = psutil.Process(driver.pid).memory_info().rss
+                workers = sum(p.memory_info().rss for p in worker_processes(driver))
+                self.memory_mb[-1].append((own / 1e6, workers / 1e6))
+            time.sleep(0.2 if self.pause_s == (0, 0) else 1)
 
 
 class Crashing(ClipWorker):

@@ -1,11 +1,13 @@
 """`vemoclap batch` on a real cluster of two nodes, against two real servers, some of it killed."""
 
+import random
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import numpy as np
+import psutil
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -24,8 +26,8 @@ from vemoclap_client.result import EmotionResult
 
 NOBODY = "127.0.0.1:1"
 
-# Ray sets its own setting.
-pytestmark = pytest.mark.filterwarnings("ignore:`use_push_based_shuffle` is:DeprecationWarning")
+# Ray warns of its own settings.
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:ray.data.context")
 SMALL = ("--instances", "image_encoder=1", "--instances", "text_detector=1")
 
 
@@ -47,23 +49,65 @@ def test_each_clip_once_whatever_is_killed(
 ) -> None:
     """The driver, a worker, and one of two servers for good."""
     clips, out = batches.write_clips(tmp_path / "clips", 16), tmp_path / "out"
-    command = [tmp_path / "clips", "--out", out, "--ray-address", cluster.address]
-    command += ["--url", f"{second.url},{server.url}"]
-    with batches.start(*command) as driver:
-        assert batches.wait_for(lambda: batches.rows(out), driver), driver.communicate()[0]
-        driver.kill()
-    before = batches.rows(out)
-    assert 0 < len(before) < len(clips)
-    with batches.start(*command) as driver:
-        assert batches.wait_for(batches.worker_processes, driver), driver.communicate()[0]
-        batches.worker_processes()[0].kill()
-        second.launcher.kill()
-        said, _ = driver.communicate(timeout=300)
-    assert driver.returncode == 0, said
-    after = batches.rows(out)
-    assert batches.videos(after) == sorted(map(str, clips))
-    assert {row["exit_code"] for row in after} == {0}
-    assert f"{len(clips)} of {len(clips)} clips, {len(before)} from before" in said
+    servers = f"{second.url},{server.url}"
+    command = [tmp_path / "clips", "--url", servers, "--ray-address", cluster.address]
+    said = batches.Killing(command, out, second.launcher.kill).run("driver", "worker", "server")
+    found = batches.rows(out)
+    assert batches.videos(found) == sorted(map(str, clips))
+    assert {row["exit_code"] for row in found} == {0}
+    assert f"{len(clips)} of {len(clips)} clips" in said
+    assert "from before" in said
+
+
+@pytest.mark.soak
+def test_500_clips_killed_five_times(
+    server: Launched, cluster: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As above at random moments; the killed server is started again by its launcher."""
+    clips, out = batches.write_clips(tmp_path / "clips", 500), tmp_path / "out"
+    kills = ["driver", "worker", "server", *random.choices(["driver", "worker", "server"], k=2)]
+    random.shuffle(kills)
+    with launched(tmp_path, SMALL) as other:
+
+        def kill_server() -> None:
+            for process in psutil.Process(other.launcher.pid).children():
+                process.kill()
+
+        servers = f"{other.url},{server.url}"
+        command = [tmp_path / "clips", "--url", servers, "--ray-address", cluster.address]
+        killing = batches.Killing(command, out, kill_server, pause_s=(5, 30))
+        said = killing.run(*kills)
+    found = batches.rows(out)
+    longest = max(killing.memory_mb, key=len)
+    third = len(longest) // 3
+    early, late = (np.max(part, axis=0) for part in (longest[:-third], longest[-third:]))
+    with capsys.disabled():
+        print(f"\nkilled in turn: {', '.join(kills)}\n{said}")
+        print(f"MB in the longest run, driver and workers, first two thirds: {early.round()}")
+        print(f"last third: {late.round()}; parts: {len(list(out.iterdir()))}")
+    assert batches.videos(found) == sorted(map(str, clips))
+    assert {row["exit_code"] for row in found} == {0}
+    assert (late < early * 1.2 + 20).all(), "memory grows"
+
+
+@pytest.mark.soak
+def test_throughput_at_one_and_two_servers(
+    server: Launched, cluster: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """In turns. Two are not slower; how much faster depends on the processors."""
+    clips = batches.write_clips(tmp_path / "clips", 80)
+    rates: dict[int, list[float]] = {1: [], 2: []}
+    with launched(tmp_path, SMALL) as other:
+        for turn in range(2):
+            for count, url in ((1, server.url), (2, f"{other.url},{server.url}")):
+                out = tmp_path / f"{turn}_{count}"
+                command = [tmp_path / "clips", "--out", out, "--url", url, "--workers", "4"]
+                said = batches.run(*command, "--ray-address", cluster.address, timeout_s=1200)
+                assert len(batches.rows(out)) == len(clips)
+                rates[count].append(float(said.rpartition(", ")[2].split()[0]))
+    with capsys.disabled():
+        print(f"\nclips/s by number of servers, 4 workers: {rates}")
+    assert max(rates[2]) > 0.7 * max(rates[1])
 
 
 def test_features_train_a_head_and_rows_say_what_classify_says(

@@ -29,21 +29,31 @@ class Tally:
         before: of these, how many had a row at the start.
         done: rows that were added.
         failed: of these, how many with an error.
+        per_s: clips per second, from the first rows on: Ray's start takes seconds.
     """
 
     count: int
     before: int
     done: int = 0
     failed: int = 0
-    started_at: float = 0.0
+    per_s: float = 0.0
+    _first: tuple[float, int] | None = None
+
+    def add(self, done: int, failed: int) -> None:
+        """Counts rows that came."""
+        self.done += done
+        self.failed += failed
+        now = time.monotonic()
+        began, at_once = self._first = self._first or (now, done)
+        if now > began:
+            self.per_s = (self.done - at_once) / (now - began)
 
     def render(self) -> str:
         """How far it is, in words."""
-        seconds = time.monotonic() - self.started_at
         parts = [f"{self.before + self.done:,} of {self.count:,} clips"]
         parts += [f"{self.before:,} from before"] if self.before else []
         parts += [f"{self.failed:,} failed"] if self.failed else []
-        parts += [f"{self.done / seconds:.2f} clips/s"] if self.done else []
+        parts += [f"{self.per_s:.2f} clips/s"] if self.per_s else []
         return ", ".join(parts)
 
 
@@ -100,7 +110,6 @@ class Batch:
     def _classify(
         self, waiting: pa.Table, parts: Parts, tally: Tally, progress: Callable[[str], None]
     ) -> None:
-        tally.started_at = time.monotonic()
         has_row = np.zeros(waiting.num_rows, bool)
         found = classify_clips(waiting, self.settings, self.workers or processors())
         with closing(found):
@@ -113,8 +122,7 @@ class Batch:
                 has_row[rows[NUMBER.name].to_numpy()] = True
                 if rows.num_rows:
                     parts.add(_joined(waiting, rows, parts.schema))
-                tally.done += rows.num_rows
-                tally.failed += pc.sum(pc.not_equal(rows["exit_code"], 0)).as_py() or 0
+                tally.add(rows.num_rows, pc.sum(pc.not_equal(rows["exit_code"], 0)).as_py() or 0)
                 progress(tally.render())
                 if stopped.num_rows:
                     raise _error_of(stopped.slice(0, 1).to_pylist()[0], tally)
@@ -139,6 +147,6 @@ def _error_of(row: dict[str, Any], tally: Tally) -> errors.VemoclapError:
 
 def _say_what_is_left_out(listing: Listing, say: Callable[[str], None]) -> None:
     if listing.repeated:
-        say(f"{listing.repeated} videos are listed more than once, and are done once")
+        say(f"listed more than once, and done once: {listing.repeated}")
     if listing.ignored:
-        say(f"{listing.ignored} files are no videos by their names, and are left out")
+        say(f"left out, no videos by their names: {listing.ignored} files")
