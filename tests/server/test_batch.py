@@ -21,6 +21,7 @@ from vemoclap_client.batch.listing import SOURCE
 from vemoclap_client.batch.pipeline import classify_clips, running_ray
 from vemoclap_client.batch.rows import NUMBER
 from vemoclap_client.batch.worker import WORKERS_KILLED_MAX, Settings
+from vemoclap_client.cli.main import main
 from vemoclap_client.errors import ServerUnavailableError, WorkerKilledError
 from vemoclap_client.result import EmotionResult
 
@@ -118,7 +119,8 @@ def test_features_train_a_head_and_rows_say_what_classify_says(
     pq.write_table(table, tmp_path / "clips" / "list.parquet")
     out = tmp_path / "out"
     command = [tmp_path / "clips" / "list.parquet", "--out", out, "--url", server.url, "--features"]
-    batches.run(*command, "--ray-address", cluster.address)
+    command += ["--workers", "1"]
+    assert main(["batch", *map(str, command), "--ray-address", cluster.address]) == 0
     rows = {row["video"]: row for row in batches.rows(out)}
     assert [rows[str(clip)]["label"] for clip in clips] == ["joy", "fear"] * 3
     row = rows[str(clips[3])]
@@ -153,11 +155,12 @@ def test_a_clip_that_crashes_its_process_is_a_row(cluster: Any, tmp_path: Path) 
     assert f"{WORKERS_KILLED_MAX} processes" in rows[1]["error_message"]
 
 
-def test_without_servers_it_stops_and_writes_no_row(cluster: Any, tmp_path: Path) -> None:
+def test_without_servers_it_stops_and_writes_no_row(
+    cluster: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     batches.write_clips(tmp_path / "clips", 2)
-    command = [tmp_path / "clips", "--out", tmp_path / "out", "--url", NOBODY, "--patience-s", "1"]
-    with batches.start(*command, "--ray-address", cluster.address) as driver:
-        said, _ = driver.communicate(timeout=300)
-    assert driver.returncode == ServerUnavailableError.exit_code, said
-    assert "rows of 0 of 2 clips; the same command goes on" in said
+    command = ["batch", str(tmp_path / "clips"), "--out", str(tmp_path / "out"), "--url", NOBODY]
+    command += ["--patience-s", "1", "--workers", "1", "--ray-address", cluster.address]
+    assert main(command) == ServerUnavailableError.exit_code
+    assert "rows of 0 of 2 clips; the same command goes on" in capsys.readouterr().err
     assert batches.rows(tmp_path / "out") == []
