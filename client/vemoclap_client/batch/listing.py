@@ -61,7 +61,7 @@ def list_clips(given: str) -> Listing:
             return _from_table(_read_table(system, path), given, _name(system, path))
         ignored = 0
         if system.isdir(path):
-            found = sorted(file for file in system.find(path) if not _is_hidden(file, path))
+            found = sorted(file for file in _find(system, path) if not _is_hidden(file, path))
             files = [file for file in found if file.lower().endswith(VIDEO_SUFFIXES)]
             ignored = len(found) - len(files)
         elif system.isfile(path):
@@ -121,6 +121,23 @@ def _resolve(name: str, table: str) -> str:
 def _name(system: Any, path: str) -> str:
     """A file's absolute path, or its URL where it is not of this machine."""
     return path if isinstance(system, LocalFileSystem) else str(system.unstrip_protocol(path))
+
+
+def _find(system: Any, folder: str) -> Iterator[str]:
+    """The files in a folder and the folders in it; links to folders are not followed.
+
+    Raises:
+        OSError: one of them cannot be read; fsspec would leave it out.
+    """
+    if not isinstance(system, LocalFileSystem):
+        yield from system.find(folder)
+        return
+
+    def fail(error: OSError) -> None:
+        raise error
+
+    for inner, _, names in os.walk(folder, onerror=fail):
+        yield from (posixpath.join(inner, name) for name in names)
 
 
 def _is_hidden(file: str, folder: str) -> bool:
