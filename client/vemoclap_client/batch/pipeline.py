@@ -2,6 +2,7 @@
 
 import logging
 import math
+import os
 import tempfile
 from collections.abc import Generator, Iterator
 from contextlib import ExitStack, contextmanager
@@ -32,6 +33,13 @@ WORKER_CPUS = 0.5
 """What a worker reserves of a processor at most: those of a lost node have room on the others."""
 
 
+STANDARD_ERROR = 2
+"""The file descriptor."""
+
+WORKER_STARTS = 10
+"""Workers that may be killed one after the other while they start."""
+
+
 @contextmanager
 def running_ray(address: str | None) -> Iterator[None]:
     """A connection to a cluster, or without an address a Ray of this process's own.
@@ -40,7 +48,7 @@ def running_ray(address: str | None) -> Iterator[None]:
     removed, at the latest by the next one.
 
     Raises:
-        BatchError: there is no cluster at that address.
+        BatchError: there is no cluster at that address, or Ray failed in the block.
     """
     quiet: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False}
     with ExitStack() as stack:
@@ -50,11 +58,28 @@ def running_ray(address: str | None) -> Iterator[None]:
             quiet |= {"_temp_dir": str(folder)}
         logging.getLogger("ray.data").setLevel(logging.ERROR)
         try:
-            ray.init(address=address or "local", **quiet)
+            with _without_standard_error():
+                ray.init(address=address or "local", **quiet)
         except (ConnectionError, RuntimeError, ValueError, TimeoutError) as error:
             raise BatchError(f"Ray cannot be used ({address or 'local'}): {error}") from error
         stack.callback(ray.shutdown)
+        try:
+            yield
+        except ray.exceptions.RayError as error:
+            raise BatchError(f"Ray failed: {error}. The same command goes on.") from error
+
+
+@contextmanager
+def _without_standard_error() -> Iterator[None]:
+    """Ray's own code prints there that it has read RAY_BACKEND_LOG_LEVEL; its errors are raised."""
+    kept = os.dup(STANDARD_ERROR)
+    try:
+        with Path(os.devnull).open("w") as nothing:
+            os.dup2(nothing.fileno(), STANDARD_ERROR)
         yield
+    finally:
+        os.dup2(kept, STANDARD_ERROR)
+        os.close(kept)
 
 
 def processors() -> int:
@@ -75,7 +100,7 @@ def classify_clips(
         worker: what they run.
 
     Raises:
-        BatchError: Ray failed.
+        RayError: Ray failed.
     """
     per_block = max(1, min(CLIPS_PER_BLOCK, math.ceil(clips.num_rows / (4 * workers))))
     begun = ray.remote(num_cpus=0, max_restarts=-1, max_task_retries=-1)(Begun).remote()
@@ -84,10 +109,7 @@ def classify_clips(
         part = clips.slice(start, per_execution).select([NUMBER.name, SOURCE.name])
         blocks = [part.slice(at, per_block) for at in range(0, part.num_rows, per_block)]
         rows = _dataset(blocks, workers, worker, (settings, begun))
-        try:
-            yield from rows.iter_batches(batch_size=None, batch_format="pyarrow")
-        except ray.exceptions.RayError as error:
-            raise BatchError(f"Ray failed: {error}. The same command goes on.") from error
+        yield from rows.iter_batches(batch_size=None, batch_format="pyarrow")
 
 
 def _dataset(
@@ -97,6 +119,9 @@ def _dataset(
     clips = ray.data.from_arrow([pa.Table.from_pylist(b.to_pylist(), b.schema) for b in blocks])
     clips.context.enable_progress_bars = False
     clips.context.print_on_execution_start = False
+    clips.context.max_consecutive_actor_init_deaths = WORKER_STARTS
+    # Workers wait for servers, and say themselves when it is too long.
+    clips.context.execution_no_progress_timeout_s = -1
     return clips.map_batches(
         worker,
         batch_size=None,

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from vemoclap_client.cli._options import add_frame_option, add_server_options
 from vemoclap_client.cli.fetch import add_link_options, link_limits
+from vemoclap_client.client import EmotionClient
 from vemoclap_client.errors import BatchNotInstalledError
 from vemoclap_client.requests import FrameFormat
 
@@ -28,6 +29,7 @@ def run(options: argparse.Namespace) -> int:
             f"batches need Ray, pyarrow and fsspec ({error}). "
             "Install them: pip install './client[batch]'"
         ) from error
+    EmotionClient(options.url).close()  # Says at once if it is no address.
     settings = Settings(
         options.url,
         options.timeout_s,
