@@ -16,7 +16,8 @@ from vemoclap_client.channels import connection
 from vemoclap_client.contract import ANALYSIS, FEATURES, LENGTHS
 from vemoclap_client.documents import parse_json
 from vemoclap_client.media.container import check_file
-from vemoclap_client.requests import Response, build_request, parse_features, send
+from vemoclap_client.requests import Response, build_request, parse_features
+from vemoclap_client.sending import send
 
 
 @dataclass(frozen=True)

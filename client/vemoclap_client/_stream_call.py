@@ -4,37 +4,35 @@ Over gRPC itself: a client of Triton's has one stream at a time, and does not en
 sends to it.
 """
 
-from collections.abc import AsyncGenerator, Callable, Generator
-from concurrent.futures import CancelledError
-from queue import Empty, SimpleQueue
+from collections.abc import AsyncGenerator, Generator
+from queue import SimpleQueue
 from threading import Event as Flag
 from threading import Thread
-from typing import Any, TypeAlias, TypeVar
+from typing import Any
 
 import grpc
 import tritonclient.grpc as triton
 from tritonclient.grpc import service_pb2, service_pb2_grpc
 from tritonclient.utils import InferenceServerException
 
+from vemoclap_client._waiting import Outcome, next_outcome
 from vemoclap_client.channels import channel_options, channel_target
-from vemoclap_client.contract import ENSEMBLE, STEP
+from vemoclap_client.contract import ENTRY, STEP
+from vemoclap_client.tracing import Span
 
 ENDED_EARLY = ("the stream of responses ended before the last one", "StatusCode.UNAVAILABLE")
 
-POLL_INTERVAL_S = 0.1
-"""How often a waiting thread checks whether it was cancelled."""
-
-Value = TypeVar("Value")
-Outcome: TypeAlias = tuple[Value | None, BaseException | None]
-"""A value or, in its place, the error."""
-
 
 def stream_responses(
-    url: str, request: service_pb2.ModelInferRequest, timeout_s: float, cancel: Flag | None
+    url: str,
+    request: service_pb2.ModelInferRequest,
+    timeout_s: float,
+    cancel: Flag | None,
+    sent: Span,
 ) -> Generator[triton.InferResult]:
     """The responses to one request, until the last one.
 
-    However the generator ends, nothing is left at work.
+    However the generator ends, nothing is left at work. `sent` gives the request its id.
 
     Raises:
         InferenceServerException: as of tritonclient's calls.
@@ -43,18 +41,24 @@ def stream_responses(
     responses: SimpleQueue[Outcome[Any]] = SimpleQueue()
     with grpc.insecure_channel(channel_target(url), channel_options(url)) as channel:
         stub = service_pb2_grpc.GRPCInferenceServiceStub(channel)
-        call = stub.ModelStreamInfer(iter([request]), timeout=timeout_s)
+        call = _call(stub, request, timeout_s, sent)
         receiver = Thread(target=_receive, args=(responses, call), name="vemoclap-stream")
         receiver.start()
         try:
             last = False
             while not last:
-                response = _checked(_next_outcome(responses, cancel))
+                response = _checked(next_outcome(responses, cancel))
                 last = is_last(response)
                 yield response
         finally:
             call.cancel()
             receiver.join()
+
+
+def _call(stub: Any, request: service_pb2.ModelInferRequest, timeout_s: float, sent: Span) -> Any:
+    request.id = sent.request_id
+    metadata = tuple(sent.headers.items())
+    return stub.ModelStreamInfer(iter([request]), timeout=timeout_s, metadata=metadata)
 
 
 def _receive(responses: "SimpleQueue[Outcome[Any]]", call: Any) -> None:
@@ -67,12 +71,12 @@ def _receive(responses: "SimpleQueue[Outcome[Any]]", call: Any) -> None:
 
 
 async def stream_responses_async(
-    url: str, request: service_pb2.ModelInferRequest, timeout_s: float
+    url: str, request: service_pb2.ModelInferRequest, timeout_s: float, sent: Span
 ) -> AsyncGenerator[triton.InferResult]:
     """As stream_responses."""
     async with grpc.aio.insecure_channel(channel_target(url), channel_options(url)) as channel:
         stub = service_pb2_grpc.GRPCInferenceServiceStub(channel)
-        call = stub.ModelStreamInfer(iter([request]), timeout=timeout_s)
+        call = _call(stub, request, timeout_s, sent)
         try:
             async for message in call:
                 response = _checked(message)
@@ -104,41 +108,4 @@ def _as_triton_error(error: Any) -> InferenceServerException:
 
 def is_last(response: triton.InferResult) -> bool:
     """Whether no response follows."""
-    return bool(response.as_numpy(STEP)[0, 0].decode() == ENSEMBLE)
-
-
-def run_cancellable(work: Callable[[], Value], cancel: Flag | None) -> Value:
-    """What `work` returns or raises; it runs in a thread, and is left alone when cancelled.
-
-    Raises:
-        CancelledError: `cancel` was set.
-    """
-    outcomes: SimpleQueue[Outcome[Value]] = SimpleQueue()
-
-    def run() -> None:
-        try:
-            outcomes.put((work(), None))
-        except BaseException as error:
-            outcomes.put((None, error))
-
-    Thread(target=run, name="vemoclap-decode", daemon=True).start()
-    return _next_outcome(outcomes, cancel)
-
-
-def _next_outcome(outcomes: "SimpleQueue[Outcome[Value]]", cancel: Flag | None) -> Value:
-    """Waits for the queue's next outcome, and returns or raises it.
-
-    Raises:
-        CancelledError: `cancel` was set.
-    """
-    while True:
-        if cancel is not None and cancel.is_set():
-            raise CancelledError("the classification was cancelled")
-        try:
-            value, error = outcomes.get(timeout=POLL_INTERVAL_S)
-        except Empty:
-            continue
-        if error is not None:
-            raise error
-        assert value is not None
-        return value
+    return bool(response.as_numpy(STEP)[0, 0].decode() == ENTRY)

@@ -13,10 +13,11 @@ import tritonclient.grpc.aio as triton_aio
 
 from vemoclap_client._clock import milliseconds_since
 from vemoclap_client._in_flight import iterate_in_thread
+from vemoclap_client._retrying import AGAIN, Attempts, send_again_async
 from vemoclap_client._stream_call import stream_responses_async
 from vemoclap_client.channels import connection
 from vemoclap_client.client import READY_TIMEOUT_S, BaseClient, EmotionClient
-from vemoclap_client.contract import ENSEMBLE, STREAM
+from vemoclap_client.contract import ENTRY, STREAM
 from vemoclap_client.media.container import check_file
 from vemoclap_client.media.video import decode_timed
 from vemoclap_client.requests import build_stream_request, parse_result
@@ -32,6 +33,7 @@ from vemoclap_client.timeline import (
     Window,
     make_timeline,
 )
+from vemoclap_client.tracing import Span, start_call
 
 
 class AsyncEmotionClient(BaseClient):
@@ -52,40 +54,58 @@ class AsyncEmotionClient(BaseClient):
         if "_triton" in vars(self):
             await self._triton.close()
 
-    async def check_ready(self, model: str = ENSEMBLE) -> None:
+    async def check_ready(self, model: str = ENTRY) -> None:
         """See EmotionClient.check_ready."""
-        timeout_s = min(READY_TIMEOUT_S, self.timeout_s)
-        with server_errors(self.url, timeout_s, connected=False):
-            ready = await self._triton.is_model_ready(model, client_timeout=timeout_s)
-        self._check_ready(ready, model)
+
+        async def ask(left_s: float) -> None:
+            timeout_s = min(READY_TIMEOUT_S, left_s)
+            with server_errors(self.url, timeout_s, connected=self._has_answered):
+                ready = await self._triton.is_model_ready(model, client_timeout=timeout_s)
+            self._check_ready(ready, model)
+
+        if self._has_answered:
+            await send_again_async(ask, self.timeout_s)
+        else:
+            await ask(self.timeout_s)
 
     async def classify(
         self, video: str | Path, *, attention: bool = False, audio_track: int | None = None
     ) -> EmotionResult:
         """See EmotionClient.classify."""
         check_file(Path(video))
-        await self.check_ready(self.frame_format.ensemble)
-        decoded = await asyncio.to_thread(decode_timed, video, audio_track)
-        request, decoded = self._request(decoded.clip, attention), decoded.without_arrays()
-        started = time.perf_counter()
-        response = await self._send(request)
-        return parse_result(str(video), decoded, response, milliseconds_since(started))
+        with start_call("classify") as call:
+            await self.check_ready(self.frame_format.ensemble)
+            with call.start("decode"):
+                decoded = await asyncio.to_thread(decode_timed, video, audio_track)
+            request, decoded = self._request(decoded.clip, attention), decoded.without_arrays()
+            started = time.perf_counter()
+            response = await self._send(request, call)
+            return parse_result(str(video), decoded, response, milliseconds_since(started))
 
     async def stream(self, video: str | Path, *, caption: bool = False) -> AsyncGenerator[Event]:
         """See EmotionClient.stream; `aclose` it. To cancel, cancel the task that reads it."""
         check_file(Path(video))
-        await self.check_ready(STREAM)
-        decoded = await asyncio.to_thread(decode_timed, video)
-        yield decoded
-        request = build_stream_request(decoded.clip, caption, self.frame_format)
-        decoded = decoded.without_arrays()
-        parser = StreamParser(str(video), decoded)
-        responses = stream_responses_async(self.url, request, self.timeout_s)
-        async with aclosing(responses):
-            with self._errors():
-                async for response in responses:
-                    if event := parser.parse(response):
-                        yield event
+        with start_call("stream") as call:
+            await self.check_ready(STREAM)
+            with call.start("decode"):
+                decoded = await asyncio.to_thread(decode_timed, video)
+            yield decoded
+            request = build_stream_request(decoded.clip, caption, self.frame_format)
+            decoded = decoded.without_arrays()
+            with call.send(STREAM) as sent:
+                parser = StreamParser(str(video), decoded, sent)
+                async for left_s in (attempts := Attempts(self.timeout_s)):
+                    try:
+                        responses = stream_responses_async(self.url, request, left_s, sent)
+                        async with aclosing(responses):
+                            with self._errors():
+                                async for response in responses:
+                                    if event := parser.parse(response):
+                                        yield event
+                    except AGAIN as error:
+                        attempts.failed(error)
+                    else:
+                        return
 
     async def timeline(
         self,
@@ -130,6 +150,13 @@ class AsyncEmotionClient(BaseClient):
             async for each in classified:
                 yield each
 
-    async def _send(self, request: dict[str, Any]) -> triton.InferResult:
-        with self._errors():
-            return await self._triton.infer(**request, client_timeout=self.timeout_s)
+    async def _send(self, request: dict[str, Any], call: Span) -> triton.InferResult:
+        with call.send(request["model_name"]) as sent:
+
+            async def attempt(left_s: float) -> triton.InferResult:
+                with self._errors():
+                    return await self._triton.infer(
+                        **request, **sent.options, client_timeout=left_s
+                    )
+
+            return await send_again_async(attempt, self.timeout_s)

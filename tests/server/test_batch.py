@@ -96,7 +96,7 @@ def test_throughput_at_one_and_two_servers(
     server: Launched, cluster: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """In turns. Two are not slower; how much faster depends on the processors."""
-    clips = batches.write_clips(tmp_path / "clips", 80)
+    clips = batches.write_clips(tmp_path / "clips", 48)
     rates: dict[int, list[float]] = {1: [], 2: []}
     with launched(tmp_path, SMALL) as other:
         for turn in range(2):
@@ -139,6 +139,7 @@ def test_features_train_a_head_and_rows_say_what_classify_says(
         np.testing.assert_allclose(sample.features[modality], features, atol=1e-5)
 
 
+@pytest.mark.soak
 def test_a_clip_that_crashes_its_process_is_a_row(cluster: Any, tmp_path: Path) -> None:
     """Instead of an end that never comes; the clips of its block are answered."""
     names = ["a.mp4", batches.Crashing.NAME, "b.mp4"]

@@ -25,6 +25,15 @@ def test_every_setting_can_be_chosen() -> None:
             "VEMOCLAP_APP_KEEP_DAYS": "5",
             "VEMOCLAP_APP_WORKERS": "6",
             "VEMOCLAP_APP_WINDOWS": "7",
+            "VEMOCLAP_APP_QUEUE": "8",
+            "VEMOCLAP_APP_GATEWAY": "1",
+            "VEMOCLAP_API_HOSTS": "clips.example",
+            "VEMOCLAP_WEBHOOK_SECRET": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
+            "VEMOCLAP_WEBHOOK_HOSTS": "hooks.example",
+            "VEMOCLAP_APP_SESSION_HOURS": "8",
+            "VEMOCLAP_APP_OWNER_JOBS": "9",
+            "VEMOCLAP_APP_OWNER_MB": "10",
+            "VEMOCLAP_APP_OWNER_UPLOADS": "11",
         }
     )
     default = Settings.read({})
@@ -51,4 +60,9 @@ def test_the_guide_lists_every_variable_with_its_default() -> None:
         "VEMOCLAP_APP_KEEP_DAYS": Settings.keep_days,
         "VEMOCLAP_APP_WORKERS": Settings.workers,
         "VEMOCLAP_APP_WINDOWS": Settings.windows_at_once,
+        "VEMOCLAP_APP_QUEUE": Settings.queue_limit,
+        "VEMOCLAP_APP_SESSION_HOURS": Settings.session_hours,
+        "VEMOCLAP_APP_OWNER_JOBS": Settings.owner_jobs,
+        "VEMOCLAP_APP_OWNER_MB": Settings.owner_mb,
+        "VEMOCLAP_APP_OWNER_UPLOADS": Settings.owner_uploads,
     }

@@ -14,7 +14,9 @@ from ui.jobs.advice import is_expected, without_paths
 from ui.jobs.cancelling import Cancellation
 from ui.jobs.job import Job, KnownEvidence, SourceKind, Stage
 from ui.jobs.record import JobRecord, absent, done, with_stages, working
+from ui.jobs.shares import check_room
 from ui.jobs.store import JobNotFoundError, JobStore
+from ui.logs import short
 from ui.settings import BYTES_PER_MB, Settings
 from vemoclap_client import EmotionClient
 from vemoclap_client.contract import MODALITIES
@@ -117,7 +119,7 @@ class JobWork:
             except Exception as error:
                 # The result is there and stays: a timeline is only more of it.
                 if not is_expected(error):
-                    LOG.exception("the timeline of job %s failed", self._job.id)
+                    LOG.exception("the timeline of job %s failed", short(self._job.id))
                 self._end_timeline(error)
         self._record.finish()
 
@@ -141,8 +143,9 @@ class JobWork:
         return path
 
     def _fetch(self) -> Path:
+        owner = self._store.owner_of(self._job.id)
         limits = FetchLimits(
-            size_bytes=self._settings.upload_limit_bytes,
+            size_bytes=check_room(self._settings, self._store, owner),
             duration_s=float(self._settings.duration_limit_s),
         )
         self._record.set_stages({"fetch": working()})

@@ -40,9 +40,9 @@ from vemoclap_client.requests import (
     build_request,
     parse_features,
     parse_result,
-    send,
 )
 from vemoclap_client.result import EmotionResult
+from vemoclap_client.tracing import start_call
 
 FAILED_MODEL_TRIES = 3
 """Of a clip on which a model fails: another server may do, or this one after a restart."""
@@ -60,7 +60,8 @@ class Settings:
 
     Attributes:
         url: of the servers, as EmotionClient's.
-        patience_s: how long to try again while servers do not answer or are busy.
+        patience_s: how long to try again while no server answers. The client itself sends what was
+            lost or refused as busy again until timeout_s.
         features: whether rows have them.
     """
 
@@ -87,14 +88,16 @@ class FeatureClient(EmotionClient):
     ) -> tuple[EmotionResult, Features]:
         """As classify, with the features: modality -> float32 [rows, width]."""
         check_file(video)
-        self.check_ready(self.frame_format.ensemble)
-        decoded = decode_timed(video, audio_track)
-        outputs = (*RESULT_OUTPUTS, LENGTHS, *FEATURES.values())
-        request = build_request(decoded.clip, outputs, self.frame_format)
-        decoded, started = decoded.without_arrays(), time.perf_counter()
-        response = send(self._triton, request, self.url, self.timeout_s)
-        result = parse_result(str(video), decoded, response, milliseconds_since(started))
-        return result, parse_features(response)
+        with start_call("classify") as call:
+            self.check_ready(self.frame_format.ensemble)
+            with call.start("decode"):
+                decoded = decode_timed(video, audio_track)
+            outputs = (*RESULT_OUTPUTS, LENGTHS, *FEATURES.values())
+            request = build_request(decoded.clip, outputs, self.frame_format)
+            decoded, started = decoded.without_arrays(), time.perf_counter()
+            response = self._send(request, call)
+            result = parse_result(str(video), decoded, response, milliseconds_since(started))
+            return result, parse_features(response)
 
 
 class Begun:

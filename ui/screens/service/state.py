@@ -16,7 +16,7 @@ import tritonclient.grpc as triton
 from ui.screens.service.slots import SLOTS, Slot
 from vemoclap_client.channels import channel_options, channel_target, split
 from vemoclap_client.client import BaseClient
-from vemoclap_client.contract import ENSEMBLE
+from vemoclap_client.contract import ENTRY
 from vemoclap_client.errors import ServerError
 from vemoclap_client.server_errors import server_errors
 
@@ -109,9 +109,9 @@ class ServerState:
 
     @property
     def can_classify(self) -> bool:
-        """Whether the ensemble is ready."""
+        """Whether the model that clients call is ready."""
         ready = (model.name for model in self.models if model.readiness is Readiness.READY)
-        return ENSEMBLE in ready
+        return ENTRY in ready
 
 
 def poll(url: str, before: ServerState | None = None, timeout_s: float = TIMEOUT_S) -> ServerState:

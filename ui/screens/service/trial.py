@@ -16,7 +16,8 @@ from vemoclap_client.client import BaseClient
 from vemoclap_client.contract import ANALYSIS, FRAME_COUNT, FRAME_SHORTER_SIDE_MIN_PX
 from vemoclap_client.documents import parse_json
 from vemoclap_client.media.video import DecodedClip
-from vemoclap_client.requests import build_request, send
+from vemoclap_client.requests import build_request
+from vemoclap_client.sending import send
 
 TIMEOUT_S = 60.0
 

@@ -1,0 +1,81 @@
+"""Waits of a thread that can be cancelled."""
+
+from collections.abc import Callable
+from concurrent.futures import CancelledError, Future
+from queue import Empty, SimpleQueue
+from threading import Event as Flag
+from threading import Thread
+from typing import TypeAlias, TypeVar
+
+POLL_INTERVAL_S = 0.1
+"""How often a waiting thread checks whether it was cancelled."""
+
+Value = TypeVar("Value")
+Outcome: TypeAlias = tuple[Value | None, BaseException | None]
+"""A value or, in its place, the error."""
+
+
+def run_cancellable(work: Callable[[], Value], cancel: Flag | None) -> Value:
+    """What `work` returns or raises; it runs in a thread, and is left alone when cancelled.
+
+    Raises:
+        CancelledError: `cancel` was set.
+    """
+    outcomes: SimpleQueue[Outcome[Value]] = SimpleQueue()
+
+    def run() -> None:
+        try:
+            outcomes.put((work(), None))
+        except BaseException as error:
+            outcomes.put((None, error))
+
+    Thread(target=run, name="vemoclap-decode", daemon=True).start()
+    return next_outcome(outcomes, cancel)
+
+
+def submit(work: Callable[[Flag], Value]) -> Future[Value]:
+    """Has a thread do the work; the flag is set when the future is cancelled."""
+    future: Future[Value] = Future()
+    ended = Flag()
+    future.add_done_callback(lambda _: ended.set())
+
+    def run() -> None:
+        try:
+            value = work(ended)
+        except BaseException as error:
+            if future.set_running_or_notify_cancel():
+                future.set_exception(error)
+        else:
+            if future.set_running_or_notify_cancel():
+                future.set_result(value)
+
+    Thread(target=run, name="vemoclap-part", daemon=True).start()
+    return future
+
+
+def next_outcome(outcomes: "SimpleQueue[Outcome[Value]]", cancel: Flag | None) -> Value:
+    """Waits for the queue's next outcome, and returns or raises it.
+
+    Raises:
+        CancelledError: `cancel` was set.
+    """
+    while True:
+        check(cancel)
+        try:
+            value, error = outcomes.get(timeout=POLL_INTERVAL_S)
+        except Empty:
+            continue
+        if error is not None:
+            raise error
+        assert value is not None
+        return value
+
+
+def check(cancel: Flag | None) -> None:
+    """Returns unless `cancel` is set.
+
+    Raises:
+        CancelledError: it is set.
+    """
+    if cancel is not None and cancel.is_set():
+        raise CancelledError("the classification was cancelled")
