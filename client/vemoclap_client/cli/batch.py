@@ -98,8 +98,8 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
         default=PATIENCE_S,
         metavar="N",
         help="how long a clip is tried again while no server answers; then the batch stops, and "
-        "can be gone on with (%(default)g). What a server lost or refused as busy is sent again until "
-        "--timeout-s",
+        "can be gone on with (%(default)g). What a server lost or refused as busy is sent again "
+        "until --timeout-s",
     )
     add_frame_option(command)
     add_server_options(command)
