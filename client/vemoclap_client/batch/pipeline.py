@@ -60,7 +60,7 @@ def running_ray(address: str | None) -> Iterator[None]:
         try:
             with _without_standard_error():
                 ray.init(address=address or "local", **quiet)
-        except (ConnectionError, RuntimeError, ValueError, TimeoutError) as error:
+        except Exception as error:  # Such as its plain one of a node that took 30 s to start.
             raise BatchError(f"Ray cannot be used ({address or 'local'}): {error}") from error
         stack.callback(ray.shutdown)
         try:
