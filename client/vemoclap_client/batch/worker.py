@@ -23,7 +23,10 @@ from vemoclap_client.batch.rows import (
 from vemoclap_client.batch.sources import open_source
 from vemoclap_client.client import EmotionClient
 from vemoclap_client.contract import FEATURES, LENGTHS
+from vemoclap_client.credentials import Credentials
 from vemoclap_client.errors import (
+    AccessDeniedError,
+    CertificateError,
     InferenceError,
     RequestRejectedError,
     ServerError,
@@ -73,6 +76,7 @@ class Settings:
     features: bool = False
     limits: FetchLimits = field(default_factory=FetchLimits)
     cookies: Path | None = None
+    credentials: Credentials | None = None
 
     @property
     def schema(self) -> pa.Schema:
@@ -129,7 +133,10 @@ class ClipWorker:
         """
         self._settings, self._begun = settings, begun
         self._client = FeatureClient(
-            settings.url, timeout_s=settings.timeout_s, frame_format=settings.frame_format
+            settings.url,
+            timeout_s=settings.timeout_s,
+            frame_format=settings.frame_format,
+            credentials=settings.credentials,
         )
 
     def __call__(self, block: pa.Table) -> pa.Table:
@@ -195,7 +202,7 @@ class _Tries:
 
     def wait_for_next(self, error: ServerError) -> bool:
         """Waits and returns True, or returns False: this was the last try."""
-        if isinstance(error, RequestRejectedError):
+        if isinstance(error, RequestRejectedError | AccessDeniedError | CertificateError):
             return False
         if isinstance(error, InferenceError):
             self._failed_model += 1

@@ -4,7 +4,7 @@ import argparse
 import os
 from pathlib import Path
 
-from vemoclap_client.cli._options import add_frame_option, add_server_options
+from vemoclap_client.cli._options import add_frame_option, add_server_options, read_credentials
 from vemoclap_client.cli.fetch import add_link_options, link_limits
 from vemoclap_client.client import EmotionClient
 from vemoclap_client.errors import BatchNotInstalledError
@@ -29,7 +29,8 @@ def run(options: argparse.Namespace) -> int:
             f"batches need Ray, pyarrow and fsspec ({error}). "
             "Install them: pip install './client[batch]'"
         ) from error
-    EmotionClient(options.url).close()  # Says at once if it is no address.
+    credentials = read_credentials(options)
+    EmotionClient(options.url, credentials=credentials).close()  # Says at once if it is no address.
     settings = Settings(
         options.url,
         options.timeout_s,
@@ -39,6 +40,7 @@ def run(options: argparse.Namespace) -> int:
         options.features,
         link_limits(options),
         options.cookies,
+        credentials,
     )
     batch = Batch(
         options.input,
