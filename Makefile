@@ -154,10 +154,10 @@ bench-gpu: setup-development ## The same on a CUDA device, with 1, 8, 32 and 128
 	@$(MAKE) --no-print-directory setup-gpu $(BENCH_WEIGHTS) samples >&2
 	@$(BENCH) --gpu --repository $(BENCH_REPOSITORY) samples $${VIDEOS:+"$$VIDEOS"} $(BENCH_FLAGS)
 
-# A folder of clips goes through a server, which a store of features and features.pkl do not need.
+# A folder of clips goes through a server, which stores of features and features.pkl do not need.
 .PHONY: train
-train: setup exported ## Train the head on DATA (labelled clips, a feature store, features.pkl)
-	@if [ -d "$$DATA" ] && [ ! -e "$$DATA/manifest.json" ]; then \
+train: setup exported ## Train the head on DATA (labelled clips, a feature store, a batch, features.pkl)
+	@if [ -d "$$DATA" ] && [ ! -e "$$DATA/manifest.json" ] && ! compgen -G "$$DATA/part-*.parquet" >/dev/null; then \
 	    $(SERVER_PYTHON) -m server --model-repository $(OUT) $(FREE_PORTS) -- \
 	        $(BIN)/python -m training train "$$DATA" --out build/head --repository $(OUT) $(TRAIN_FLAGS); \
 	else $(BIN)/python -m training train "$$DATA" --out build/head $(TRAIN_FLAGS); fi

@@ -7,17 +7,16 @@ from pathlib import Path
 from threading import local
 from typing import Any
 
-import numpy as np
 import tritonclient.grpc as triton
 
 from training.features import Rows
 from vemoclap_client import decode
 from vemoclap_client.analysis import Analysis
 from vemoclap_client.channels import connection
-from vemoclap_client.contract import ANALYSIS, FEATURES, LENGTHS, MODALITIES
+from vemoclap_client.contract import ANALYSIS, FEATURES, LENGTHS
 from vemoclap_client.documents import parse_json
 from vemoclap_client.media.container import check_file
-from vemoclap_client.requests import Response, build_request
+from vemoclap_client.requests import Response, build_request, parse_features
 from vemoclap_client.sending import send
 
 
@@ -62,10 +61,5 @@ class FeatureServer:
 
 
 def _parse(response: Response) -> ClipFeatures:
-    lengths = dict(zip(MODALITIES, response.as_numpy(LENGTHS)[0], strict=True))
-    rows = {
-        modality: np.array(response.as_numpy(FEATURES[modality])[0, : lengths[modality]])
-        for modality in MODALITIES
-    }
     analysis = parse_json(response.as_numpy(ANALYSIS)[0, 0], Analysis, ANALYSIS)
-    return ClipFeatures(analysis.profile, rows)
+    return ClipFeatures(analysis.profile, parse_features(response))

@@ -21,6 +21,7 @@ Trains the fusion head on labelled clips, or goes on with a training that was in
 DATA is one of
   a folder of clips    DATA/<emotion>/*; a running server extracts their features, once
   a feature store      what that has left in DIR/features
+  a batch's files      what `vemoclap batch --features` has written
   features.pkl         as VEMOCLAP's authors publish it, with --splits and --blacklist"""
 
 
@@ -58,6 +59,8 @@ def _store(given: argparse.Namespace) -> Store:
     if (data / MANIFEST).is_file() and not given.store:
         return Store(data)
     folder = given.store or given.out / "features"
+    if data.is_dir() and any(data.glob("part-*.parquet")):
+        return _from_batch(given, folder)
     if data.is_dir():
         return _from_clips(given, folder)
     if data.is_file():
@@ -77,6 +80,14 @@ def _from_clips(given: argparse.Namespace, folder: Path) -> Store:
         f"features: {found.encoded} clips extracted, {found.kept} already there, "
         f"{len(found.skipped)} skipped"
     )
+    return store
+
+
+def _from_batch(given: argparse.Namespace, folder: Path) -> Store:
+    from training.parquet import store_features
+
+    store, skipped = store_features(given.data, folder, given.seed)
+    print(f"features: {len(store.splits)} clips, {len(skipped)} skipped")
     return store
 
 

@@ -21,6 +21,11 @@ VemoclapError
 │   ├── InferenceError             a model failed
 │   ├── AccessDeniedError          it does not know the token, or does not allow the request
 │   └── CertificateError           its certificate, or ours, is not accepted
+├── BatchError                     a batch cannot begin or go on; the clips done so far are kept
+│   ├── BatchNotInstalledError     Ray, an optional extra, is missing
+│   ├── BatchInputError            INPUT is missing, lists no video, or has no such column
+│   ├── BatchStoreError            DIR is in use, or holds rows that these do not go with
+│   └── WorkerKilledError          one clip's: each process that worked on it was killed or crashed
 └── FetchError                     this link cannot be downloaded
     ├── FetchingNotInstalledError  yt-dlp, an optional extra, is missing
     ├── BadLinkError               not an http or https URL
@@ -247,3 +252,33 @@ class TransferError(FetchError):
     """The network failed, or the download took too long."""
 
     exit_code = 39
+
+
+class BatchError(VemoclapError):
+    """A batch cannot begin or go on. The clips done so far are kept: the same command goes on."""
+
+    exit_code = 40
+
+
+class BatchNotInstalledError(BatchError):
+    """Ray, pyarrow and fsspec are an optional extra, and are not installed."""
+
+    exit_code = 41
+
+
+class BatchInputError(BatchError):
+    """The input is missing, lists no video, or is a table without the column `video`."""
+
+    exit_code = 42
+
+
+class BatchStoreError(BatchError):
+    """Another batch writes there, or its rows have other columns, settings or another head."""
+
+    exit_code = 43
+
+
+class WorkerKilledError(BatchError):
+    """Each process that worked on this clip was killed or crashed; the other clips go on."""
+
+    exit_code = 44

@@ -19,9 +19,11 @@ from vemoclap_client.contract import (
     CONTRIBUTIONS,
     EMOTIONS,
     ENTRY,
+    FEATURES,
     FRAMES,
     JPEG_ENTRY,
     JPEG_FRAMES,
+    LENGTHS,
     MODALITIES,
     PROBABILITIES,
     SEQUENCES,
@@ -147,6 +149,19 @@ def parse_result(
         warnings=(*clip.warnings, *_speech_warnings(analysis.speech)),
         attention=_attention(response.as_numpy(ATTENTION), analysis, clip),
     )
+
+
+def parse_features(response: Response) -> dict[str, NDArray[np.float32]]:
+    """Modality -> features, float32 [rows, width] without the padding.
+
+    Args:
+        response: has LENGTHS and FEATURES.
+    """
+    lengths = dict(zip(MODALITIES, response.as_numpy(LENGTHS)[0], strict=True))
+    return {
+        modality: np.array(response.as_numpy(FEATURES[modality])[0, : lengths[modality]])
+        for modality in MODALITIES
+    }
 
 
 def _speech_warnings(speech: Speech | None) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ from pathlib import Path
 from vemoclap_client.channels import default_url
 from vemoclap_client.client import DEFAULT_TIMEOUT_S
 from vemoclap_client.credentials import VARIABLES, Credentials
+from vemoclap_client.requests import FrameFormat
 
 LONGEST_TIMEOUT_S = 86_400
 
@@ -71,6 +72,17 @@ def read_credentials(options: argparse.Namespace) -> Credentials:
         for name, variable in VARIABLES.items()
     }
     return replace(Credentials.read(), **{name: value for name, value in given.items() if value})
+
+
+def add_frame_option(command: argparse.ArgumentParser) -> None:
+    """Adds the option of the commands that send whole clips."""
+    command.add_argument(
+        "--frames",
+        choices=[each.value for each in FrameFormat],
+        default=FrameFormat.RAW.value,
+        help="how the frames are sent (%(default)s); as JPEG files they are a tenth of the bytes, "
+        "and the result is not exactly the same",
+    )
 
 
 def _seconds(text: str) -> float:

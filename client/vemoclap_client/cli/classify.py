@@ -6,7 +6,11 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
-from vemoclap_client.cli._options import add_server_options, read_credentials
+from vemoclap_client.cli._options import (
+    add_frame_option,
+    add_server_options,
+    read_credentials,
+)
 from vemoclap_client.cli._output import STANDARD_OUTPUT
 from vemoclap_client.cli.fetch import add_link_options, open_source, shown_name
 from vemoclap_client.cli.render import render_result
@@ -184,13 +188,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--json-dir", type=Path, metavar="DIR", help="also write DIR/<video>.json for each video"
     )
-    command.add_argument(
-        "--frames",
-        choices=[each.value for each in FrameFormat],
-        default=FrameFormat.RAW.value,
-        help="how the frames are sent (%(default)s); as JPEG files they are a tenth of the bytes, "
-        "and the result is not exactly the same",
-    )
+    add_frame_option(command)
     command.add_argument(
         "--attention", action="store_true", help="also show which moments the head attended to"
     )

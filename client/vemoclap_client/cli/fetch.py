@@ -96,12 +96,13 @@ def _fetched(
         of = f" of {expected / BYTES_PER_MB:.1f}" if expected else ""
         output.progress(f"downloaded {received}{of} MB")
 
-    with fetch(link, _limits(options), show, folder, cookies=options.cookies) as fetched:
+    with fetch(link, link_limits(options), show, folder, cookies=options.cookies) as fetched:
         output.progress()
         yield fetched
 
 
-def _limits(options: argparse.Namespace) -> FetchLimits:
+def link_limits(options: argparse.Namespace) -> FetchLimits:
+    """What the options of `add_link_options` allow."""
     return FetchLimits(
         size_bytes=round(options.max_mb * BYTES_PER_MB),
         duration_s=options.max_duration_s,

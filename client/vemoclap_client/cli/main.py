@@ -7,7 +7,7 @@ from io import TextIOWrapper
 from typing import Any
 
 from vemoclap_client import __version__
-from vemoclap_client.cli import classify, fetch, timeline
+from vemoclap_client.cli import batch, classify, fetch, timeline
 from vemoclap_client.cli._completion import SHELLS, PrintCompletion
 from vemoclap_client.cli._output import Output
 from vemoclap_client.errors import VemoclapError
@@ -30,6 +30,13 @@ COMMANDS = (
         "Has a running server name the emotions of overlapping windows of a video.",
     ),
     (
+        "batch",
+        batch,
+        "classify many videos into Parquet files",
+        "Classifies many videos, on one machine or a cluster of Ray, into a folder of Parquet "
+        "files. Killed at any moment, the same command goes on, and no clip is missing or double.",
+    ),
+    (
         "fetch",
         fetch,
         "download the video that a link leads to",
@@ -50,6 +57,8 @@ exit codes: 0 all went well; 2 wrong usage; 3 a result cannot be written,
 3x a link: 30 failed, 31 yt-dlp not installed, 32 not http(s), 33 address refused, 34 no video
 there, 35 too large or too long, 36 needs a JavaScript runtime, 37 asks for a person,
 38 unavailable (private, removed, live), 39 network failed or too slow;
+4x a batch: 40 Ray failed, 41 Ray not installed, 42 no such input, 43 the folder has other rows or
+is in use, 44 (of one clip) its processes were killed;
 130 interrupted (Ctrl-C), 141 standard output was closed."""
 
 
