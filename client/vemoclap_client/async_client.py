@@ -41,7 +41,7 @@ class AsyncEmotionClient(BaseClient):
 
     @cached_property
     def _triton(self) -> Any:
-        return triton_aio.InferenceServerClient(**connection(self.url))
+        return triton_aio.InferenceServerClient(**connection(self.url, self.credentials))
 
     async def __aenter__(self) -> Self:
         return self
@@ -96,7 +96,9 @@ class AsyncEmotionClient(BaseClient):
                 parser = StreamParser(str(video), decoded, sent)
                 async for left_s in (attempts := Attempts(self.timeout_s)):
                     try:
-                        responses = stream_responses_async(self.url, request, left_s, sent)
+                        responses = stream_responses_async(
+                            self.url, request, left_s, sent, self.credentials
+                        )
                         async with aclosing(responses):
                             with self._errors():
                                 async for response in responses:
@@ -143,7 +145,10 @@ class AsyncEmotionClient(BaseClient):
         self._check_timeline(video, window_s, hop_s)
         await self.check_ready()
         client = EmotionClient(
-            self.url, timeout_s=self.timeout_s, windows_at_once=self.windows_at_once
+            self.url,
+            timeout_s=self.timeout_s,
+            windows_at_once=self.windows_at_once,
+            credentials=self.credentials,
         )
         windows = client.classify_windows(video, window_s, hop_s, audio_track)
         async with aclosing(iterate_in_thread(windows, client.close)) as classified:

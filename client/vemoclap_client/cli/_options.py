@@ -1,8 +1,12 @@
 """Options that several commands share."""
 
 import argparse
+from dataclasses import replace
+from pathlib import Path
 
-from vemoclap_client.client import DEFAULT_TIMEOUT_S, default_url
+from vemoclap_client.channels import default_url
+from vemoclap_client.client import DEFAULT_TIMEOUT_S
+from vemoclap_client.credentials import VARIABLES, Credentials
 
 LONGEST_TIMEOUT_S = 86_400
 
@@ -29,6 +33,44 @@ def add_server_options(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--timeout-s", type=_seconds, default=DEFAULT_TIMEOUT_S, help="longest wait (%(default)g)"
     )
+    _add_credentials(command)
+
+
+def _add_credentials(command: argparse.ArgumentParser) -> None:
+    """Adds the options of which read_credentials makes Credentials. A token itself is none: other
+    users of the machine see a command's arguments."""
+    command.add_argument(
+        "--tls",
+        action="store_true",
+        default=None,
+        help="encrypt; the options below do so, too ($VEMOCLAP_TLS=1)",
+    )
+    for name, what in (
+        ("tls_root", "PEM file of the authority of the server's certificate"),
+        ("tls_certificate", "PEM file of your own certificate, where the server asks for one"),
+        ("tls_key", "PEM file of its private key"),
+        ("token_file", "file with the token for a gateway, which $VEMOCLAP_TOKEN holds else"),
+    ):
+        command.add_argument(
+            f"--{name.replace('_', '-')}",
+            type=Path,
+            metavar="FILE",
+            help=f"{what} ($VEMOCLAP_{name.upper()})",
+        )
+    command.add_argument(
+        "--tls-name",
+        metavar="HOST",
+        help="host in the server's certificate, where --url has another ($VEMOCLAP_TLS_NAME)",
+    )
+
+
+def read_credentials(options: argparse.Namespace) -> Credentials:
+    """Those of the environment, and of the command line in their place."""
+    given = {
+        name: getattr(options, variable.removeprefix("VEMOCLAP_").lower(), None)
+        for name, variable in VARIABLES.items()
+    }
+    return replace(Credentials.read(), **{name: value for name, value in given.items() if value})
 
 
 def _seconds(text: str) -> float:
