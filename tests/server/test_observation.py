@@ -244,7 +244,8 @@ def test_prometheus_has_values_for_all_that_rules_and_dashboard_name(
         if rule["type"] == "recording":
             assert prometheus.query(rule["name"]), rule["name"]
         else:
-            assert rule["state"] == "inactive", rule
+            # "pending" for what the broken request is: a share of failures, but not for minutes.
+            assert rule["state"] in ("inactive", "pending"), rule
 
 
 def test_logs_are_json_with_the_request_id(observed: Launched) -> None:
