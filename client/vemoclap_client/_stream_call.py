@@ -4,29 +4,22 @@ Over gRPC itself: a client of Triton's has one stream at a time, and does not en
 sends to it.
 """
 
-from collections.abc import AsyncGenerator, Callable, Generator
-from concurrent.futures import CancelledError
-from queue import Empty, SimpleQueue
+from collections.abc import AsyncGenerator, Generator
+from queue import SimpleQueue
 from threading import Event as Flag
 from threading import Thread
-from typing import Any, TypeAlias, TypeVar
+from typing import Any
 
 import grpc
 import tritonclient.grpc as triton
 from tritonclient.grpc import service_pb2, service_pb2_grpc
 from tritonclient.utils import InferenceServerException
 
+from vemoclap_client._cancelling import Outcome, next_outcome
 from vemoclap_client.channels import channel_options
 from vemoclap_client.contract import ENSEMBLE, STEP
 
 ENDED_EARLY = ("the stream of responses ended before the last one", "StatusCode.UNAVAILABLE")
-
-POLL_INTERVAL_S = 0.1
-"""How often a waiting thread checks whether it was cancelled."""
-
-Value = TypeVar("Value")
-Outcome: TypeAlias = tuple[Value | None, BaseException | None]
-"""A value or, in its place, the error."""
 
 
 def stream_responses(
@@ -49,7 +42,7 @@ def stream_responses(
         try:
             last = False
             while not last:
-                response = _checked(_next_outcome(responses, cancel))
+                response = _checked(next_outcome(responses, cancel))
                 last = is_last(response)
                 yield response
         finally:
@@ -105,40 +98,3 @@ def _as_triton_error(error: Any) -> InferenceServerException:
 def is_last(response: triton.InferResult) -> bool:
     """Whether no response follows."""
     return bool(response.as_numpy(STEP)[0, 0].decode() == ENSEMBLE)
-
-
-def run_cancellable(work: Callable[[], Value], cancel: Flag | None) -> Value:
-    """What `work` returns or raises; it runs in a thread, and is left alone when cancelled.
-
-    Raises:
-        CancelledError: `cancel` was set.
-    """
-    outcomes: SimpleQueue[Outcome[Value]] = SimpleQueue()
-
-    def run() -> None:
-        try:
-            outcomes.put((work(), None))
-        except BaseException as error:
-            outcomes.put((None, error))
-
-    Thread(target=run, name="vemoclap-decode", daemon=True).start()
-    return _next_outcome(outcomes, cancel)
-
-
-def _next_outcome(outcomes: "SimpleQueue[Outcome[Value]]", cancel: Flag | None) -> Value:
-    """Waits for the queue's next outcome, and returns or raises it.
-
-    Raises:
-        CancelledError: `cancel` was set.
-    """
-    while True:
-        if cancel is not None and cancel.is_set():
-            raise CancelledError("the classification was cancelled")
-        try:
-            value, error = outcomes.get(timeout=POLL_INTERVAL_S)
-        except Empty:
-            continue
-        if error is not None:
-            raise error
-        assert value is not None
-        return value

@@ -79,7 +79,15 @@ def decode_parts(
         ValueError: as check_lengths.
     """
     check_lengths(window_s, hop_s)
-    with VideoFile(Path(path), audio_track) as file, open_pictures(file) as video:
+    with VideoFile(Path(path), audio_track) as file:
+        yield from decode_file_parts(file, window_s, hop_s)
+
+
+def decode_file_parts(
+    file: VideoFile, window_s: float, hop_s: float
+) -> Iterator[Part | DecodedWindow]:
+    """As decode_parts, of an open file."""
+    with open_pictures(file) as video:
         windows = plan_windows(video.index.duration_s, window_s, hop_s)
         heard = windows
         if len(windows) == 1:
