@@ -44,7 +44,7 @@ async def lifespan(_: st.App) -> AsyncIterator[None]:
         yield
     finally:
         if not await run_in_threadpool(runner.stop):
-            LOG.warning("a job was still being decoded; it begins anew at the next start")
+            LOG.warning("a job was still at work; it begins anew at the next start")
 
 
 app = st.App(

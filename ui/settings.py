@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Self
 
 from vemoclap_client.client import DEFAULT_URL
+from vemoclap_client.limited import DecodingLimits
 
 DEFAULT_METRICS_URL = "http://127.0.0.1:8002/metrics"
 BYTES_PER_MB = 1_000_000
@@ -30,6 +31,10 @@ class Settings:
         workers: clips that are answered side by side ($VEMOCLAP_APP_WORKERS).
         windows_at_once: parts of a timeline that are encoded at a time ($VEMOCLAP_APP_WINDOWS);
             few, so that a new clip need not wait for many of them, more where a GPU serves.
+        decode_s: seconds of processor time that decoding a clip may take
+            ($VEMOCLAP_APP_DECODE_S).
+        decode_mb: memory that decoding a clip may take, in millions of bytes
+            ($VEMOCLAP_APP_DECODE_MB).
     """
 
     data: Path
@@ -42,6 +47,8 @@ class Settings:
     keep_days: int = 30
     workers: int = 2
     windows_at_once: int = 2
+    decode_s: int = DecodingLimits.processor_s
+    decode_mb: int = DecodingLimits.memory_bytes // BYTES_PER_MB
 
     @classmethod
     def read(cls, environment: Mapping[str, str] = os.environ) -> Self:
@@ -63,12 +70,19 @@ class Settings:
             keep_days=_number(environment, "VEMOCLAP_APP_KEEP_DAYS", cls.keep_days),
             workers=_number(environment, "VEMOCLAP_APP_WORKERS", cls.workers),
             windows_at_once=_number(environment, "VEMOCLAP_APP_WINDOWS", cls.windows_at_once),
+            decode_s=_number(environment, "VEMOCLAP_APP_DECODE_S", cls.decode_s),
+            decode_mb=_number(environment, "VEMOCLAP_APP_DECODE_MB", cls.decode_mb),
         )
 
     @property
     def upload_limit_bytes(self) -> int:
         """The largest upload and download."""
         return self.upload_limit_mb * BYTES_PER_MB
+
+    @property
+    def decoding_limits(self) -> DecodingLimits:
+        """What decoding one clip may cost."""
+        return DecodingLimits(self.decode_s, memory_bytes=self.decode_mb * BYTES_PER_MB)
 
 
 class SettingsError(ValueError):

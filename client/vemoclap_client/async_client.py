@@ -1,6 +1,7 @@
 """EmotionClient's twin for asyncio."""
 
 import asyncio
+import threading
 import time
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
@@ -18,7 +19,7 @@ from vemoclap_client.channels import channel_options
 from vemoclap_client.client import READY_TIMEOUT_S, BaseClient, EmotionClient
 from vemoclap_client.contract import ENSEMBLE, STREAM
 from vemoclap_client.media.container import check_file
-from vemoclap_client.media.video import decode_timed
+from vemoclap_client.media.video import Decoded
 from vemoclap_client.requests import build_stream_request, parse_result
 from vemoclap_client.result import EmotionResult
 from vemoclap_client.server_errors import server_errors
@@ -64,7 +65,7 @@ class AsyncEmotionClient(BaseClient):
         """See EmotionClient.classify."""
         check_file(Path(video))
         await self.check_ready(self.frame_format.ensemble)
-        decoded = await asyncio.to_thread(decode_timed, video, audio_track)
+        decoded = await self._decode(video, audio_track)
         request, decoded = self._request(decoded.clip, attention), decoded.without_arrays()
         started = time.perf_counter()
         response = await self._send(request)
@@ -74,7 +75,7 @@ class AsyncEmotionClient(BaseClient):
         """See EmotionClient.stream; `aclose` it. To cancel, cancel the task that reads it."""
         check_file(Path(video))
         await self.check_ready(STREAM)
-        decoded = await asyncio.to_thread(decode_timed, video)
+        decoded = await self._decode(video)
         yield decoded
         request = build_stream_request(decoded.clip, caption, self.frame_format)
         decoded = decoded.without_arrays()
@@ -122,12 +123,29 @@ class AsyncEmotionClient(BaseClient):
         self._check_timeline(video, window_s, hop_s)
         await self.check_ready()
         client = EmotionClient(
-            self.url, timeout_s=self.timeout_s, windows_at_once=self.windows_at_once
+            self.url,
+            timeout_s=self.timeout_s,
+            windows_at_once=self.windows_at_once,
+            decoder=self.decoder,
         )
-        windows = client.classify_windows(video, window_s, hop_s, audio_track)
-        async with aclosing(iterate_in_thread(windows, client.close)) as classified:
+        cancel = threading.Event()
+        windows = client.classify_windows(video, window_s, hop_s, audio_track, cancel)
+
+        def interrupt() -> None:
+            cancel.set()
+            client.close()
+
+        async with aclosing(iterate_in_thread(windows, interrupt)) as classified:
             async for each in classified:
                 yield each
+
+    async def _decode(self, video: str | Path, audio_track: int | None = None) -> Decoded:
+        cancel = threading.Event()
+        try:
+            return await asyncio.to_thread(self.decoder.decode, video, audio_track, cancel)
+        finally:
+            # Where the task was cancelled, the thread still waits for the decoder.
+            cancel.set()
 
     async def _send(self, request: dict[str, Any]) -> triton.InferResult:
         with self._errors():

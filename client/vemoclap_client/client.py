@@ -16,16 +16,17 @@ from typing import Any, Self, TypeVar
 import tritonclient.grpc as triton
 from tritonclient.utils import InferenceServerException
 
+from vemoclap_client._cancelling import run_cancellable
 from vemoclap_client._clock import milliseconds_since
 from vemoclap_client._gathering import GatheredWindow
 from vemoclap_client._in_flight import IN_FLIGHT_MAX, classify_in_order
-from vemoclap_client._stream_call import run_cancellable, stream_responses
+from vemoclap_client._stream_call import stream_responses
 from vemoclap_client.channels import channel_options
 from vemoclap_client.contract import ATTENTION, ENSEMBLE, STREAM
 from vemoclap_client.errors import ServerNotReadyError, ServerUnavailableError
 from vemoclap_client.media.container import check_file
-from vemoclap_client.media.parts import decode_parts
-from vemoclap_client.media.video import Decoded, DecodedClip, decode_timed
+from vemoclap_client.media.decoder import Decoder, DecoderHere
+from vemoclap_client.media.video import DecodedClip
 from vemoclap_client.media.windows import check_lengths
 from vemoclap_client.requests import (
     RESULT_OUTPUTS,
@@ -73,6 +74,7 @@ class BaseClient:
         timeout_s: float = DEFAULT_TIMEOUT_S,
         windows_at_once: int = IN_FLIGHT_MAX,
         frame_format: FrameFormat = FrameFormat.RAW,
+        decoder: Decoder | None = None,
     ) -> None:
         """Prepares a client; nothing is sent yet.
 
@@ -83,6 +85,7 @@ class BaseClient:
                 the server side by side; at least 1.
             frame_format: how `classify` and `stream` send frames. As JPEG files they are a tenth of
                 the bytes, and the result is not exactly the same.
+            decoder: what decodes; by default this process. See limited.LimitedDecoder.
 
         Raises:
             ServerUnavailableError: the address is not of the form host:port.
@@ -95,6 +98,7 @@ class BaseClient:
         self.timeout_s = timeout_s
         self.windows_at_once = windows_at_once
         self.frame_format = frame_format
+        self.decoder = decoder or DecoderHere()
 
     def _request(self, clip: DecodedClip, attention: bool) -> dict[str, Any]:
         outputs = (*RESULT_OUTPUTS, ATTENTION) if attention else RESULT_OUTPUTS
@@ -161,7 +165,7 @@ class EmotionClient(BaseClient):
         """
         check_file(Path(video))
         self.check_ready(self.frame_format.ensemble)
-        decoded = decode_timed(video, audio_track)
+        decoded = self.decoder.decode(video, audio_track)
         request, decoded = self._request(decoded.clip, attention), decoded.without_arrays()
         started = time.perf_counter()
         response = send(self._triton, request, self.url, self.timeout_s)
@@ -178,8 +182,7 @@ class EmotionClient(BaseClient):
         Args:
             video: the file.
             caption: ask for a caption of one frame, where the server's profile has a captioner.
-            cancel: when set, the request is cancelled. A video that is then being decoded is
-                decoded to its end in the background, and forgotten.
+            cancel: when set, the request is cancelled, and decoding where `decoder` can be.
 
         Raises:
             VideoError: the file cannot be classified; its kind says why.
@@ -192,11 +195,8 @@ class EmotionClient(BaseClient):
     def _events(
         self, video: str | Path, caption: bool, cancel: threading.Event | None
     ) -> Generator[Event]:
-        def decode() -> Decoded:
-            self.check_ready(STREAM)
-            return decode_timed(video)
-
-        decoded = run_cancellable(decode, cancel)
+        run_cancellable(lambda: self.check_ready(STREAM), cancel)
+        decoded = self.decoder.decode(video, cancel=cancel)
         yield decoded
         request = build_stream_request(decoded.clip, caption, self.frame_format)
         decoded = decoded.without_arrays()
@@ -213,6 +213,7 @@ class EmotionClient(BaseClient):
         *,
         on_window: OnWindow | None = None,
         audio_track: int | None = None,
+        cancel: threading.Event | None = None,
     ) -> Timeline:
         """Classifies overlapping windows of a video; the video is decoded once.
 
@@ -222,15 +223,17 @@ class EmotionClient(BaseClient):
                 quarter of a second and a 16th of window_s.
             on_window: is called with each window as it comes, and how many there will be.
             audio_track: as classify's.
+            cancel: when set, decoding ends. `close` also ends what is under way to the server.
 
         Raises:
-            VideoError: the file cannot be classified; its kind says why.
-            ServerError: the server could not answer; its kind says why.
+            VideoError, ServerError, CancelledError: as stream.
             ValueError: a length is out of range.
         """
         gathered: list[ClassifiedWindow] = []
-        with closing(self._check_and_classify(video, window_s, hop_s, audio_track)) as classified:
-            for each in classified:
+        self._check_timeline(video, window_s, hop_s)
+        self.check_ready()
+        with closing(self.classify_windows(video, window_s, hop_s, audio_track, cancel)) as windows:
+            for each in windows:
                 gathered.append(each)
                 if on_window:
                     on_window(each.window, each.decoded.count)
@@ -247,20 +250,20 @@ class EmotionClient(BaseClient):
         Exhaust it or `close` it: the file stays open, and windows at work, until then. An
         error, as of `timeline`, comes after the windows before it.
         """
-        return _windows(self._check_and_classify(video, window_s, hop_s))
-
-    def _check_and_classify(
-        self, video: str | Path, window_s: float, hop_s: float, audio_track: int | None = None
-    ) -> Generator[ClassifiedWindow]:
         self._check_timeline(video, window_s, hop_s)
         self.check_ready()
-        return self.classify_windows(video, window_s, hop_s, audio_track)
+        return _windows(self.classify_windows(video, window_s, hop_s))
 
     def classify_windows(
-        self, video: str | Path, window_s: float, hop_s: float, audio_track: int | None = None
+        self,
+        video: str | Path,
+        window_s: float,
+        hop_s: float,
+        audio_track: int | None = None,
+        cancel: threading.Event | None = None,
     ) -> Generator[ClassifiedWindow]:
         """As iterate_timeline, with what was decoded of each window; checks nothing beforehand."""
-        parts = decode_parts(video, window_s, hop_s, audio_track)
+        parts = self.decoder.decode_parts(video, window_s, hop_s, audio_track, cancel)
         return classify_in_order(parts, self._submit, self._fuse, self.windows_at_once)
 
     def _submit(self, request: dict[str, Any], parse: Callable[[Response], Value]) -> Future[Value]:

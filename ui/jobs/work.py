@@ -21,6 +21,7 @@ from vemoclap_client.contract import MODALITIES
 from vemoclap_client.errors import VideoNotFoundError
 from vemoclap_client.fetch import FetchLimits, FetchProgress, fetch
 from vemoclap_client.files import remove
+from vemoclap_client.limited import LimitedDecoder
 from vemoclap_client.media.video import Decoded, DecodedClip
 from vemoclap_client.result import EmotionResult
 from vemoclap_client.stream import Evidence
@@ -58,6 +59,7 @@ class JobWork:
         job: Job,
         cancellation: Cancellation,
         connect: Connect,
+        decoder: LimitedDecoder,
     ) -> None:
         """Nothing is done before `classify`."""
         self._settings = settings
@@ -65,6 +67,7 @@ class JobWork:
         self._job = job
         self._cancellation = cancellation
         self._connect = connect
+        self._decoder = decoder
         self._record = JobRecord(store, job.id)
         self._name = job.name
         self._reported = 0.0
@@ -152,7 +155,7 @@ class JobWork:
         remove(unfinished)
         unfinished.mkdir()
         link = self._job.source.location
-        with fetch(link, limits, self._on_progress, unfinished) as fetched:
+        with fetch(link, limits, self._on_progress, unfinished, decoder=self._decoder) as fetched:
             path = fetched.path.rename(folder / media.clip_name(fetched.path.name))
             self._name = fetched.title.strip() or self._name
         remove(unfinished)
@@ -220,7 +223,13 @@ class JobWork:
             self._connect(self._settings.server_url) as client,
             self._cancellation.interrupting(client.close),
         ):
-            timeline = client.timeline(path, growing.window_s, growing.hop_s, on_window=on_window)
+            timeline = client.timeline(
+                path,
+                growing.window_s,
+                growing.hop_s,
+                on_window=on_window,
+                cancel=self._cancellation.event,
+            )
         self._write_timeline(replace(timeline, video=self._name), len(timeline.windows))
 
     def _write_timeline(self, timeline: Timeline, count: int) -> None:

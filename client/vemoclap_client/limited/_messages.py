@@ -32,13 +32,15 @@ class Request(msgspec.Struct, frozen=True):
         folder: from which the paths start.
         paths: the files, as the file system encodes them.
         arguments: of the task.
+        written_bytes: largest file that it may write.
     """
 
     task: str
     folder: bytes
     paths: tuple[bytes, ...]
-    arguments: dict[str, float | int | None]
+    arguments: dict[str, int | float | None]
     limits: DecodingLimits
+    written_bytes: int
 
 
 class Ended(msgspec.Struct, frozen=True):
@@ -92,6 +94,11 @@ class Found:
 
 
 @dataclass(frozen=True)
+class Written:
+    """The file is written."""
+
+
+@dataclass(frozen=True)
 class End:
     """Nothing follows."""
 
@@ -109,6 +116,7 @@ KINDS: dict[str, type] = {
         Notice,
         Picture,
         SpeechPiece,
+        Written,
     )
 }
 """What a message can be."""

@@ -34,13 +34,13 @@ CALLS = (
     # memory
     "brk mmap munmap mremap mprotect madvise "
     # threads
-    "futex set_robust_list rseq sched_yield sched_getaffinity sched_setaffinity exit exit_group "
+    "futex set_robust_list rseq sched_yield sched_getaffinity exit exit_group "
     "gettid getpid restart_syscall "
     # signals, for itself
     "rt_sigaction rt_sigprocmask rt_sigreturn sigaltstack "
     # time and chance
     "clock_gettime clock_getres clock_nanosleep gettimeofday nanosleep getrandom getrusage"
-).split()
+)
 """What decoding needs, by strace. All other calls fail with EPERM."""
 
 
@@ -60,12 +60,12 @@ def die_with(parent: int) -> None:
         os._exit(0)
 
 
-def limit(limits: DecodingLimits) -> None:
-    """Sets the kernel's limits for this process, which may write no file."""
+def limit(limits: DecodingLimits, written_bytes: int) -> None:
+    """Sets the kernel's limits for this process; `written_bytes` for the largest file."""
     for kind, most in (
         (resource.RLIMIT_CPU, limits.processor_s),
         (resource.RLIMIT_DATA, limits.memory_bytes),
-        (resource.RLIMIT_FSIZE, 0),
+        (resource.RLIMIT_FSIZE, written_bytes),
         (resource.RLIMIT_CORE, 0),
     ):
         with suppress(ValueError, OSError):  # Where a lower limit is set already.
@@ -85,7 +85,7 @@ def seal() -> None:
     rules = ctypes.c_void_p(library.seccomp_init(ctypes.c_uint32(ERROR | errno.EPERM)))
     if not rules:
         raise OSError("libseccomp has no memory for its rules")
-    for name in CALLS:
+    for name in CALLS.split():
         _add(library, rules, ALLOW, name)
     _add(library, rules, ALLOW, "clone", _Comparison(0, MASKED_EQUAL, CLONE_THREAD, CLONE_THREAD))
     # Its arguments cannot be looked at; the C library then takes clone.

@@ -23,7 +23,7 @@ from typing import NoReturn
 import av
 import msgspec
 
-from vemoclap_client.errors import DecodingLimitError, VideoError
+from vemoclap_client.errors import VideoError
 from vemoclap_client.limited._messages import End, Ended, Failure, Notice, Request, write_message
 from vemoclap_client.limited._seal import die_with, limit, seal
 from vemoclap_client.limited._tasks import TASKS
@@ -91,7 +91,7 @@ def _decode(request: Request, output: int, server: int) -> NoReturn:
     """Does a request, in a process of its own, which ends with it."""
     try:
         die_with(server)
-        limit(request.limits)
+        limit(request.limits, request.written_bytes)
         os.chdir(os.fsdecode(request.folder))
         for message in _messages(request, output):
             write_message(output, message)
@@ -115,11 +115,15 @@ def _messages(request: Request, output: int) -> Iterator[object]:
         yield from TASKS[request.task](shut_in, *paths, **request.arguments)
         yield End()
     except VideoError as error:
-        yield Failure(type(error).__name__, os.fsencode(str(error)))
+        yield _failure(error)
     except MemoryError:
-        yield Failure(DecodingLimitError.__name__, os.fsencode(str(request.limits.over_memory(paths[0]))))
+        yield _failure(request.limits.over_memory(paths[0]))
     except Exception:
         yield Failure("", traceback.format_exc().encode(errors="backslashreplace"))
+
+
+def _failure(error: VideoError) -> Failure:
+    return Failure(type(error).__name__, os.fsencode(str(error)))
 
 
 def import_all(package: ModuleType) -> None:

@@ -8,7 +8,8 @@ from typing import Any
 
 import av
 
-from vemoclap_client.limited._messages import Found, Picture
+from vemoclap_client.limited._messages import Found, Picture, Written
+from vemoclap_client.media import joining
 from vemoclap_client.media.container import VideoFile, choose_video_stream
 from vemoclap_client.media.parts import decode_file_parts
 from vemoclap_client.media.video import decode_file, open_pictures
@@ -51,6 +52,18 @@ def look_at(seal: Seal, path: Path) -> Iterator[object]:
             yield Found((container.duration or 0) / av.time_base)
 
 
+def join(seal: Seal, pictures: Path, sound: Path, target: Path) -> Iterator[object]:
+    """Written, once media.joining.join has written the target, which is a new file."""
+    with (
+        VideoFile(pictures) as video,
+        VideoFile(sound) as audio,
+        target.open("xb", buffering=0) as file,
+    ):
+        seal()
+        joining.join(video, audio, file)
+    yield Written()
+
+
 TASKS: dict[str, Callable[..., Iterator[Any]]] = {
-    task.__name__: task for task in (decode_clip, decode_parts, decode_middle_frame, look_at)
+    task.__name__: task for task in (decode_clip, decode_parts, decode_middle_frame, look_at, join)
 }

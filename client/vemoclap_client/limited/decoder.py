@@ -6,10 +6,8 @@ and what a file does to its process ends with it. See _seal.py for what such a p
 
 import os
 import socket
-import subprocess
-import sys
-import threading
 import time
+import weakref
 from collections.abc import Generator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -21,22 +19,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vemoclap_client._clock import milliseconds_since
+from vemoclap_client.limited._forks import ForkServer
 from vemoclap_client.limited._messages import Request
 from vemoclap_client.limited._work import Work
-from vemoclap_client.limited.limits import DecodingLimits
+from vemoclap_client.limited.limits import BYTES_PER_MB, DecodingLimits
 from vemoclap_client.media.parts import DecodedWindow, Part
 from vemoclap_client.media.video import Decoded
 from vemoclap_client.media.windows import check_lengths
-
-SERVER = "vemoclap_client.limited._server"
-
-ENVIRONMENT = {
-    "OMP_NUM_THREADS": "1",
-    "OPENBLAS_NUM_THREADS": "1",
-    # Each thread would otherwise reserve memory of its own, which counts.
-    "MALLOC_ARENA_MAX": "2",
-}
-"""All that the processes get of an environment, beside where to import from: no secrets."""
 
 
 class LimitedDecoder:
@@ -49,9 +38,9 @@ class LimitedDecoder:
     def __init__(self, limits: DecodingLimits | None = None) -> None:
         """Nothing is started yet."""
         self.limits = limits or DecodingLimits()
-        self._lock = threading.Lock()
-        self._server: subprocess.Popen[bytes] | None = None
-        self._control: socket.socket | None = None
+        self._forks = ForkServer()
+        # Also where nobody closes it.
+        self._stop = weakref.finalize(self, self._forks.stop)
 
     def __enter__(self) -> Self:
         return self
@@ -61,13 +50,11 @@ class LimitedDecoder:
 
     def start(self) -> None:
         """Starts the process already now, so that the first file need not wait for it."""
-        with self._lock:
-            self._started()
+        self._forks.start()
 
     def close(self) -> None:
-        """Ends the process and all decoders."""
-        with self._lock:
-            self._stop()
+        """Ends the process and all decoders; it is started again when it is used again."""
+        self._forks.stop()
 
     def decode(
         self, path: str | Path, audio_track: int | None = None, cancel: Flag | None = None
@@ -84,7 +71,7 @@ class LimitedDecoder:
             CancelledError: `cancel` was set.
         """
         started = time.perf_counter()
-        clip = self._only("decode_clip", path, cancel, audio_track=audio_track)
+        clip = self._only("decode_clip", [path], cancel, audio_track=audio_track)
         return Decoded(clip, milliseconds_since(started))
 
     def decode_parts(
@@ -97,67 +84,58 @@ class LimitedDecoder:
     ) -> Generator[Part | DecodedWindow]:
         """As media.parts.decode_parts; a little is decoded ahead. Closing it ends the decoder."""
         check_lengths(window_s, hop_s)
-        lengths = {"window_s": window_s, "hop_s": hop_s}
-        with self._work("decode_parts", path, cancel, audio_track=audio_track, **lengths) as work:
+        arguments = {"window_s": window_s, "hop_s": hop_s, "audio_track": audio_track}
+        with self._work("decode_parts", [path], cancel, arguments) as work:
             yield from work.results()
 
     def decode_middle_frame(self, path: str | Path) -> NDArray[np.uint8]:
         """The frame in the middle of a clip, uint8 [H, W, 3]; errors as of `decode`."""
-        picture = self._only("decode_middle_frame", path, None)
-        image: NDArray[np.uint8] = picture.image
+        image: NDArray[np.uint8] = self._only("decode_middle_frame", [path]).image
         return image
 
     def stated_duration_s(self, path: str | Path) -> float:
         """The duration in a video's header, 0 where it states none; errors as of `decode`."""
-        return float(self._only("look_at", path, None).duration_s)
+        return float(self._only("look_at", [path]).duration_s)
+
+    def join(self, pictures: Path, sound: Path, target: Path) -> None:
+        """As media.joining.join, to a new file; errors as of `decode`."""
+        size = pictures.stat().st_size + sound.stat().st_size
+        self._only("join", [pictures, sound, target], written_bytes=2 * size + BYTES_PER_MB)
 
     def _only(
-        self, task: str, path: str | Path, cancel: Flag | None, **arguments: float | int | None
+        self,
+        task: str,
+        paths: list[str | Path] | list[Path],
+        cancel: Flag | None = None,
+        *,
+        written_bytes: int = 0,
+        **arguments: int | None,
     ) -> Any:
-        with self._work(task, path, cancel, **arguments) as work:
+        """The only result of a task."""
+        with self._work(task, paths, cancel, arguments, written_bytes) as work:
             (result,) = work.results()
             return result
 
     @contextmanager
     def _work(
-        self, task: str, path: str | Path, cancel: Flag | None, **arguments: float | int | None
+        self,
+        task: str,
+        paths: list[str | Path] | list[Path],
+        cancel: Flag | None,
+        arguments: dict[str, Any],
+        written_bytes: int = 0,
     ) -> Generator[Work]:
-        folder = os.fsencode(Path.cwd())
-        request = Request(task, folder, (os.fsencode(path),), arguments, self.limits)
-        ours, theirs = socket.socketpair()
+        request = Request(
+            task=task,
+            folder=os.fsencode(Path.cwd()),
+            paths=tuple(map(os.fsencode, paths)),
+            arguments=arguments,
+            limits=self.limits,
+            written_bytes=written_bytes,
+        )
+        messages, output = socket.socketpair()
         watch, watched = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        with closing(Work(request, ours, watch, cancel)) as work:
-            with theirs, watched:
-                self._send(msgspec.msgpack.encode(request), [theirs.fileno(), watched.fileno()])
+        with closing(Work(request, messages, watch, cancel)) as work:
+            with output, watched:
+                self._forks.send(msgspec.msgpack.encode(request), output, watched)
             yield work
-
-    def _send(self, request: bytes, descriptors: list[int]) -> None:
-        with self._lock:
-            try:
-                socket.send_fds(self._started(), [request], descriptors)
-            except ConnectionError:  # It was killed since.
-                self._stop()
-                socket.send_fds(self._started(), [request], descriptors)
-
-    def _started(self) -> socket.socket:
-        if self._control is None:
-            self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-            places = os.pathsep.join(str(Path(place or ".").resolve()) for place in sys.path)
-            with theirs:
-                self._server = subprocess.Popen(
-                    [sys.executable, "-P", "-m", SERVER, str(theirs.fileno())],
-                    pass_fds=[theirs.fileno()],
-                    env={**ENVIRONMENT, "PYTHONPATH": places},
-                    stdin=subprocess.DEVNULL,
-                    stdout=subprocess.DEVNULL,
-                    start_new_session=True,  # Ctrl-C comes to this process alone.
-                )
-        return self._control
-
-    def _stop(self) -> None:
-        if self._control is not None:
-            self._control.close()
-            self._control = None
-        if self._server is not None:
-            self._server.wait()
-            self._server = None

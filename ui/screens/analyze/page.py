@@ -116,7 +116,8 @@ def _show_samples(app: Application) -> None:
 def _show_sample(app: Application, sample: Path) -> None:
     title, description = SAMPLES.get(sample.stem, (sample.stem, "A clip on this server"))
     try:
-        st.image(str(media.sample_thumbnail(app.store, sample)), width="stretch", alt=description)
+        thumbnail = media.sample_thumbnail(app.store, app.runner.decoder, sample)
+        st.image(str(thumbnail), width="stretch", alt=description)
     except VideoError:
         st.caption("No picture of this clip can be decoded.")
     st.button(
