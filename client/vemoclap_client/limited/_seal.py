@@ -62,14 +62,15 @@ def die_with(parent: int) -> None:
 
 def limit(limits: DecodingLimits, written_bytes: int) -> None:
     """Sets the kernel's limits for this process; `written_bytes` for the largest file."""
-    for kind, most in (
-        (resource.RLIMIT_CPU, limits.processor_s),
-        (resource.RLIMIT_DATA, limits.memory_bytes),
-        (resource.RLIMIT_FSIZE, written_bytes),
-        (resource.RLIMIT_CORE, 0),
+    for kind, most, hard in (
+        # The signal at the first tells what happened, that at the second does not.
+        (resource.RLIMIT_CPU, limits.processor_s, limits.processor_s + 1),
+        (resource.RLIMIT_DATA, limits.memory_bytes, limits.memory_bytes),
+        (resource.RLIMIT_FSIZE, written_bytes, written_bytes),
+        (resource.RLIMIT_CORE, 0, 0),
     ):
         with suppress(ValueError, OSError):  # Where a lower limit is set already.
-            resource.setrlimit(kind, (most, most))
+            resource.setrlimit(kind, (most, hard))
     with suppress(OSError):
         Path("/proc/self/oom_score_adj").write_bytes(OUT_OF_MEMORY_SCORE)
 

@@ -134,7 +134,7 @@ class Work:
                 f"{self._path}: the process that decodes the file ended. Try again."
             )
         number = os.WTERMSIG(ended.status)
-        if number == signal.SIGXCPU or ended.processor_s >= self._limits.processor_s:
+        if number == signal.SIGXCPU:
             return self._limits.over_processor_time(self._path)
         if number == signal.SIGKILL:
             return DecodingLimitError(
