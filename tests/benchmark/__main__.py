@@ -13,7 +13,7 @@ import msgspec
 from tests.benchmark.clips import NoClipsError, read_clips
 from tests.benchmark.perf_analyzer import write_input
 from tests.benchmark.report import render
-from tests.benchmark.run import Wanted, run
+from tests.benchmark.run import RIVALS, Wanted, run
 from tests.benchmark.servers import BUILD, EMBEDDED_REPOSITORY, BaselineError, NotServedError
 from tests.launching import PROJECT
 from vemoclap_client.files import write_text
@@ -80,7 +80,7 @@ def _bench(given: Sequence[str]) -> int:
         command=shlex.join(["python", "-m", "tests.benchmark", *given]),
         baseline=options.baseline or None,
         baseline_levels=tuple(options.baseline_in_flight),
-        rivals=not options.no_rivals,
+        rivals=tuple(options.rivals),
         arguments=("--variant", "gpu") if options.gpu else (),
         device="cuda" if options.gpu else "cpu",
     )
@@ -124,7 +124,14 @@ def _parser() -> argparse.ArgumentParser:
     add("--baseline-in-flight", type=int, nargs="+", default=[1, 4], metavar="N")
     add("--in-flight", type=int, nargs="+", metavar="N", help="clips (default: 1 2 4 8 16)")
     add("--minutes", type=float, default=9.0, help="of the whole run, unless once takes longer")
-    add("--no-rivals", action="store_true", help="the server alone")
+    add(
+        "--rivals",
+        nargs="*",
+        choices=RIVALS,
+        default=RIVALS,
+        metavar="NAME",
+        help=f"of {', '.join(RIVALS)} (default: all); with no name the server alone",
+    )
     add("--gpu", action="store_true", help="the variant gpu, at 1, 8, 32 and 128 in flight")
     add("--json", type=Path, default=BUILD / "bench.json", help="the figures (%(default)s)")
     return parser

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+SERVED, BASELINE, SEQUENTIAL, DIRECT, LIMIT = "served", "baseline", "sequential", "direct", "limit"
+"""What is measured."""
 CLIENT = "(client)"
 """Beside the slots: this process, which sends the requests."""
 TRITON = "(triton)"
@@ -33,7 +35,7 @@ class Measurement:
     """So many clips, `in_flight` at a time, sent to one subject.
 
     Attributes:
-        subject: "served", "baseline", "sequential", "direct"; "files" is served, decoding included.
+        subject: one of the names above; "files" is served, decoding included.
         in_flight: clips at a time.
         seconds: from the first clip's start to the last one's end.
         latencies_s: of each clip.

@@ -34,7 +34,12 @@ class InProcess:
     """
 
     def __init__(
-        self, repository: Path, networks: Networks, device: Device, watch: Watch | None = None
+        self,
+        repository: Path,
+        networks: Networks,
+        device: Device,
+        watch: Watch | None = None,
+        outputs: Sequence[str] = RESULT_OUTPUTS,
     ) -> None:
         """`device`: for the networks that Python slots have of their own."""
         self._repository = repository
@@ -42,7 +47,8 @@ class InProcess:
         self._device = device
         self._watch = watch
         self._slots: dict[str, PythonSlot] = {}
-        self._steps = read_graph(repository, RESULT_OUTPUTS).steps
+        self._outputs = outputs
+        self._steps = read_graph(repository, outputs).steps
         self._inner_s = 0.0
         self.processor_s: defaultdict[str, float] = defaultdict(float)
 
@@ -59,7 +65,7 @@ class InProcess:
             waiting.remove(step)
             found, _ = await step.run({n: values[v] for n, v in step.inputs.items()}, self.infer)
             values.update(found)
-        return {name: values[name] for name in RESULT_OUTPUTS}
+        return {name: values[name] for name in self._outputs}
 
     async def infer(
         self, slot: str, inputs: Mapping[str, Value], outputs: Sequence[str]

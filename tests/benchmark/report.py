@@ -6,9 +6,18 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tests.benchmark.figures import CLIENT, Figures, Limit, Measurement
+from tests.benchmark.figures import (
+    BASELINE,
+    CLIENT,
+    DIRECT,
+    LIMIT,
+    SEQUENTIAL,
+    SERVED,
+    Figures,
+    Limit,
+    Measurement,
+)
 
-SERVED, BASELINE, SEQUENTIAL, DIRECT, LIMIT = "served", "baseline", "sequential", "direct", "limit"
 COLUMNS = (SERVED, BASELINE, SEQUENTIAL, DIRECT, LIMIT)
 FILES = "files"
 PERCENTILES = (50, 95, 99)

@@ -25,7 +25,7 @@ import numpy as np
 from server.slots.slot import Device
 from server.threads import processors
 from tests.benchmark.clips import Clip
-from tests.benchmark.figures import CLIENT, Limit, Measurement
+from tests.benchmark.figures import CLIENT, DIRECT, SEQUENTIAL, Limit, Measurement
 from tests.benchmark.processes import MEGABYTE, peak_bytes
 from vemoclap_client.contract import EMOTIONS, PROBABILITIES
 
@@ -37,7 +37,7 @@ START_TIMEOUT_S = 300.0
 
 @dataclass(frozen=True)
 class Rival:
-    """How the clips are computed: `kind` is "sequential" or "direct"."""
+    """How the clips are computed: `kind` is SEQUENTIAL or DIRECT."""
 
     kind: str
     repository: Path
@@ -46,7 +46,7 @@ class Rival:
     @property
     def workers(self) -> int:
         """Processes."""
-        return 1 if self.kind == "sequential" else processors()
+        return 1 if self.kind == SEQUENTIAL else processors()
 
     def load(self) -> "InProcess":
         """The steps, in this process."""
@@ -55,7 +55,7 @@ class Rival:
         from tests.benchmark.networks import EagerNetworks, OnnxNetworks
 
         threads = self.device.threads
-        if self.kind == "direct":
+        if self.kind == DIRECT:
             return InProcess(self.repository, OnnxNetworks(self.repository, threads), self.device)
         networks = EagerNetworks(self.repository, threads, self.device.kind)
         return InProcess(self.repository, networks, self.device)
@@ -63,12 +63,12 @@ class Rival:
 
 def sequential(repository: Path, device: str = "cpu") -> Rival:
     """Eager PyTorch, as an author's program would run it: on all processors."""
-    return Rival("sequential", repository, Device(device, threads=processors()))
+    return Rival(SEQUENTIAL, repository, Device(device, threads=processors()))
 
 
 def direct(repository: Path) -> Rival:
     """ONNX Runtime, one thread in each process."""
-    return Rival("direct", repository, Device("cpu", threads=1))
+    return Rival(DIRECT, repository, Device("cpu", threads=1))
 
 
 @dataclass(frozen=True)

@@ -11,13 +11,14 @@ from pathlib import Path
 
 from server.threads import processors
 from tests.benchmark.clips import Clip, read_clips, without_voice
-from tests.benchmark.figures import Figures, Measurement
+from tests.benchmark.figures import DIRECT, LIMIT, SEQUENTIAL, Figures, Measurement
 from tests.benchmark.fixed_decisions import is_random
 from tests.benchmark.load import Server, measure, measure_files
 from tests.benchmark.rivals import RunningRival, direct, measure_best, running, sequential
 from tests.benchmark.servers import checked_out, filled_repository, full_name, measurable, served
 from tests.benchmark.turns import Turn, take_turns
 
+RIVALS = (SEQUENTIAL, DIRECT, LIMIT)
 ROUNDS_IN_FLIGHT = 2
 """Each place in flight is taken by so many clips, one after the other."""
 
@@ -33,7 +34,7 @@ class Wanted:
         baseline_levels: those at which the baseline is measured.
         seconds: for all of it; measuring everything once may take longer.
         baseline: a commit.
-        rivals: whether to measure those without a server, and the limit.
+        rivals: which of RIVALS are measured.
         arguments: of `python -m server`.
         device: "cpu" or "cuda".
         command: that was given, for the report.
@@ -46,7 +47,7 @@ class Wanted:
     command: str
     baseline: str | None = None
     baseline_levels: tuple[int, ...] = (1, 4)
-    rivals: bool = True
+    rivals: tuple[str, ...] = RIVALS
     arguments: tuple[str, ...] = ()
     device: str = "cpu"
 
@@ -77,14 +78,17 @@ def run(wanted: Wanted) -> Figures:
         say("warming up")
         for server in servers:
             measure(server, clips, 1, len(clips))
-        limit, rivals = None, []
-        if wanted.rivals:
-            say("measuring the limit, starting the rivals")
-            on_processors = wanted.device == "cpu"
-            limit = measure_best(repository, clips) if on_processors else None
-            kinds = [sequential(repository, wanted.device)]
-            kinds += [direct(repository)] if on_processors else []
-            rivals = [stack.enter_context(running(kind, clips)) for kind in kinds]
+        limit, kinds = None, []
+        on_processors = wanted.device == "cpu"
+        if LIMIT in wanted.rivals and on_processors:
+            say("measuring the limit")
+            limit = measure_best(repository, clips)
+        if SEQUENTIAL in wanted.rivals:
+            kinds.append(sequential(repository, wanted.device))
+        if DIRECT in wanted.rivals and on_processors:
+            kinds.append(direct(repository))
+        say("starting the rivals")
+        rivals = [stack.enter_context(running(kind, clips)) for kind in kinds]
         turns = [*_server_turns(wanted, servers, clips), *_rival_turns(rivals, clips)]
         found = take_turns(turns, wanted.seconds - (time.monotonic() - started), say)
     about = _about(wanted, clips, commit)
