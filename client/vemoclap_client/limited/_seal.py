@@ -11,6 +11,7 @@ import os
 import resource
 import signal
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 
 from vemoclap_client.limited.limits import DecodingLimits
@@ -62,10 +63,11 @@ def die_with(parent: int) -> None:
 
 def limit(limits: DecodingLimits, written_bytes: int) -> None:
     """Sets the kernel's limits for this process; `written_bytes` for the largest file."""
+    memory_bytes = limits.memory_bytes + _held_bytes()
     for kind, most, hard in (
         # The signal at the first tells what happened, that at the second does not.
         (resource.RLIMIT_CPU, limits.processor_s, limits.processor_s + 1),
-        (resource.RLIMIT_DATA, limits.memory_bytes, limits.memory_bytes),
+        (resource.RLIMIT_DATA, memory_bytes, memory_bytes),
         (resource.RLIMIT_FSIZE, written_bytes, written_bytes),
         (resource.RLIMIT_CORE, 0, 0),
     ):
@@ -75,13 +77,29 @@ def limit(limits: DecodingLimits, written_bytes: int) -> None:
         Path("/proc/self/oom_score_adj").write_bytes(OUT_OF_MEMORY_SCORE)
 
 
+def _held_bytes() -> int:
+    """The memory that RLIMIT_DATA counts so far: of what was imported before the fork."""
+    pages = int(Path("/proc/self/statm").read_text().split()[5])
+    return pages * resource.getpagesize()
+
+
+@cache
+def load() -> ctypes.CDLL:
+    """The library, loaded.
+
+    Raises:
+        OSError: it is not there.
+    """
+    return ctypes.CDLL(LIBRARY)
+
+
 def seal() -> None:
     """Leaves this process the calls above, for good.
 
     Raises:
         OSError: the library or the kernel does not do it.
     """
-    library = ctypes.CDLL(LIBRARY)
+    library = load()
     library.seccomp_init.restype = ctypes.c_void_p
     rules = ctypes.c_void_p(library.seccomp_init(ctypes.c_uint32(ERROR | errno.EPERM)))
     if not rules:

@@ -25,7 +25,7 @@ import msgspec
 
 from vemoclap_client.errors import VideoError
 from vemoclap_client.limited._messages import End, Ended, Failure, Notice, Request, write_message
-from vemoclap_client.limited._seal import die_with, limit, seal
+from vemoclap_client.limited._seal import die_with, limit, load, seal
 from vemoclap_client.limited._tasks import TASKS
 
 REQUEST_MAX_BYTES = 1 << 16
@@ -135,4 +135,6 @@ def import_all(package: ModuleType) -> None:
 
 if __name__ == "__main__":
     import_all(av)
+    with suppress(OSError):  # Each decoder says so.
+        load()
     Server(socket.socket(fileno=int(sys.argv[1]))).serve()

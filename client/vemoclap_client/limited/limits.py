@@ -17,7 +17,7 @@ class DecodingLimits:
         processor_s: whole seconds of processor time, all threads together.
         wait_s: longest time that its result is waited for, in seconds. The time in which a
             timeline's next part is not asked for does not count.
-        memory_bytes: that the process may allocate.
+        memory_bytes: that decoding may allocate, beside what the process begins with.
     """
 
     processor_s: int = 600

@@ -218,7 +218,8 @@ class _Reader:
         """Get the last frames out of the decoder; False if it has been done."""
         try:
             self._take(self._stream.codec_context.decode(None))
-        except av.FFmpegError:
+        except av.FFmpegError as error:
+            self._statistics.lacked_memory |= isinstance(error, MemoryError)
             return False
         return True
 
