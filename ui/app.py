@@ -1,11 +1,14 @@
-"""The app's frame: the menu, one page, and below it which head gave the latest result."""
+"""The app's frame: the menu, one page, and below it which head gave the latest result.
+
+Where people sign in, each page is the sign-in page until they have.
+"""
 
 from functools import partial
 
 import streamlit as st
 from streamlit.navigation.page import Page
 
-from ui.application import application
+from ui.application import application, sign_in
 from ui.parts.navigation import Pages
 from ui.parts.server_status import show_latest_head
 from ui.screens.about.page import show_about
@@ -14,6 +17,7 @@ from ui.screens.compare.page import show_compare
 from ui.screens.library.page import show_library
 from ui.screens.result.page import show_result
 from ui.screens.service.page import show_service
+from ui.screens.sign_in.page import show_account, show_sign_in
 
 STYLE = """<style>
 /* Streamlit leaves 96 px above and 160 px below: much of a phone's screen. Lines end somewhere. */
@@ -36,27 +40,33 @@ SCREENS = {
 LISTED = ("analyze", "library", "service", "about")
 """The pages in the menu; links lead to the others."""
 
-app = application()
+claims = st.user.to_dict()
+owner = sign_in().owner_of_user(claims)
+library = application().library(owner) if owner else None
 entries: dict[str, Page] = {}
 pages = Pages(entries)
 for name, show in SCREENS.items():
     entries[name] = st.Page(
-        partial(show, app, pages),
+        partial(show, library, pages) if library else partial(show_sign_in, sign_in()),
         title=name.capitalize(),
         url_path=name,
         default=name == "analyze",
     )
 # Streamlit's own menu hides behind a button on a phone; four links fit every width.
 page = st.navigation(list(entries.values()), position="hidden")
-st.set_page_config(page_title=f"VEMOCLAP: {page.title.lower()}", layout="wide")
+title = page.title.lower() if library else "sign in"
+st.set_page_config(page_title=f"VEMOCLAP: {title}", layout="wide")
 st.html(STYLE)
-with st.container(horizontal=True, key="menu"):
-    for name in LISTED:
-        pages.link(name)
+if library:
+    with st.container(horizontal=True, key="menu"):
+        for name in LISTED:
+            pages.link(name)
+        show_account(sign_in(), claims)
 body = st.container()
 # Filled first: a page may end the script, or leave for another.
-with st.container():
-    st.divider()
-    show_latest_head(app.store)
+if library:
+    with st.container():
+        st.divider()
+        show_latest_head(library)
 with body:
     page.run()

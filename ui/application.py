@@ -1,13 +1,20 @@
 """One app: the settings, the store of jobs and the runner, which all pages and routes share."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 
-from ui.jobs.adding import create_job
-from ui.jobs.job import Job, Source
+from starlette.exceptions import HTTPException
+from starlette.requests import HTTPConnection
+
+from ui.jobs.library import Library
 from ui.jobs.runner import Runner
 from ui.jobs.store import JobStore
+from ui.owners import Owner
 from ui.settings import Settings
+from ui.sign_in.configuration import origin, read_providers
+from ui.sign_in.ended import EndedSessions
+from ui.sign_in.identity import SignIn
 
 
 @dataclass(frozen=True)
@@ -18,11 +25,13 @@ class Application:
     store: JobStore
     runner: Runner
 
-    def add_job(self, name: str, source: Source) -> Job:
-        """Adds a waiting job and has the runner look for it; arguments and errors of create_job."""
-        job = create_job(self.settings, self.store, name, source)
-        self.runner.wake()
-        return job
+    def library(self, owner: Owner) -> Library:
+        """The clips of one owner."""
+        return Library(self.settings, owner, self.store, self.runner)
+
+
+LibraryOf = Callable[[HTTPConnection], Library]
+"""Gives the clips that a request may see; raises an HTTPException if it may see none."""
 
 
 @cache
@@ -38,3 +47,28 @@ def application() -> Application:
     settings = Settings.read()
     store = JobStore(settings.data)
     return Application(settings, store, Runner(settings, store))
+
+
+@cache
+def sign_in() -> SignIn:
+    """Who has to sign in to this process's app; made when it starts to serve.
+
+    Raises:
+        SettingsError: Streamlit's secrets cannot be used to sign in.
+    """
+    app = application()
+    providers = read_providers()
+    ended = EndedSessions(app.store.data)
+    return SignIn(providers, origin() if providers else "", app.settings.session_hours, ended)
+
+
+def library_of(request: HTTPConnection) -> Library:
+    """The clips that a request may see, by the cookie of the one who is signed in.
+
+    Raises:
+        HTTPException: 401, nobody is.
+    """
+    owner = sign_in().owner_of_cookies(request.cookies)
+    if owner is None:
+        raise HTTPException(401, "sign in first")
+    return application().library(owner)

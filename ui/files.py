@@ -1,5 +1,6 @@
 """Locks the app's folder, and lists what is old in one."""
 
+import os
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
 from pathlib import Path
@@ -43,6 +44,21 @@ class FolderLock:
         if self._held is not None:
             self._held.close()
             self._held = None
+
+
+def size_bytes(path: Path) -> int:
+    """The bytes of a file, or of all files in a folder and its folders; 0 if it is not there."""
+    total = 0
+    files = [str(path)] if path.is_file() else _files_below(path)
+    for file in files:
+        with suppress(FileNotFoundError):  # It may be removed at this moment.
+            total += os.lstat(file).st_size
+    return total
+
+
+def _files_below(folder: Path) -> Iterator[str]:
+    for inner, _, names in os.walk(folder):
+        yield from (os.path.join(inner, name) for name in names)  # noqa: PTH118, a Path costs more
 
 
 def old_entries(folder: Path, limit: float) -> Iterator[Path]:

@@ -1,25 +1,28 @@
 """What the app serves beside its pages: clips, frames and thumbnails.
 
-Streamlit keeps /media/ to itself, so they are below /clips/. Whoever knows a job's
-id, which cannot be guessed, may see its files: the same holds for its page.
+Streamlit keeps /media/ to itself, so they are below /clips/. Their addresses hold a job's id, which
+cannot be guessed; where people sign in, only the clip's owner gets its files.
 """
 
-from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import quote, urlsplit
 
 import streamlit as st
+from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import FileResponse
+from starlette.responses import FileResponse, PlainTextResponse
 from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
 
-from ui.application import Application
+from ui.application import LibraryOf
 from ui.jobs import media
 from ui.jobs.job import Job
+from ui.jobs.library import Library
 from ui.jobs.store import JobNotFoundError
 from vemoclap_client.contract import FRAME_COUNT
 
+STREAMLIT_MEDIA = "/media/"
 HEADERS = {
     # A clip is a stranger's file: it must never be taken for a page or a script.
     "X-Content-Type-Options": "nosniff",
@@ -53,32 +56,28 @@ def media_url(path: str) -> str:
     return f"{shown.scheme}://{shown.netloc}{path}" if shown.netloc else path
 
 
-def media_routes(find: Callable[[], Application]) -> list[Route]:
-    """The routes to hand to Streamlit's App.
-
-    Args:
-        find: gives the app whose files are served; it is called for each request.
-    """
+def media_routes(library_of: LibraryOf) -> list[Route]:
+    """The routes to hand to Streamlit's App."""
 
     def clip(request: Request) -> FileResponse:
-        app = find()
-        job = _job(app, request)
-        path = media.clip_path(app.store, job)
-        if path is None or not media.is_allowed(app.settings, job.source, path):
+        library = library_of(request)
+        job = _job(library, request)
+        path = media.clip_path(library.folders, job)
+        if path is None or not media.is_allowed(library.settings, job.source, path):
             raise _not_found("this clip is not here, or not yet")
         return _file(path, media.content_type(path))
 
     def frame(request: Request) -> FileResponse:
-        app = find()
-        job = _job(app, request)
+        library = library_of(request)
+        job = _job(library, request)
         index = request.path_params["index"]
         if index >= FRAME_COUNT:
             raise _not_found(f"frames are numbered from 0 to {FRAME_COUNT - 1}")
-        return _file(media.frame_path(app.store, job.id, index), "image/jpeg")
+        return _file(media.frame_path(library.folders, job.id, index), "image/jpeg")
 
     def thumbnail(request: Request) -> FileResponse:
-        app = find()
-        path = media.job_thumbnail(app.store, _job(app, request).id)
+        library = library_of(request)
+        path = media.job_thumbnail(library.folders, _job(library, request).id)
         if path is None:
             raise _not_found("this clip is not decoded yet")
         return _file(path, "image/jpeg")
@@ -90,9 +89,31 @@ def media_routes(find: Callable[[], Application]) -> list[Route]:
     ]
 
 
-def _job(app: Application, request: Request) -> Job:
+class MediaOfPages:
+    """ASGI middleware for st.App: what Streamlit serves of its pages is for those who signed in.
+
+    These are pictures and downloads, below addresses that follow from their content.
+    """
+
+    def __init__(self, app: ASGIApp, library_of: LibraryOf) -> None:
+        """Stands before `app`."""
+        self._app = app
+        self._library_of = library_of
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answers 401 where nobody is signed in; anything else goes its way."""
+        if scope["type"] == "http" and scope["path"].startswith(STREAMLIT_MEDIA):
+            try:
+                await run_in_threadpool(self._library_of, Request(scope))
+            except HTTPException as error:
+                await PlainTextResponse(error.detail, error.status_code)(scope, receive, send)
+                return
+        await self._app(scope, receive, send)
+
+
+def _job(library: Library, request: Request) -> Job:
     try:
-        return app.store.get(request.path_params["job_id"])
+        return library.get(request.path_params["job_id"])
     except JobNotFoundError as error:
         raise _not_found(str(error)) from error
 

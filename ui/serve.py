@@ -17,11 +17,16 @@ import click
 import streamlit as st
 from starlette.concurrency import run_in_threadpool
 from starlette.middleware import Middleware
+from starlette.requests import HTTPConnection
 from streamlit.web import cli
 
-from ui.application import application
+from ui.api.access import owner_of
+from ui.api.delivery import Deliveries
+from ui.api.routes import ClipsApi, api_route
+from ui.application import application, library_of, sign_in
 from ui.files import FolderInUseError
-from ui.routes import media_routes
+from ui.jobs.library import Library
+from ui.routes import MediaOfPages, media_routes
 from ui.screens.library.export import export_route
 from ui.settings import SettingsError
 from ui.uploads.reception import UploadsToDisk
@@ -38,20 +43,36 @@ async def lifespan(_: st.App) -> AsyncIterator[None]:
         SettingsError: a variable of the environment cannot be used.
         FolderInUseError: another app works on the same folder.
     """
-    runner = application().runner
+    # Before anyone is let in. Only now Streamlit has read where its secrets are.
+    print(f"app: {'people sign in' if sign_in().is_required else 'nobody signs in: one library'}")
+    app = application()
+    runner = app.runner
     runner.start()
+    deliveries = Deliveries(app.settings, app.store)
+    deliveries.start()
     try:
         yield
     finally:
+        deliveries.stop()
         if not await run_in_threadpool(runner.stop):
             LOG.warning("a job was still at work; it begins anew at the next start")
+
+
+def api_library_of(request: HTTPConnection) -> Library:
+    """The clips that a request to the HTTP API may see."""
+    app, is_required = application(), sign_in().is_required
+    return app.library(owner_of(request.headers, app.settings, is_sign_in_required=is_required))
 
 
 app = st.App(
     PAGES,
     lifespan=lifespan,
-    routes=[*media_routes(application), export_route(application)],
-    middleware=[Middleware(UploadsToDisk, application)],
+    routes=[
+        *media_routes(library_of),
+        export_route(library_of),
+        api_route(ClipsApi(application, api_library_of)),
+    ],
+    middleware=[Middleware(MediaOfPages, library_of), Middleware(UploadsToDisk, library_of)],
 )
 
 

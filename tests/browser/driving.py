@@ -21,6 +21,9 @@ from tests.launching import PROJECT, Launched, wait_until
 CHROMIUM = os.environ.get("VEMOCLAP_CHROMIUM") or shutil.which("chromium")
 """The system's: Playwright's own is not downloaded."""
 
+NO_SERVER = "127.0.0.1:1"
+"""Nothing listens there: the connection is refused at once."""
+
 
 @dataclass(frozen=True)
 class RunningApp:
@@ -36,23 +39,25 @@ class RunningApp:
 
 @contextmanager
 def running_app(
-    folder: Path, server: Launched, settings: Mapping[str, str] | None = None
+    folder: Path, server: Launched | None, settings: Mapping[str, str] | None = None
 ) -> Iterator[RunningApp]:
     """Runs the app for as long as the context lasts.
 
     Args:
         folder: for all that it writes; what was there before is found again.
-        server: the Triton that it calls.
+        server: the Triton that it calls; without one its clips wait.
         settings: further variables of its environment.
     """
-    app_url = f"http://localhost:{_free_port()}"
+    app_url = f"http://localhost:{free_port()}"
     clips = folder / "clips"
     clips.mkdir(parents=True, exist_ok=True)
     environment = {
         **os.environ,
         "PYTHONPATH": os.pathsep.join([str(PROJECT), str(PROJECT / "client")]),
-        "VEMOCLAP_URL": server.url,
-        "VEMOCLAP_METRICS_URL": f"http://127.0.0.1:{server.ready['metrics_port']}/metrics",
+        "VEMOCLAP_URL": server.url if server else NO_SERVER,
+        "VEMOCLAP_METRICS_URL": f"http://127.0.0.1:{server.ready['metrics_port']}/metrics"
+        if server
+        else f"http://{NO_SERVER}/metrics",
         "VEMOCLAP_APP_DATA": str(folder / "data"),
         "VEMOCLAP_APP_FOLDER": str(clips),
         "VEMOCLAP_APP_SAMPLES": str(PROJECT / "samples"),
@@ -70,7 +75,7 @@ def running_app(
             stderr=log,
         )
     try:
-        wait_until(lambda: _answers(app_url) or process.poll() is not None)
+        wait_until(lambda: answers(f"{app_url}/_stcore/health") or process.poll() is not None)
         assert process.poll() is None, (folder / "app.log").read_text()
         yield RunningApp(process, app_url, folder / "data", clips)
     finally:
@@ -106,15 +111,17 @@ def running_browser() -> Iterator[Browser]:
             browser.close()
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port of this machine that nobody listens at."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
 
 
-def _answers(url: str) -> bool:
+def answers(url: str) -> bool:
+    """Whether a request to this address succeeds."""
     try:
-        with urllib.request.urlopen(f"{url}/_stcore/health", timeout=5) as response:
+        with urllib.request.urlopen(url, timeout=5) as response:
             return bool(response.status == 200)
     except (urllib.error.URLError, ConnectionError, TimeoutError):
         return False

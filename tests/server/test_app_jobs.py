@@ -16,6 +16,7 @@ from ui.jobs import media, work
 from ui.jobs.job import Job, Source, SourceKind, StageState, State
 from ui.jobs.runner import Runner
 from ui.jobs.store import JobStore
+from ui.owners import EVERYONE
 from ui.settings import Settings
 
 JOB_TIMEOUT_S = 300.0
@@ -44,7 +45,9 @@ def app(settings: Settings) -> Iterator[Application]:
 
 
 def add_sample(app: Application, name: str = "portrait.mp4") -> Job:
-    return app.add_job(name, Source(SourceKind.SAMPLE, str(app.settings.samples / name)))
+    return app.library(EVERYONE).add(
+        name, Source(SourceKind.SAMPLE, str(app.settings.samples / name))
+    )
 
 
 def observe(app: Application, job: Job, until: Callable[[Job], bool]) -> list[Job]:
@@ -103,7 +106,7 @@ def test_cancelling_ends_the_work_at_once(app: Application, stage: str) -> None:
 def test_a_broken_file_s_failure_is_in_plain_words(app: Application) -> None:
     path = app.store.uploads / ("0" * 32)
     path.write_bytes(b"this is no video " * 100)
-    job = app.add_job("holiday.mp4", Source(SourceKind.UPLOAD, str(path)))
+    job = app.library(EVERYONE).add("holiday.mp4", Source(SourceKind.UPLOAD, str(path)))
     failed = observe(app, job, lambda now: now.state.is_over)[-1]
     assert failed.state is State.FAILED and failed.failure is not None
     assert failed.failure.kind == "NotAVideoError"

@@ -17,6 +17,7 @@ from ui.application import Application
 from ui.jobs.job import Job, Source, SourceKind
 from ui.jobs.runner import Runner
 from ui.jobs.store import JobStore
+from ui.owners import EVERYONE
 from ui.settings import Settings
 from vemoclap_client import EmotionClient
 from vemoclap_client.contract import EXPRESSIONS, FRAME_COUNT
@@ -150,7 +151,7 @@ def upload(app: Application, name: str = "holiday.mp4") -> Job:
     """A job for a file that was just received."""
     path = app.store.uploads / "0123456789abcdef0123456789abcdef"
     path.write_bytes(VIDEO)
-    return app.add_job(name, Source(SourceKind.UPLOAD, str(path)))
+    return app.library(EVERYONE).add(name, Source(SourceKind.UPLOAD, str(path)))
 
 
 def wait_for_end(store: JobStore, identifier: str) -> Job:

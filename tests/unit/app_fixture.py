@@ -4,6 +4,7 @@ The fixture `app` (tests/unit/conftest.py) puts it in place of the process's app
 """
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from msgspec.structs import replace
@@ -27,6 +28,8 @@ from ui.jobs.job import (
 from ui.jobs.runner import Runner
 from ui.jobs.store import JobStore
 from ui.settings import Settings
+from ui.sign_in.ended import EndedSessions
+from ui.sign_in.identity import SignIn
 from vemoclap_client.analysis import (
     AudioEvent,
     Head,
@@ -66,12 +69,28 @@ def fake_application(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Applicati
     store = JobStore(settings.data)
     app = Application(settings, store, RecordingRunner(settings, store))
     monkeypatch.setattr(ui.application, "application", lambda: app)
+    fake_sign_in(app, monkeypatch)
     return app
 
 
-def open_page(page: str = "analyze", **query: str) -> AppTest:
-    """The page as a browser gets it, e.g. open_page("result", id=job.id)."""
+def fake_sign_in(
+    app: Application, monkeypatch: pytest.MonkeyPatch, providers: tuple[str, ...] = ()
+) -> SignIn:
+    """Has ui/app.py ask people to sign in with these providers."""
+    ended = EndedSessions(app.settings.data)
+    sign_in = SignIn(providers, ADDRESS, app.settings.session_hours, ended)
+    monkeypatch.setattr(ui.application, "sign_in", lambda: sign_in)
+    return sign_in
+
+
+def open_page(page: str = "analyze", user: dict[str, Any] | None = None, **query: str) -> AppTest:
+    """The page as a browser gets it, e.g. open_page("result", id=job.id).
+
+    Args:
+        user: the claims of the person who is signed in.
+    """
     opened = AppTest.from_file(str(APP), default_timeout=PAGE_TIMEOUT_S)
+    opened.user = user or {}
     opened.query_params.update(query)
     opened.context = {"url": f"{ADDRESS}/{page}"}
     return switch(opened, page)

@@ -24,6 +24,7 @@ from tests.unit.app_fixture import (
 )
 from ui.application import Application
 from ui.jobs.job import Job, Source, SourceKind, State
+from ui.owners import EVERYONE
 from ui.parts.names import unique_names
 from ui.screens.compare.comparison import (
     choose,
@@ -46,7 +47,7 @@ def even_job(app: Application) -> Job:
 
 
 def exported(app: Application, identifiers: list[str]) -> zipfile.ZipFile:
-    client = TestClient(Starlette(routes=[export_route(lambda: app)]))
+    client = TestClient(Starlette(routes=[export_route(lambda _: app.library(EVERYONE))]))
     response = client.get(export_url(identifiers))
     assert response.status_code == 200
     assert response.headers["content-type"] == "application/zip"
@@ -154,7 +155,7 @@ def test_an_export_of_some_leaves_out_the_others(app: Application) -> None:
 
 @pytest.mark.parametrize("asked", ["?ids=gone", "?ids=../../etc", ""])
 def test_an_export_of_nothing_is_not_found(app: Application, asked: str) -> None:
-    client = TestClient(Starlette(routes=[export_route(lambda: app)]))
+    client = TestClient(Starlette(routes=[export_route(lambda _: app.library(EVERYONE))]))
     assert client.get(export_url([]) + asked).status_code == 404
 
 

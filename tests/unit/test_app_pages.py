@@ -22,6 +22,7 @@ from tests.unit.app_fixture import (
 )
 from ui.application import Application
 from ui.jobs.job import SourceKind, State
+from ui.owners import EVERYONE
 from ui.parts import server_status
 from ui.parts.markdown import plain
 from ui.uploads.reception import make_token
@@ -56,6 +57,7 @@ def samples(app: Application) -> Path:
 def receive(app: Application, name: str, identifier: str) -> tuple[str, bytes, str]:
     """A file as the app's middleware receives it, and what Streamlit then gets of it."""
     app.store.uploads.mkdir(parents=True, exist_ok=True)
+    identifier = f"{EVERYONE.tag}-{identifier}"
     (app.store.uploads / identifier).write_bytes(CLIP)
     return name, make_token(identifier), "video/mp4"
 
@@ -169,7 +171,7 @@ def test_uploads_are_taken_once(app: Application) -> None:
 
 def test_upload_that_is_no_longer_there_is_said_and_the_others_are_taken(app: Application) -> None:
     gone = receive(app, "gone*.mp4", "3" * 32)
-    (app.store.uploads / ("3" * 32)).unlink()
+    (app.store.uploads / f"{EVERYONE.tag}-{'3' * 32}").unlink()
     page = open_page()
     page.file_uploader[0].set_value([gone, receive(app, "here.mp4", "4" * 32)])
     page.run()
@@ -328,10 +330,13 @@ def test_about_and_readme_say_the_same_of_the_numbers() -> None:
 
 LAYERS = (
     "settings",
+    "owners",
     "files",
     "jobs",
+    "sign_in",
     "application",
     "uploads",
+    "api",
     "routes",
     "parts",
     "screens",

@@ -19,6 +19,7 @@ from ui.jobs import media
 from ui.jobs.job import STAGES, Job, Source, SourceKind
 from ui.jobs.runner import Runner
 from ui.jobs.store import JobStore
+from ui.owners import EVERYONE
 from ui.settings import Settings
 
 VIDEO = bytes(range(256)) * 40
@@ -37,7 +38,8 @@ def app(tmp_path: Path) -> Application:
 def web(app: Application) -> Iterator[TestClient]:
     """The routes behind what Streamlit puts before them."""
     served = Starlette(
-        routes=routes.media_routes(lambda: app), middleware=[Middleware(SelectiveGZipMiddleware)]
+        routes=routes.media_routes(lambda _: app.library(EVERYONE)),
+        middleware=[Middleware(SelectiveGZipMiddleware)],
     )
     with TestClient(served) as client:
         yield client

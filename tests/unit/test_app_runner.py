@@ -1,5 +1,6 @@
 """The app's background work, with a made-up client of the server."""
 
+import dataclasses
 import errno
 import logging
 import os
@@ -29,6 +30,7 @@ from ui.jobs import advice, media, work
 from ui.jobs.job import STAGES, ClipNotAllowedError, Job, Source, SourceKind, StageState, State
 from ui.jobs.runner import Runner
 from ui.jobs.store import JobStore
+from ui.owners import EVERYONE, Owner
 from ui.settings import Settings
 from vemoclap_client import errors
 from vemoclap_client.contract import FRAME_COUNT, MODALITIES
@@ -301,14 +303,16 @@ def test_a_clip_of_the_server_must_lie_in_its_folder(
     for path in (outside, link, settings.folder / ".." / "private.mp4"):
         for kind in (SourceKind.FOLDER, SourceKind.SAMPLE):
             with pytest.raises(ClipNotAllowedError):
-                app.add_job("clip", Source(kind, str(path)))
+                app.library(EVERYONE).add("clip", Source(kind, str(path)))
     for received in (outside, app.store.uploads / ".." / "jobs.sqlite"):
         with pytest.raises(ClipNotAllowedError):
-            app.add_job("clip", Source(SourceKind.UPLOAD, str(received)))
+            app.library(EVERYONE).add("clip", Source(SourceKind.UPLOAD, str(received)))
     with pytest.raises(VideoNotFoundError):
-        app.add_job("clip", Source(SourceKind.FOLDER, str(settings.folder / "none.mp4")))
+        app.library(EVERYONE).add(
+            "clip", Source(SourceKind.FOLDER, str(settings.folder / "none.mp4"))
+        )
     with pytest.raises(BadLinkError):
-        app.add_job("clip", Source(SourceKind.LINK, "no link"))
+        app.library(EVERYONE).add("clip", Source(SourceKind.LINK, "no link"))
     assert app.store.list_jobs() == []
 
 
@@ -334,7 +338,7 @@ def test_a_clip_of_the_server_is_used_where_it_is(
     assert settings.folder is not None
     clip = settings.folder / "clip.mp4"
     clip.write_bytes(VIDEO)
-    job = app.add_job("clip.mp4", Source(SourceKind.FOLDER, str(clip)))
+    job = app.library(EVERYONE).add("clip.mp4", Source(SourceKind.FOLDER, str(clip)))
     assert wait_for_end(app.store, job.id).state is State.DONE
     assert server.paths == [clip.resolve()]
     assert media.clip_path(app.store, job) == clip.resolve()
@@ -378,7 +382,7 @@ def fetching(monkeypatch: pytest.MonkeyPatch) -> Fetching:
 
 
 def add_link(app: Application) -> Job:
-    return app.add_job(LINK, Source(SourceKind.LINK, f" {LINK} "))
+    return app.library(EVERYONE).add(LINK, Source(SourceKind.LINK, f" {LINK} "))
 
 
 def test_a_link_is_fetched_first(
@@ -398,6 +402,22 @@ def test_a_link_is_fetched_first(
     assert fetching.limits is not None
     assert fetching.limits.size_bytes == settings.upload_limit_bytes
     assert fetching.limits.duration_s == settings.duration_limit_s
+
+
+def test_a_link_of_an_owner_takes_no_more_than_is_left(
+    settings: Settings, store: JobStore, server: FakeServer, fetching: Fetching
+) -> None:
+    settings = dataclasses.replace(settings, owner_mb=5)
+    anna = Owner.from_token("anna")
+    job = store.create("large.mp4", Source(SourceKind.UPLOAD, "large.mp4"), STAGES[1:], owner=anna)
+    (store.folder(job.id) / "clip.mp4").write_bytes(bytes(3_000_000))
+    fetching.go.set()
+    with running(settings, store, server) as app:
+        assert wait_for_end(store, job.id).state is State.DONE
+        left = 5_000_000 - store.used_bytes(anna)
+        link = app.library(anna).add(LINK, Source(SourceKind.LINK, LINK))
+        assert wait_for_end(store, link.id).state is State.DONE
+    assert fetching.limits is not None and fetching.limits.size_bytes == left
 
 
 def test_a_download_can_be_cancelled(app: Application, fetching: Fetching) -> None:
@@ -430,7 +450,7 @@ def test_every_error_of_the_client_has_advice() -> None:
 
 def test_advice_is_for_errors_that_exist() -> None:
     ours = {"ClipNotAllowedError", "AppEndedError", "DiskFullError", "InternalError"}
-    ours.add("StoredDocumentError")
+    ours |= {"StoredDocumentError", "OwnerLimitError"}
     assert set(advice.ADVICE) - ours <= set(vars(errors))
 
 

@@ -26,15 +26,24 @@ def test_every_setting_can_be_chosen() -> None:
             "VEMOCLAP_APP_KEEP_DAYS": "5",
             "VEMOCLAP_APP_WORKERS": "6",
             "VEMOCLAP_APP_WINDOWS": "7",
-            "VEMOCLAP_APP_DECODE_S": "8",
-            "VEMOCLAP_APP_DECODE_MB": "9",
+            "VEMOCLAP_APP_DECODE_S": "12",
+            "VEMOCLAP_APP_DECODE_MB": "13",
+            "VEMOCLAP_APP_QUEUE": "8",
+            "VEMOCLAP_APP_GATEWAY": "1",
+            "VEMOCLAP_API_HOSTS": "clips.example",
+            "VEMOCLAP_WEBHOOK_SECRET": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
+            "VEMOCLAP_WEBHOOK_HOSTS": "hooks.example",
+            "VEMOCLAP_APP_SESSION_HOURS": "8",
+            "VEMOCLAP_APP_OWNER_JOBS": "9",
+            "VEMOCLAP_APP_OWNER_MB": "10",
+            "VEMOCLAP_APP_OWNER_UPLOADS": "11",
         }
     )
     default = Settings.read({})
     for field in fields(Settings):
         assert getattr(chosen, field.name) != getattr(default, field.name), field.name
     assert chosen.upload_limit_bytes == 3_000_000
-    assert chosen.decoding_limits == DecodingLimits(8, memory_bytes=9_000_000)
+    assert chosen.decoding_limits == DecodingLimits(12, memory_bytes=13_000_000)
 
 
 @pytest.mark.parametrize("text", ["0", "-1", "many", "1.5", "²"])
@@ -57,4 +66,9 @@ def test_the_guide_lists_every_variable_with_its_default() -> None:
         "VEMOCLAP_APP_WINDOWS": Settings.windows_at_once,
         "VEMOCLAP_APP_DECODE_S": Settings.decode_s,
         "VEMOCLAP_APP_DECODE_MB": Settings.decode_mb,
+        "VEMOCLAP_APP_QUEUE": Settings.queue_limit,
+        "VEMOCLAP_APP_SESSION_HOURS": Settings.session_hours,
+        "VEMOCLAP_APP_OWNER_JOBS": Settings.owner_jobs,
+        "VEMOCLAP_APP_OWNER_MB": Settings.owner_mb,
+        "VEMOCLAP_APP_OWNER_UPLOADS": Settings.owner_uploads,
     }

@@ -201,7 +201,8 @@ def test_no_job_of_that_id(store: JobStore) -> None:
 def insert(store: JobStore, identifier: str, document: str, state: State = State.DONE) -> None:
     with sqlite3.connect(store.data / "jobs.sqlite") as connection:
         row = (identifier, "2026-11-23T10:00:00+00:00", state, document)
-        connection.execute("INSERT INTO jobs VALUES (?, ?, ?, ?)", row)
+        columns = "id, created_at, state, document"
+        connection.execute(f"INSERT INTO jobs ({columns}) VALUES (?, ?, ?, ?)", row)
 
 
 @pytest.mark.parametrize("version", ["1.0", "1.1", "1.2"])
@@ -247,7 +248,7 @@ def test_a_waiting_document_that_cannot_be_read_is_passed_over(store: JobStore) 
     readable = add(store)
     claimed = store.claim()
     assert claimed is not None and claimed.id == readable.id
-    assert not store.has_waiting()
+    assert store.count_waiting() == 0
 
 
 def test_the_latest_result_is_found_without_reading_the_others(

@@ -29,6 +29,7 @@ from ui.application import Application
 from ui.jobs.job import Source, SourceKind
 from ui.jobs.runner import Runner
 from ui.jobs.store import JobStore
+from ui.owners import EVERYONE
 from ui.settings import Settings
 from ui.uploads import reception as uploads
 from ui.uploads.reception import UploadGoneError, UploadsToDisk, make_token, take_upload
@@ -85,7 +86,9 @@ def behind() -> FakeStreamlit:
 @pytest.fixture
 def web(app: Application, behind: FakeStreamlit) -> Iterator[TestClient]:
     route = Route("/{path:path}", behind.answer, methods=["GET", "PUT", "DELETE"])
-    middleware = Middleware(UploadsToDisk, lambda: app, lambda session: session == "open-session")
+    middleware = Middleware(
+        UploadsToDisk, lambda _: app.library(EVERYONE), lambda session: session == "open-session"
+    )
     with TestClient(Starlette(routes=[route], middleware=[middleware])) as client:
         yield client
 
@@ -106,22 +109,22 @@ def test_a_file_goes_to_disk_and_streamlit_gets_a_token(
     [token] = behind.files
     assert len(token.getvalue()) < 100
     assert (token.name, behind.types) == (NAME, ["video/mp4"])
-    path = take_upload(app.store, token)
+    path = take_upload(app.library(EVERYONE), token)
     assert path.read_bytes() == content
     assert path.parent == app.store.uploads
     assert "name" not in path.name
-    job = app.add_job(token.name, Source(SourceKind.UPLOAD, str(path)))
+    job = app.library(EVERYONE).add(token.name, Source(SourceKind.UPLOAD, str(path)))
     assert (app.store.folder(job.id) / "clip.mp4").read_bytes() == content
     assert kept(app) == []
     with pytest.raises(UploadGoneError, match="upload it again"):
-        take_upload(app.store, token)
+        take_upload(app.library(EVERYONE), token)
 
 
 def test_an_empty_file_is_received_too(
     app: Application, web: TestClient, behind: FakeStreamlit
 ) -> None:
     assert web.put(URL, files=form(b"")).status_code == 204
-    assert take_upload(app.store, behind.files[0]).read_bytes() == b""
+    assert take_upload(app.library(EVERYONE), behind.files[0]).read_bytes() == b""
 
 
 def test_a_form_cut_anywhere_is_read_the_same(app: Application, behind: FakeStreamlit) -> None:
@@ -130,7 +133,7 @@ def test_a_form_cut_anywhere_is_read_the_same(app: Application, behind: FakeStre
     for size in (1, 2, 7, 64):
         pieces = [body[i : i + size] for i in range(0, len(body), size)]
         assert put(app, behind, pieces, FORM) == 204
-        assert take_upload(app.store, behind.files.pop()).read_bytes() == content
+        assert take_upload(app.library(EVERYONE), behind.files.pop()).read_bytes() == content
 
 
 def put(
@@ -146,7 +149,7 @@ def put(
     """The status of the answer to a body in these pieces; None if there is none."""
     middleware = UploadsToDisk(
         Starlette(routes=[Route("/{path:path}", behind.answer, methods=["PUT"])]),
-        lambda: app,
+        lambda _: app.library(EVERYONE),
         lambda session: True,
     )
     left = iter(pieces)
@@ -285,13 +288,13 @@ def test_other_requests_pass(web: TestClient, behind: FakeStreamlit) -> None:
         b'{"vemoclap_upload": 3}',
         b'{"vemoclap_upload": "../jobs.sqlite"}',
         b'{"vemoclap_upload": "' + b"A" * 32 + b'"}',
-        make_token("0" * 32),
-        make_token("0" * 32 + "/../../jobs.sqlite"),
+        make_token("everyone-" + "0" * 32),
+        make_token("everyone-" + "0" * 32 + "/../../jobs.sqlite"),
     ],
 )
 def test_only_tokens_of_files_that_are_there_are_taken(app: Application, content: bytes) -> None:
     with pytest.raises(UploadGoneError):
-        take_upload(app.store, Uploaded(content))
+        take_upload(app.library(EVERYONE), Uploaded(content))
 
 
 def test_a_large_upload_needs_little_memory(app: Application, behind: FakeStreamlit) -> None:
@@ -305,7 +308,9 @@ def test_a_large_upload_needs_little_memory(app: Application, behind: FakeStream
     body = chain([PART], repeat(piece, count), [b"\r\n--edge--\r\n"])
     status = put(large, behind, body, FORM, on_piece=lambda: used.append(process.memory_info().rss))
     assert status == 204
-    assert take_upload(large.store, behind.files[0]).stat().st_size == count * len(piece)
+    assert take_upload(large.library(EVERYONE), behind.files[0]).stat().st_size == count * len(
+        piece
+    )
     assert max(used) - before < 30 * MB
 
 
@@ -321,7 +326,7 @@ def streamlit_web(
         monkeypatch.setattr(owner, name, None)
     monkeypatch.setattr(config, "_server_mode", None)
     monkeypatch.setattr(Runtime, "is_active_session", lambda _, session: session == "open-session")
-    served = st.App(script, middleware=[Middleware(UploadsToDisk, lambda: app)])
+    served = st.App(script, middleware=[Middleware(UploadsToDisk, lambda _: app.library(EVERYONE))])
     with TestClient(served) as client:
         client.get("/_stcore/health")
         yield client
@@ -336,7 +341,7 @@ def test_streamlit_takes_the_token(app: Application, streamlit_web: TestClient) 
     assert isinstance(record, UploadedFileRec)
     assert (record.name, record.type) == (NAME, "video/mp4")
     assert len(record.data) < 100
-    assert take_upload(app.store, Uploaded(record.data)).read_bytes() == content
+    assert take_upload(app.library(EVERYONE), Uploaded(record.data)).read_bytes() == content
 
 
 def test_streamlit_s_refusals_are_kept_to(app: Application, streamlit_web: TestClient) -> None:

@@ -9,6 +9,7 @@ import pytest
 from tests.unit.app_fixture import done_job, failed_job, waiting_job, working_job
 from ui.application import Application
 from ui.jobs.job import Job
+from ui.owners import EVERYONE, Owner
 from ui.parts.limits import keeping, length_limit, upload_label
 from ui.parts.markdown import plain
 from ui.screens.analyze.links import LETTERS_MAX, objection_to
@@ -66,7 +67,8 @@ def test_limits_in_words() -> None:
 
     assert "up to 500 MB each" in upload_label(settings)
     assert length_limit(settings) == "30 seconds"
-    assert "for 1 day." in keeping(settings)
+    assert "for 1 day. Everyone" in keeping(settings, EVERYONE)
+    assert "you alone" in keeping(settings, Owner.from_token("anna"))
 
 
 def test_names_of_files_are_no_markdown() -> None:

@@ -5,7 +5,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from ui.jobs.job import ClipNotAllowedError, Failure
+from ui.jobs.job import ClipNotAllowedError, Failure, OwnerLimitError
 from vemoclap_client.errors import VemoclapError
 
 UPLOAD_INSTEAD = "Download the video with your browser and upload the file instead."
@@ -44,12 +44,15 @@ ADVICE = {
     "OutputError": DISK_FULL,
     "DocumentError": "App and server are of two releases. Use those of one, then analyze it again.",
     "StoredDocumentError": "Another release of the app wrote it. Analyze the clip again.",
+    "OwnerLimitError": "Delete clips that you no longer need, or wait until some are done.",
     "ClipNotAllowedError": "Choose a clip from the list, or upload it.",
     "AppEndedError": "The clip may need more memory than there is. Try a shorter one.",
     "DiskFullError": DISK_FULL,
     "InternalError": ASK_OPERATOR,
 }
 """Name of an error's type -> advice. A type that is not here gets that of its base."""
+
+EXPECTED = (VemoclapError, ClipNotAllowedError, OwnerLimitError)
 
 
 def advice_for(error: BaseException) -> str:
@@ -60,7 +63,9 @@ def advice_for(error: BaseException) -> str:
 
 def is_expected(error: BaseException) -> bool:
     """Whether the error explains itself; any other is a fault of the app and belongs in its log."""
-    return isinstance(error, VemoclapError | ClipNotAllowedError) or _is_disk_full(error)
+    return isinstance(
+        error, VemoclapError | ClipNotAllowedError | OwnerLimitError
+    ) or _is_disk_full(error)
 
 
 def to_failure(error: BaseException, message: str) -> Failure:

@@ -54,6 +54,10 @@ class ClipNotAllowedError(ValueError):
     """A clip does not lie in the folder whose clips may be used."""
 
 
+class OwnerLimitError(RuntimeError):
+    """An owner has as many clips at work, or as much on the disk, as one may have."""
+
+
 class StageState(StrEnum):
     """How far one stage of a job is."""
 

@@ -3,13 +3,13 @@
 import hashlib
 import re
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
 from ui.jobs.job import ClipNotAllowedError, Job, Source, SourceKind
-from ui.jobs.store import JobStore
 from ui.settings import Settings
 from vemoclap_client.contract import FRAME_COUNT
 from vemoclap_client.files import UNFINISHED, remove, write
@@ -43,18 +43,33 @@ CONTENT_TYPES = {
 UNKNOWN_TYPE = "application/octet-stream"
 
 
+class Folders(Protocol):
+    """Where files are; of a JobStore, the part that needs no owner."""
+
+    @property
+    def uploads(self) -> Path:
+        """Received files, before a job takes them over."""
+
+    @property
+    def thumbnails(self) -> Path:
+        """Small pictures of the samples."""
+
+    def folder(self, identifier: str) -> Path:
+        """Where a job's clip and frames are."""
+
+
 def clip_name(name: str) -> str:
     """The name of a clip's file in its job's folder; of the user's name only the suffix counts."""
     suffix = Path(name).suffix
     return CLIP + (suffix.lower() if SUFFIX.fullmatch(suffix) else "")
 
 
-def clip_path(store: JobStore, job: Job) -> Path | None:
+def clip_path(folders: Folders, job: Job) -> Path | None:
     """Where the job's video is; None while it is not fetched, or if it is gone."""
     if job.source.kind in (SourceKind.SAMPLE, SourceKind.FOLDER):
         path = Path(job.source.location)
         return path if path.is_file() else None
-    found = store.folder(job.id).glob(f"{CLIP}*")
+    found = folders.folder(job.id).glob(f"{CLIP}*")
     return next((path for path in found if path.stem == CLIP and path.is_file()), None)
 
 
@@ -96,14 +111,14 @@ def content_type(clip: Path) -> str:
     return CONTENT_TYPES.get(clip.suffix.lower(), UNKNOWN_TYPE)
 
 
-def frame_path(store: JobStore, job_id: str, index: int) -> Path:
+def frame_path(folders: Folders, job_id: str, index: int) -> Path:
     """Where one of a job's 16 frames is, or will be."""
-    return store.folder(job_id) / FRAMES / f"{index:02}.jpg"
+    return folders.folder(job_id) / FRAMES / f"{index:02}.jpg"
 
 
-def write_frames(store: JobStore, job_id: str, frames: NDArray[np.uint8]) -> None:
+def write_frames(folders: Folders, job_id: str, frames: NDArray[np.uint8]) -> None:
     """Writes a clip's frames, uint8 [16, H, W, 3], as JPEGs that appear all at once."""
-    folder = store.folder(job_id) / FRAMES
+    folder = folders.folder(job_id) / FRAMES
     unfinished = folder.with_suffix(UNFINISHED)
     remove(unfinished)
     unfinished.mkdir()
@@ -113,10 +128,10 @@ def write_frames(store: JobStore, job_id: str, frames: NDArray[np.uint8]) -> Non
     unfinished.rename(folder)
 
 
-def job_thumbnail(store: JobStore, job_id: str) -> Path | None:
+def job_thumbnail(folders: Folders, job_id: str) -> Path | None:
     """A small JPEG of the job's middle frame; None before its frames are decoded."""
-    path = store.folder(job_id) / THUMBNAIL
-    frame = frame_path(store, job_id, FRAME_COUNT // 2)
+    path = folders.folder(job_id) / THUMBNAIL
+    frame = frame_path(folders, job_id, FRAME_COUNT // 2)
     if not path.is_file():
         if not frame.is_file():
             return None
@@ -125,7 +140,7 @@ def job_thumbnail(store: JobStore, job_id: str) -> Path | None:
     return path
 
 
-def sample_thumbnail(store: JobStore, decoder: LimitedDecoder, clip: Path) -> Path:
+def sample_thumbnail(folders: Folders, decoder: LimitedDecoder, clip: Path) -> Path:
     """A small JPEG of the frame in the middle of a clip, made once.
 
     Raises:
@@ -133,7 +148,7 @@ def sample_thumbnail(store: JobStore, decoder: LimitedDecoder, clip: Path) -> Pa
     """
     state = clip.stat()
     key = f"{clip.resolve()} {state.st_size} {state.st_mtime_ns}"
-    path = store.thumbnails / f"{hashlib.sha256(key.encode()).hexdigest()}.jpg"
+    path = folders.thumbnails / f"{hashlib.sha256(key.encode()).hexdigest()}.jpg"
     if not path.is_file():
         _write_small(Image.fromarray(decoder.decode_middle_frame(clip)), path)
     return path

@@ -197,7 +197,7 @@ class Runner:
             CancelledError: the work was asked to end.
         """
         with self._classifying_changed:
-            while self._classifying or self._store.has_waiting():
+            while self._classifying or self._store.count_waiting():
                 cancellation.check()
                 self._classifying_changed.wait(WATCH_EVERY_S)
         cancellation.check()

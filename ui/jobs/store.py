@@ -13,31 +13,31 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
-from ui.files import old_entries
-from ui.jobs.advice import failure
-from ui.jobs.documents import encode, is_unreadable, read
-from ui.jobs.job import Job, KnownEvidence, ListedJob, Source, Stage, State
+from ui.files import old_entries, size_bytes
+from ui.jobs.documents import read
+from ui.jobs.ended import give_up, start_over
+from ui.jobs.job import Job, ListedJob, Source, Stage, State
+from ui.jobs.table import (
+    NEXT,
+    OWNED,
+    POSITION,
+    SELECT,
+    JobNotFoundError,
+    find,
+    find_owner,
+    insert,
+    make_table,
+    update,
+)
+from ui.owners import EVERYONE, Owner
 from vemoclap_client.files import remove
+
+__all__ = ["JobNotFoundError", "JobStore"]
 
 ID_BYTES = 12
 BUSY_TIMEOUT_S = 30.0
 ATTEMPTS_MAX = 3
 """So often a job may be at work when the app is killed, before it is suspected."""
-
-TABLE = """
-CREATE TABLE IF NOT EXISTS jobs (
-    id TEXT PRIMARY KEY,
-    created_at TEXT NOT NULL,
-    state TEXT NOT NULL,
-    document TEXT NOT NULL
-);
-CREATE INDEX IF NOT EXISTS by_state ON jobs (state, created_at);
-"""
-SELECT = "SELECT id, created_at, document FROM jobs"
-
-
-class JobNotFoundError(LookupError):
-    """There is no job of that id: it never was, was deleted, or was too old to be kept."""
 
 
 class JobStore:
@@ -61,9 +61,8 @@ class JobStore:
         self._jobs = data / "jobs"
         data.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.uploads.mkdir(exist_ok=True)
-        with self._connected() as connection:
-            connection.execute("PRAGMA journal_mode = WAL")
-            connection.executescript(TABLE)
+        with self.connected() as connection:
+            make_table(connection)
 
     def create(
         self,
@@ -71,6 +70,7 @@ class JobStore:
         source: Source,
         stages: tuple[str, ...],
         prepare: Callable[[Path], object] | None = None,
+        owner: Owner = EVERYONE,
     ) -> Job:
         """Adds a waiting job and makes its folder.
 
@@ -93,34 +93,48 @@ class JobStore:
         except BaseException:
             remove(folder)
             raise
-        with self._connected() as connection:
-            connection.execute(
-                "INSERT INTO jobs VALUES (?, ?, ?, ?)",
-                (job.id, job.created_at.isoformat(), job.state, encode(job)),
-            )
+        with self.connected() as connection:
+            insert(connection, job, owner)
         return job
 
-    def get(self, identifier: str) -> Job:
+    def get(self, identifier: str, owner: Owner = EVERYONE) -> Job:
         """The job as it is now; one whose document cannot be read is a failed job.
 
         Raises:
-            JobNotFoundError: there is none of that id.
+            JobNotFoundError: the owner has none of that id.
         """
-        with self._connected() as connection:
-            return _find(connection, identifier)
+        with self.connected() as connection:
+            return find(connection, identifier, owner)
 
-    def list_jobs(self) -> list[ListedJob]:
-        """All jobs, the latest first."""
-        with self._connected() as connection:
-            rows = connection.execute(f"{SELECT} ORDER BY created_at DESC")
+    def list_jobs(self, owner: Owner = EVERYONE) -> list[ListedJob]:
+        """All jobs of an owner, the latest first."""
+        with self.connected() as connection:
+            rows = connection.execute(
+                f"{SELECT} WHERE {OWNED} ORDER BY created_at DESC", {"owner": owner.key}
+            )
             return [read(row, ListedJob) for row in rows]
 
-    def latest_done(self) -> ListedJob | None:
-        """The latest job that is done and can be read; None if there is none."""
-        with self._connected() as connection:
+    def page(self, limit: int, after: str, owner: Owner = EVERYONE) -> list[ListedJob]:
+        """Up to `limit` jobs of an owner, the latest first.
+
+        Args:
+            after: page_position of the job that the page before ended with; empty for the first.
+        """
+        with self.connected() as connection:
+            rows = connection.execute(
+                f"{SELECT} WHERE {OWNED} AND (:after = '' OR {POSITION} < :after) "
+                f"ORDER BY {POSITION} DESC LIMIT :limit",
+                {"owner": owner.key, "after": after, "limit": limit},
+            )
+            return [read(row, ListedJob) for row in rows]
+
+    def latest_done(self, owner: Owner = EVERYONE) -> ListedJob | None:
+        """The owner's latest job that is done and can be read; None if there is none."""
+        with self.connected() as connection:
             # Rows are read one by one: it is the first that counts.
             rows = connection.execute(
-                f"{SELECT} WHERE state = ? ORDER BY created_at DESC", (State.DONE,)
+                f"{SELECT} WHERE state = :state AND {OWNED} ORDER BY created_at DESC",
+                {"state": State.DONE, "owner": owner.key},
             )
             return next((job for row in rows if (job := read(row, ListedJob)).result), None)
 
@@ -130,34 +144,60 @@ class JobStore:
         Raises:
             JobNotFoundError: there is none of that id.
         """
-        with self._connected() as connection:
+        with self.connected() as connection:
             connection.execute("BEGIN IMMEDIATE")
-            job = _find(connection, identifier)
+            job = find(connection, identifier, EVERYONE)
             edited = edit(job)
             if edited is not job:
-                _update(connection, edited)
+                update(connection, edited)
             connection.execute("COMMIT")
         return edited
 
-    def has_waiting(self) -> bool:
-        """Whether a job waits to be worked on."""
-        with self._connected() as connection:
-            query = "SELECT EXISTS (SELECT 1 FROM jobs WHERE state = ?)"
-            return bool(connection.execute(query, (State.WAITING,)).fetchone()[0])
+    def count_waiting(self) -> int:
+        """How many jobs wait to be worked on."""
+        with self.connected() as connection:
+            query = "SELECT COUNT(*) FROM jobs WHERE state = ?"
+            return int(connection.execute(query, (State.WAITING,)).fetchone()[0])
+
+    def count_unfinished(self, owner: Owner) -> int:
+        """How many jobs of an owner wait or are worked on."""
+        with self.connected() as connection:
+            query = f"SELECT COUNT(*) FROM jobs WHERE state IN (:waiting, :working) AND {OWNED}"
+            values = {"waiting": State.WAITING, "working": State.WORKING, "owner": owner.key}
+            return int(connection.execute(query, values).fetchone()[0])
+
+    def owner_of(self, identifier: str) -> Owner:
+        """Whose a job is.
+
+        Raises:
+            JobNotFoundError: there is none of that id.
+        """
+        with self.connected() as connection:
+            return find_owner(connection, identifier)
+
+    def used_bytes(self, owner: Owner) -> int:
+        """What an owner has on the disk: clips, frames, and received files without a job."""
+        with self.connected() as connection:
+            rows = connection.execute(f"SELECT id FROM jobs WHERE {OWNED}", {"owner": owner.key})
+            folders = [self.folder(identifier) for (identifier,) in rows]
+        received = self.uploads.glob(f"{owner.tag}-*")
+        return sum(map(size_bytes, folders)) + sum(map(size_bytes, received))
 
     def claim(self) -> Job | None:
-        """The job that has waited longest, now marked as being worked on; None if none waits."""
-        with self._connected() as connection:
+        """The next job, now marked as being worked on; None if none waits.
+
+        It is the one that has waited longest, of the owners of whom the fewest are worked on.
+        """
+        with self.connected() as connection:
             connection.execute("BEGIN IMMEDIATE")
-            row = connection.execute(
-                f"{SELECT} WHERE state = ? ORDER BY created_at LIMIT 1", (State.WAITING,)
-            ).fetchone()
+            row = connection.execute(NEXT, {"waiting": State.WAITING, "working": State.WORKING})
+            row = row.fetchone()
             if row is None:
                 return None
             job = read(row, Job)
             if not job.state.is_over:
                 job = replace(job, state=State.WORKING, attempts=job.attempts + 1)
-            _update(connection, job)
+            update(connection, job)
             connection.execute("COMMIT")
         return self.claim() if job.state.is_over else job
 
@@ -169,7 +209,7 @@ class JobStore:
         """
 
         def edit(job: Job) -> Job:
-            return _start_over(replace(job, attempts=max(0, job.attempts - 1)))
+            return start_over(replace(job, attempts=max(0, job.attempts - 1)))
 
         return self.change(identifier, edit)
 
@@ -180,7 +220,7 @@ class JobStore:
         """
         left = [job for job in self.list_jobs() if job.state is State.WORKING]
         for job in left:
-            self.change(job.id, _give_up if job.attempts >= ATTEMPTS_MAX else _start_over)
+            self.change(job.id, give_up if job.attempts >= ATTEMPTS_MAX else start_over)
         return len(left)
 
     def request_cancel(self, identifier: str) -> Job:
@@ -201,7 +241,7 @@ class JobStore:
 
     def delete(self, identifier: str) -> None:
         """Removes the job with its clip; does nothing if there is none of that id."""
-        with self._connected() as connection:
+        with self.connected() as connection:
             connection.execute("DELETE FROM jobs WHERE id = ?", (identifier,))
         remove(self.folder(identifier))
 
@@ -238,47 +278,10 @@ class JobStore:
         return self._jobs / identifier
 
     @contextmanager
-    def _connected(self) -> Iterator[sqlite3.Connection]:
+    def connected(self) -> Iterator[sqlite3.Connection]:
+        """A connection to the SQLite file, for what is kept in it beside the jobs."""
         connection = sqlite3.connect(
             self.data / "jobs.sqlite", timeout=BUSY_TIMEOUT_S, isolation_level=None
         )
         with closing(connection):
             yield connection
-
-
-def _find(connection: sqlite3.Connection, identifier: str) -> Job:
-    row = connection.execute(f"{SELECT} WHERE id = ?", (identifier,)).fetchone()
-    if row is None:
-        raise JobNotFoundError(
-            f"there is no clip of the id {identifier!r}: it was deleted, or is too old to be kept"
-        )
-    return read(row, Job)
-
-
-def _update(connection: sqlite3.Connection, job: Job) -> None:
-    if is_unreadable(job):
-        # Another release of the app may read it: the document stays as it is.
-        connection.execute("UPDATE jobs SET state = ? WHERE id = ?", (job.state, job.id))
-    else:
-        connection.execute(
-            "UPDATE jobs SET state = ?, document = ? WHERE id = ?",
-            (job.state, encode(job), job.id),
-        )
-
-
-def _start_over(job: Job) -> Job:
-    if job.cancel_requested:
-        return replace(job, state=State.CANCELLED)
-    return replace(
-        job,
-        state=State.WAITING,
-        stages=dict.fromkeys(job.stages, Stage()),
-        evidence=KnownEvidence(),
-        result=None,
-        timeline=None,
-    )
-
-
-def _give_up(job: Job) -> Job:
-    message = f"the app was killed {job.attempts} times while it worked on this clip"
-    return replace(job, state=State.FAILED, failure=failure("AppEndedError", message))

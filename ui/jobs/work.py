@@ -14,6 +14,7 @@ from ui.jobs.advice import is_expected, without_paths
 from ui.jobs.cancelling import Cancellation
 from ui.jobs.job import Job, KnownEvidence, SourceKind, Stage
 from ui.jobs.record import JobRecord, absent, done, with_stages, working
+from ui.jobs.shares import check_room
 from ui.jobs.store import JobNotFoundError, JobStore
 from ui.settings import BYTES_PER_MB, Settings
 from vemoclap_client import EmotionClient
@@ -144,8 +145,9 @@ class JobWork:
         return path
 
     def _fetch(self) -> Path:
+        owner = self._store.owner_of(self._job.id)
         limits = FetchLimits(
-            size_bytes=self._settings.upload_limit_bytes,
+            size_bytes=check_room(self._settings, self._store, owner),
             duration_s=float(self._settings.duration_limit_s),
         )
         self._record.set_stages({"fetch": working()})

@@ -1,5 +1,6 @@
 """The app's limits in words, the same on every page."""
 
+from ui.owners import Owner
 from ui.parts.words import counted
 from ui.settings import Settings
 
@@ -14,12 +15,14 @@ def upload_label(settings: Settings) -> str:
     return f"One video or several, of any length, up to {size} each"
 
 
-def keeping(settings: Settings) -> str:
+def keeping(settings: Settings, owner: Owner) -> str:
     """What happens to the clips that are given."""
-    return (
-        f"Clips and results stay on this server for {counted(settings.keep_days, 'day')}. "
-        "Everyone who can open this app can see them in the Library, and can delete them there."
-    )
+    days = counted(settings.keep_days, "day")
+    if owner.is_everyone:
+        seeing = "Everyone who can open this app can see them in the Library, and can delete them."
+    else:
+        seeing = "Of the people who use this app, you alone see them in the Library."
+    return f"Clips and results stay on this server for {days}. {seeing}"
 
 
 def length_limit(settings: Settings) -> str:

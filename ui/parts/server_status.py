@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import streamlit as st
 
-from ui.jobs.store import JobStore
+from ui.jobs.library import Library
 from vemoclap_client import EmotionClient
 from vemoclap_client.errors import (
     RequestTimeoutError,
@@ -75,9 +75,9 @@ def _show_problem(url: str) -> None:
         st.warning(f"**{problem.happened}** {problem.advice}")
 
 
-def show_latest_head(store: JobStore) -> None:
+def show_latest_head(library: Library) -> None:
     """A line below each page: which profile and head gave the latest result."""
-    job = store.latest_done()
+    job = library.latest_done()
     if job is None or job.result is None:
         st.caption("No clip has been analyzed yet. Each result names the head that gave it.")
     else:

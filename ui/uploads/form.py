@@ -2,14 +2,31 @@
 
 import secrets
 from collections.abc import AsyncGenerator, Callable
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 from starlette.datastructures import Headers, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 
 KEPT_HEADERS = ("content-disposition", "content-type")
 FIELDS_MAX = 100
-"""Fields that a form may have besides the file; their values are passed over."""
+"""Fields that a form may have besides the file."""
+
+FIELD_BYTES_MAX = 1 << 13
+"""Of one such field: they are kept in memory."""
+
+
+class ReceivedForm(NamedTuple):
+    """What a form held besides the content of its file.
+
+    Attributes:
+        part_headers: of the file's part: its name, the file's name and type.
+        file_name: as the sender gave it.
+        fields: the other fields; of two of one name the last.
+    """
+
+    part_headers: dict[str, str]
+    file_name: str
+    fields: dict[str, str]
 
 
 class FileParser(MultiPartParser):
@@ -31,7 +48,9 @@ class FileParser(MultiPartParser):
             check_size: is called with the bytes of the file that have come so far, before the
                 last of them are written; it raises if they are too many.
         """
-        super().__init__(headers, body, max_files=1, max_fields=FIELDS_MAX)
+        super().__init__(
+            headers, body, max_files=1, max_fields=FIELDS_MAX, max_part_size=FIELD_BYTES_MAX
+        )
         self._target = target
         self._check_size = check_size
         self._file_bytes = 0
@@ -55,23 +74,24 @@ class FileParser(MultiPartParser):
         """Notes the end of the form."""
         self._is_complete = True
 
-    async def receive(self) -> dict[str, str]:
+    async def receive(self) -> ReceivedForm:
         """Reads the body to its end.
-
-        Returns:
-            The headers of the file's part: its name, the file's name and type.
 
         Raises:
             MultiPartException: it is not a form with exactly one file, or ends too early.
         """
         if not self.headers.get("content-type", "").startswith("multipart/form-data"):
             raise MultiPartException("It is not a form with a file.")
-        form = await self.parse()
-        files = [value for value in form.values() if isinstance(value, UploadFile)]
+        form = (await self.parse()).multi_items()
+        files = [value for _, value in form if isinstance(value, UploadFile)]
         if not files or not self._is_complete:
             raise MultiPartException("It ends too early, or there is no file in it.")
         headers = files[0].headers
-        return {name: headers[name] for name in KEPT_HEADERS if name in headers}
+        return ReceivedForm(
+            {name: headers[name] for name in KEPT_HEADERS if name in headers},
+            files[0].filename or "",
+            {name: value for name, value in form if isinstance(value, str)},
+        )
 
 
 def build_form(part_headers: dict[str, str], content: bytes) -> tuple[bytes, str]:

@@ -12,26 +12,33 @@ import json
 import re
 import secrets
 import shutil
+from asyncio import Semaphore
 from collections.abc import Callable
-from contextlib import aclosing
+from contextlib import AbstractAsyncContextManager, aclosing, nullcontext
 from pathlib import Path
 from typing import Protocol
+from weakref import WeakValueDictionary
 
+from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.exceptions import HTTPException
 from starlette.formparsers import MultiPartException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from ui.application import Application
-from ui.jobs.store import JobStore
+from ui.application import LibraryOf
+from ui.jobs.job import OwnerLimitError
+from ui.jobs.library import Library
 from ui.settings import BYTES_PER_MB
-from ui.uploads.form import FileParser, build_form
+from ui.uploads.form import FileParser, ReceivedForm, build_form
 from vemoclap_client.files import UNFINISHED
 
 UPLOAD_ROUTE = re.compile(r"/_stcore/upload_file/(?P<session>[^/]+)/[^/]+")
 TOKEN_KEY = "vemoclap_upload"
-IDENTIFIER = re.compile(r"[0-9a-f]{32}")
+IDENTIFIER = re.compile(r"[0-9a-z]+-[0-9a-f]{32}")
+"""Name of a received file: the tag of its owner, and what cannot be guessed."""
+
 WRITE_BYTES = 1 << 20
 """So much is gathered before it is written."""
 
@@ -55,14 +62,15 @@ class UploadedFile(Protocol):
         """Its content."""
 
 
-def take_upload(store: JobStore, uploaded: UploadedFile) -> Path:
-    """Where the content of an uploaded file is; hand it to `add_job`, which moves it away.
+def take_upload(library: Library, uploaded: UploadedFile) -> Path:
+    """Where the content of an uploaded file is; hand it to `Library.add`, which moves it away.
 
     Raises:
-        UploadGoneError: it is not there.
+        UploadGoneError: it is not there, or another owner's.
     """
-    path = store.uploads / _read_token(uploaded)
-    if not path.is_file():
+    identifier = _read_token(uploaded)
+    path = library.folders.uploads / identifier
+    if not identifier.startswith(f"{library.owner.tag}-") or not path.is_file():
         raise UploadGoneError(f"{uploaded.name} is no longer there: upload it again")
     return path
 
@@ -89,12 +97,20 @@ def is_session(session: str) -> bool:
     return runtime.exists() and runtime.get_instance().is_active_session(session)
 
 
-class RefusedError(Exception):
-    """The upload is not taken."""
+class Turns:
+    """So that of one owner only so many files are received at a time."""
 
-    def __init__(self, status: int, reason: str) -> None:
-        super().__init__(reason)
-        self.status = status
+    def __init__(self) -> None:
+        """None is received yet."""
+        self._turns: WeakValueDictionary[str, Semaphore] = WeakValueDictionary()
+
+    def of(self, library: Library) -> AbstractAsyncContextManager[None]:
+        """Waits at its beginning while as many of the owner are received as may be."""
+        if library.owner.is_everyone:
+            return nullcontext()
+        turns = self._turns.get(library.owner.key) or Semaphore(library.settings.owner_uploads)
+        self._turns[library.owner.key] = turns
+        return turns
 
 
 class UploadsToDisk:
@@ -103,18 +119,19 @@ class UploadsToDisk:
     def __init__(
         self,
         app: ASGIApp,
-        find: Callable[[], Application],
+        library_of: LibraryOf,
         is_session: Callable[[str], bool] = is_session,
     ) -> None:
         """Stands before `app`.
 
         Args:
-            find: gives the app's settings and store.
+            library_of: gives the clips of the one who sends the upload.
             is_session: whether uploads of this session are to be received. Others go to `app`,
                 which refuses them before it reads them.
         """
         self._app = app
-        self._find = find
+        self._library_of = library_of
+        self._turns = Turns()
         self._is_session = is_session
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -123,17 +140,19 @@ class UploadsToDisk:
         if session is None or not self._is_session(session):
             await self._app(scope, receive, send)
             return
-        found = self._find()
-        upload = Upload(found.store.uploads, found.settings.upload_limit_bytes)
+        request = Request(scope, receive)
         try:
-            part_headers = await upload.receive(Request(scope, receive))
+            library = await run_in_threadpool(self._library_of, request)
+            async with self._turns.of(library):
+                upload = Upload(library)
+                form = await upload.receive(request)
         except ClientDisconnect:
             return
-        except RefusedError as error:
-            response = PlainTextResponse(str(error), error.status, {"Connection": "close"})
+        except HTTPException as error:
+            response = PlainTextResponse(error.detail, error.status_code, error.headers)
             await response(scope, receive, send)
             return
-        await self._hand_over(scope, receive, send, part_headers, upload)
+        await self._hand_over(scope, receive, send, form.part_headers, upload)
 
     async def _hand_over(
         self,
@@ -171,41 +190,48 @@ class UploadsToDisk:
 class Upload:
     """One file on its way to the disk."""
 
-    def __init__(self, folder: Path, limit_bytes: int) -> None:
+    def __init__(self, library: Library) -> None:
         """Nothing is received yet; the file's name is drawn, never the user's."""
-        self.identifier = secrets.token_hex(16)
-        self.path = folder / self.identifier
+        self.identifier = f"{library.owner.tag}-{secrets.token_hex(16)}"
+        self.path = library.folders.uploads / self.identifier
         self._unfinished = self.path.with_suffix(UNFINISHED)
-        self._limit_bytes = limit_bytes
+        self._library = library
+        self._room_bytes = self._limit_bytes = library.settings.upload_limit_bytes
         self._checked_bytes = 0
 
-    async def receive(self, request: Request) -> dict[str, str]:
-        """Reads the request's body and keeps the file in it; returns the headers of its part.
+    async def receive(self, request: Request) -> ReceivedForm:
+        """Reads the request's body and keeps the file in it.
 
         Raises:
-            RefusedError: it is too large, there is no space, or it is not one file.
+            HTTPException: it is too large, there is no space, or it is not one file.
             ClientDisconnect: it did not come to its end. However it fails, no file stays.
         """
         try:
-            self._check_announced(request.headers)
+            await run_in_threadpool(self._check_announced, request.headers)
             with self._unfinished.open("xb", buffering=WRITE_BYTES) as file:
                 async with aclosing(request.stream()) as body:
                     parser = FileParser(request.headers, body, file, self._check_size)
-                    headers = await parser.receive()
+                    form = await parser.receive()
+            # Others of the owner's may have come at the same time.
+            await run_in_threadpool(self._library.check_room)
             self._unfinished.rename(self.path)
         except MultiPartException as error:
-            raise RefusedError(400, f"This upload cannot be read. {error.message}") from error
+            raise _refused(400, f"This upload cannot be read. {error.message}") from error
+        except OwnerLimitError as error:
+            raise _refused(507, f"This file is not taken: {error}.") from error
         except OSError as error:
             if error.errno in (errno.ENOSPC, errno.EDQUOT):
                 raise _no_space() from error
             raise
         finally:
             self._unfinished.unlink(missing_ok=True)
-        return headers
+        return form
 
     def _check_size(self, file_bytes: int) -> None:
         if file_bytes > self._limit_bytes:
             raise self._too_large()
+        if file_bytes > self._room_bytes:
+            self._room_bytes = self._library.check_room(file_bytes)
         if file_bytes >= self._checked_bytes + WRITE_BYTES:
             self._checked_bytes = file_bytes
             self._check_space(WRITE_BYTES)
@@ -215,19 +241,25 @@ class Upload:
         size = int(announced) if announced.isascii() and announced.isdigit() else 0
         if size > self._limit_bytes + FRAMING_BYTES_MAX:
             raise self._too_large()
+        self._room_bytes = self._library.check_room(min(size, self._limit_bytes))
         self._check_space(size)
 
     def _check_space(self, needed_bytes: int) -> None:
         if shutil.disk_usage(self.path.parent).free < needed_bytes + FREE_BYTES_MIN:
             raise _no_space()
 
-    def _too_large(self) -> RefusedError:
+    def _too_large(self) -> HTTPException:
         limit_mb = self._limit_bytes / BYTES_PER_MB
-        return RefusedError(413, f"This file is larger than {limit_mb:,.0f} MB.")
+        return _refused(413, f"This file is larger than {limit_mb:,.0f} MB.")
 
 
-def _no_space() -> RefusedError:
-    return RefusedError(507, "There is no space left for this file on the app's machine.")
+def _refused(status: int, reason: str) -> HTTPException:
+    # The rest of the body is not read.
+    return HTTPException(status, reason, {"Connection": "close"})
+
+
+def _no_space() -> HTTPException:
+    return _refused(507, "There is no space left for this file on the app's machine.")
 
 
 def _session_of_upload(scope: Scope) -> str | None:

@@ -113,7 +113,7 @@ class Guard:
             return False
         host = address[0]
         # A name would be looked up after this check.
-        if not isinstance(host, str) or not _is_ip_address(host):
+        if not isinstance(host, str) or not is_ip_address(host):
             return False
         return self._allow_private or is_public(host) or self._is_in_networks(host)
 
@@ -148,7 +148,8 @@ class Guard:
         setattr(socket.SocketIO, "readinto", counted)  # noqa: B010 (mypy: a method)
 
 
-def _is_ip_address(text: str) -> bool:
+def is_ip_address(text: str) -> bool:
+    """Whether it is an IP address rather than a name."""
     try:
         ip_address(text)
     except ValueError:

@@ -3,6 +3,7 @@
 import inspect
 import json
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -31,25 +32,30 @@ def json_schema(name: str) -> dict[str, Any]:
     Args:
         name: one of DOCUMENTS.
     """
-    kinds = (DOCUMENTS[name], Conclusions)
-    _, definitions = schema_components(kinds, ref_template="#/$defs/{name}")
-    conclusions = definitions.pop(Conclusions.__name__)
+    found = definitions([DOCUMENTS[name]], "#/$defs/{name}")
+    document = found.pop(DOCUMENTS[name].__name__)
+    return {"$schema": DIALECT, **document, "$defs": found}
+
+
+def definitions(kinds: Iterable[type[Any]], ref_template: str) -> dict[str, dict[str, Any]]:
+    """Name -> schema of these types of documents and of the types in their fields.
+
+    Args:
+        ref_template: where a reference points to, with `{name}` in it.
+    """
+    _, found = schema_components((*kinds, Conclusions), ref_template=ref_template)
+    conclusions = found.pop(Conclusions.__name__)
     _describe(Conclusions, conclusions)
-    for kind in _structs(DOCUMENTS[name]):
-        definition = definitions[kind.__name__]
+    for kind in _subclasses(Struct):
+        if kind.__name__ not in found:
+            continue
+        definition = found[kind.__name__]
         _describe(kind, definition)
         if issubclass(kind, Judgement):
             definition["properties"] |= conclusions["properties"]
         # Encoding writes every field, those with a default too.
         definition["required"] = list(definition["properties"])
-    document = definitions.pop(DOCUMENTS[name].__name__)
-    return {"$schema": DIALECT, **document, "$defs": definitions}
-
-
-def _structs(kind: type[Any]) -> list[type[Any]]:
-    """The type and those in its fields, without Conclusions."""
-    _, definitions = schema_components([kind])
-    return [found for found in _subclasses(Struct) if found.__name__ in definitions]
+    return found
 
 
 def _subclasses(kind: type[Any]) -> list[type[Any]]:

@@ -2,7 +2,8 @@
 
 import streamlit as st
 
-from ui.application import Application
+from ui.jobs.library import Library
+from ui.parts.limits import keeping
 from ui.parts.navigation import Pages
 
 PAPER = "https://arxiv.org/abs/2410.21303"
@@ -34,8 +35,7 @@ numbers of what they found. Every result names its head:
 """
 
 KEPT = """
-Clips, their frames and results are kept on this server for {days} days, then removed. Everyone who
-can open this app can see them in the Library, and delete them. Frames and sound go to the Triton
+{keeping} After that they are removed. Frames and sound go to the Triton
 server that classifies them, and nowhere else. A link is fetched from the site that it names.
 """
 
@@ -47,14 +47,14 @@ their own: `make weights` lists them.
 """
 
 
-def show_about(app: Application, pages: Pages) -> None:
+def show_about(library: Library, pages: Pages) -> None:
     """The notes, each under a heading."""
     st.title("About")
     left, right = st.columns(2, gap="large")
     with left:
         _show_note("What the six numbers mean", NUMBERS)
         _show_note("What this must not be used for", NOT_FOR)
-        _show_note("What is kept", KEPT.format(days=app.settings.keep_days))
+        _show_note("What is kept", KEPT.format(keeping=keeping(library.settings, library.owner)))
     with right:
         _show_note("Who answers", HEAD)
         _show_note("Paper and licences", LICENCES)

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import streamlit as st
 
-from ui.application import Application
 from ui.jobs import media
 from ui.jobs.job import Job, Source, SourceKind, State
+from ui.jobs.library import Library
 from ui.jobs.store import JobNotFoundError
 from ui.parts.limits import keeping, length_limit
 from ui.parts.markdown import plain
@@ -36,7 +36,7 @@ SAMPLES = {
 """Name of a sample's file -> its title and what is in it."""
 
 
-def show_analyze(app: Application, pages: Pages) -> None:
+def show_analyze(library: Library, pages: Pages) -> None:
     """The page, from top to bottom."""
     _open_added(pages)
     st.title("Which emotion does a video convey?")
@@ -44,18 +44,18 @@ def show_analyze(app: Application, pages: Pages) -> None:
         "Give a clip. You get the probability of six emotions, and what in the faces, the words "
         "and the sounds speaks for each."
     )
-    show_problem(app.settings.server_url)
+    show_problem(library.settings.server_url)
     for problem in st.session_state.pop(PROBLEMS, []):
         st.error(problem)
     upload, link = st.columns(2, gap="large")
     with upload:
         st.header("Upload a video")
-        show_uploader(app, _remember)
-        st.caption(keeping(app.settings))
+        show_uploader(library, _remember)
+        st.caption(keeping(library.settings, library.owner))
     with link:
-        _show_link_form(app)
-    _show_samples(app)
-    _show_clips(app, pages)
+        _show_link_form(library)
+    _show_samples(library)
+    _show_clips(library, pages)
 
 
 def _open_added(pages: Pages) -> None:
@@ -76,7 +76,7 @@ def _remember(added: Job | str) -> None:
         st.session_state.setdefault(CLIPS, []).insert(0, added.id)
 
 
-def _show_link_form(app: Application) -> None:
+def _show_link_form(library: Library) -> None:
     st.header("Paste a link")
     with st.form("link", border=False):
         link = st.text_input(
@@ -86,37 +86,37 @@ def _show_link_form(app: Application) -> None:
         )
         sent = st.form_submit_button("Analyze link")
     if sent:
-        _take_link(app, link.strip())
+        _take_link(library, link.strip())
     st.caption(
-        f"Up to {length_limit(app.settings)}. Some sites turn servers away; then download the "
+        f"Up to {length_limit(library.settings)}. Some sites turn servers away; then download the "
         "video yourself and upload it."
     )
 
 
-def _take_link(app: Application, link: str) -> None:
+def _take_link(library: Library, link: str) -> None:
     objection = objection_to(link)
     if objection:
         st.error(objection)
         return
-    _remember(add_clip(app, link, Source(SourceKind.LINK, link)))
+    _remember(add_clip(library, link, Source(SourceKind.LINK, link)))
     st.rerun()
 
 
-def _show_samples(app: Application) -> None:
+def _show_samples(library: Library) -> None:
     st.header("Try a sample")
-    samples = media.sample_clips(app.settings)
+    samples = media.sample_clips(library.settings)
     if not samples:
         st.info("The sample clips are not here. `make samples` fetches and renders them.")
         return
     for column, sample in zip(st.columns(len(samples)), samples, strict=True):
         with column:
-            _show_sample(app, sample)
+            _show_sample(library, sample)
 
 
-def _show_sample(app: Application, sample: Path) -> None:
+def _show_sample(library: Library, sample: Path) -> None:
     title, description = SAMPLES.get(sample.stem, (sample.stem, "A clip on this server"))
     try:
-        thumbnail = media.sample_thumbnail(app.store, app.runner.decoder, sample)
+        thumbnail = media.sample_thumbnail(library.folders, library.decoder, sample)
         st.image(str(thumbnail), width="stretch", alt=description)
     except VideoError:
         st.caption("No picture of this clip can be decoded.")
@@ -125,37 +125,37 @@ def _show_sample(app: Application, sample: Path) -> None:
         key=f"sample-{sample.name}",
         width="stretch",
         on_click=_take_sample,
-        args=(app, sample),
+        args=(library, sample),
     )
     st.caption(plain(description))
 
 
-def _take_sample(app: Application, sample: Path) -> None:
-    _remember(add_clip(app, sample.name, Source(SourceKind.SAMPLE, str(sample))))
+def _take_sample(library: Library, sample: Path) -> None:
+    _remember(add_clip(library, sample.name, Source(SourceKind.SAMPLE, str(sample))))
 
 
-def _show_clips(app: Application, pages: Pages) -> None:
-    jobs = _session_jobs(app)
+def _show_clips(library: Library, pages: Pages) -> None:
+    jobs = _session_jobs(library)
     if not jobs:
         return
     st.header("Your clips")
     are_over = all(job.state.is_over for job in jobs)
-    st.fragment(_list_clips, run_every=None if are_over else REFRESH_S)(app, pages)
+    st.fragment(_list_clips, run_every=None if are_over else REFRESH_S)(library, pages)
     pages.link("library", "All clips are in the Library")
 
 
-def _session_jobs(app: Application) -> list[Job]:
+def _session_jobs(library: Library) -> list[Job]:
     jobs = []
     for identifier in st.session_state.get(CLIPS, []):
         try:
-            jobs.append(app.store.get(identifier))
+            jobs.append(library.get(identifier))
         except JobNotFoundError:
             continue
     return jobs
 
 
-def _list_clips(app: Application, pages: Pages) -> None:
-    for job in _session_jobs(app):
+def _list_clips(library: Library, pages: Pages) -> None:
+    for job in _session_jobs(library):
         pages.link("result", f"{plain(job.name)}: {outcome(job)}", id=job.id)
 
 

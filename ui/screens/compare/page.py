@@ -5,9 +5,9 @@ from collections.abc import Mapping, Sequence
 import streamlit as st
 from msgspec.structs import replace
 
-from ui.application import Application
 from ui.jobs import media
 from ui.jobs.job import Job, ListedJob
+from ui.jobs.library import Library
 from ui.parts.contributions import contributions_html, contributions_sentence
 from ui.parts.headline import headline_html
 from ui.parts.markdown import plain
@@ -34,18 +34,18 @@ Clip = tuple[Job, EmotionResult]
 """A clip that is compared, with its result."""
 
 
-def show_compare(app: Application, pages: Pages) -> None:
+def show_compare(library: Library, pages: Pages) -> None:
     """The page, from top to bottom."""
     st.title("Compare two clips")
-    jobs = [job for job in app.store.list_jobs() if job.result]
+    jobs = [job for job in library.list_jobs() if job.result]
     if len(jobs) < 2:
         st.info("Two clips with a result are needed. Add some in the Library.")
         pages.link("library", "Open the Library")
         return
-    chosen = [app.store.get(identifier) for identifier in _choose(jobs)]
+    chosen = [library.get(identifier) for identifier in _choose(jobs)]
     clips = [(job, job.result) for job in chosen if job.result]
     if len(clips) == 2:
-        _show_comparison(app, pages, *clips)
+        _show_comparison(library, pages, *clips)
 
 
 def _choose(jobs: Sequence[ListedJob]) -> list[str]:
@@ -70,7 +70,7 @@ def _choose(jobs: Sequence[ListedJob]) -> list[str]:
     return chosen
 
 
-def _show_comparison(app: Application, pages: Pages, one: Clip, other: Clip) -> None:
+def _show_comparison(library: Library, pages: Pages, one: Clip, other: Clip) -> None:
     results = one[1], other[1]
     st.html(STYLE)
     reasons = differences(*results)
@@ -78,7 +78,7 @@ def _show_comparison(app: Application, pages: Pages, one: Clip, other: Clip) -> 
         st.warning(plain(" ".join([*reasons, "Their numbers are not comparable."])))
     for column, letter, clip in zip(st.columns(2), LETTERS, (one, other), strict=True):
         with column:
-            _show_clip(app, pages, letter, *clip)
+            _show_clip(library, pages, letter, *clip)
     st.header("Six emotions")
     sentence = difference_sentence(*results)
     st.altair_chart(paired_bars(*results), alt=sentence)
@@ -94,9 +94,9 @@ def _show_comparison(app: Application, pages: Pages, one: Clip, other: Clip) -> 
 
 
 def _show_clip(
-    app: Application, pages: Pages, letter: str, job: Job, result: EmotionResult
+    library: Library, pages: Pages, letter: str, job: Job, result: EmotionResult
 ) -> None:
-    thumbnail = media.job_thumbnail(app.store, job.id)
+    thumbnail = media.job_thumbnail(library.folders, job.id)
     if thumbnail:
         st.image(str(thumbnail), width=THUMBNAIL_PX, alt=f"A frame of clip {letter}")
     st.markdown(f"**{letter}: {plain(job.name)}**")

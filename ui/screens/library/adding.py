@@ -5,8 +5,8 @@ from pathlib import Path
 
 import streamlit as st
 
-from ui.application import Application
 from ui.jobs.job import AnyJob, Job, Source, SourceKind, State
+from ui.jobs.library import Library
 from ui.parts.markdown import plain
 from ui.parts.uploader import add_clip, show_uploader
 from ui.parts.words import counted
@@ -23,15 +23,15 @@ HOW_TO_SET_FOLDER = (
 )
 
 
-def show_adding(app: Application, jobs: Sequence[AnyJob]) -> None:
+def show_adding(library: Library, jobs: Sequence[AnyJob]) -> None:
     """The part, folded away where there are clips already."""
     _show_notes()
     with st.expander("Add clips", expanded=not jobs, icon=":material/add:"):
         device, folder = st.tabs(["From your device", "From the server’s folder"])
         with device:
-            show_uploader(app, _remember)
+            show_uploader(library, _remember)
         with folder:
-            _show_folder(app, jobs)
+            _show_folder(library, jobs)
 
 
 def _remember(added: Job | str) -> None:
@@ -53,8 +53,8 @@ def _list_folder(folder: str) -> FolderClips:
     return folder_clips(Path(folder))
 
 
-def _show_folder(app: Application, jobs: Sequence[AnyJob]) -> None:
-    folder = app.settings.folder
+def _show_folder(library: Library, jobs: Sequence[AnyJob]) -> None:
+    folder = library.settings.folder
     if folder is None:
         st.markdown(HOW_TO_SET_FOLDER)
         return
@@ -66,11 +66,11 @@ def _show_folder(app: Application, jobs: Sequence[AnyJob]) -> None:
     if not clips.paths:
         st.info("There are no videos in the server’s folder.")
         return
-    _show_choice(app, folder, clips, jobs)
+    _show_choice(library, folder, clips, jobs)
 
 
 def _show_choice(
-    app: Application, folder: Path, clips: FolderClips, jobs: Sequence[AnyJob]
+    library: Library, folder: Path, clips: FolderClips, jobs: Sequence[AnyJob]
 ) -> None:
     st.multiselect(
         f"Clips in the server’s folder ({len(clips.paths)})",
@@ -88,13 +88,13 @@ def _show_choice(
             disabled=not chosen,
             type="primary",
             on_click=_take_paths,
-            args=(app, folder, chosen),
+            args=(library, folder, chosen),
         )
         st.button(
             f"Analyze all that are not in the library ({len(fresh)})",
             disabled=not fresh,
             on_click=_take_paths,
-            args=(app, folder, fresh),
+            args=(library, folder, fresh),
         )
 
 
@@ -106,8 +106,8 @@ def not_added_yet(folder: Path, clips: FolderClips, jobs: Sequence[AnyJob]) -> l
     return [str(path) for path in clips.paths if str((root / path).resolve()) not in here]
 
 
-def _take_paths(app: Application, folder: Path, paths: Sequence[str]) -> None:
+def _take_paths(library: Library, folder: Path, paths: Sequence[str]) -> None:
     st.session_state[CHOSEN_PATHS] = []
     for path in paths:
         source = Source(SourceKind.FOLDER, str(folder.resolve() / path))
-        _remember(add_clip(app, path, source))
+        _remember(add_clip(library, path, source))

@@ -6,7 +6,7 @@ For each clip with a result, its JSON and its timeline's; and one table of all o
 import csv
 import io
 import zipfile
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -17,9 +17,10 @@ from starlette.requests import Request
 from starlette.responses import StreamingResponse
 from starlette.routing import Route
 
-from ui.application import Application
+from ui.application import LibraryOf
 from ui.jobs.job import Job
-from ui.jobs.store import JobNotFoundError, JobStore
+from ui.jobs.library import Library
+from ui.jobs.store import JobNotFoundError
 from ui.screens.library.rows import to_row
 from vemoclap_client.contract import EMOTIONS
 from vemoclap_client.files import numbered, safe_name
@@ -55,24 +56,20 @@ def export_url(identifiers: Sequence[str]) -> str:
     return f"{EXPORT_PATH}?ids={quote(','.join(identifiers))}"
 
 
-def export_route(find: Callable[[], Application]) -> Route:
-    """The route to hand to Streamlit's App, beside those of ui/routes.py.
-
-    Args:
-        find: gives the app whose clips are exported; it is called for each request.
-    """
+def export_route(library_of: LibraryOf) -> Route:
+    """The route to hand to Streamlit's App, beside those of ui/routes.py."""
 
     def export(request: Request) -> StreamingResponse:
-        store = find().store
+        library = library_of(request)
         asked = request.query_params.get("ids", "")
         identifiers = [name for name in dict.fromkeys(asked.split(",")) if name]
-        identifiers = identifiers or [job.id for job in store.list_jobs()]
-        known = [name for name in identifiers if _get(store, name)]
+        identifiers = identifiers or [job.id for job in library.list_jobs()]
+        known = [name for name in identifiers if _get(library, name)]
         if not known:
             raise HTTPException(404, "none of these clips is there any more")
         headers = {"Content-Disposition": f'attachment; filename="{_file_name()}"'}
         return StreamingResponse(
-            stream_zip(export_files(_jobs(store, known))),
+            stream_zip(export_files(_jobs(library, known))),
             media_type="application/zip",
             headers=headers | {"X-Content-Type-Options": "nosniff", "Cache-Control": "no-store"},
         )
@@ -84,16 +81,16 @@ def _file_name() -> str:
     return f"vemoclap-{datetime.now():%Y-%m-%d-%H%M}.zip"
 
 
-def _get(store: JobStore, identifier: str) -> Job | None:
+def _get(library: Library, identifier: str) -> Job | None:
     try:
-        return store.get(identifier)
+        return library.get(identifier)
     except JobNotFoundError:
         return None
 
 
-def _jobs(store: JobStore, identifiers: Iterable[str]) -> Iterator[Job]:
+def _jobs(library: Library, identifiers: Iterable[str]) -> Iterator[Job]:
     """The jobs one after the other; those that were deleted meanwhile are left out."""
-    return filter(None, (_get(store, identifier) for identifier in identifiers))
+    return filter(None, (_get(library, identifier) for identifier in identifiers))
 
 
 def export_files(jobs: Iterable[Job]) -> Iterator[tuple[str, str]]:

@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from ui.application import Application
+from ui.jobs.library import Library
 from ui.parts.limits import keeping
 from ui.parts.navigation import Pages
 from ui.parts.server_status import show_problem
@@ -11,18 +11,18 @@ from ui.screens.library.table import show_clips
 
 WORKING_REFRESH_S = 2.0
 IDLE_REFRESH_S = 20.0
-"""Other people may add clips."""
+"""Other people, or other tabs, may add clips."""
 
 
-def show_library(app: Application, pages: Pages) -> None:
+def show_library(library: Library, pages: Pages) -> None:
     """The page, from top to bottom."""
-    jobs = app.store.list_jobs()
+    jobs = library.list_jobs()
     st.title("Library")
-    show_problem(app.settings.server_url)
-    show_adding(app, jobs)
+    show_problem(library.settings.server_url)
+    show_adding(library, jobs)
     if not jobs:
         st.info("There are no clips yet. Add some above, or start on the Analyze page.")
     works = any(not job.state.is_over for job in jobs)
     refresh_s = WORKING_REFRESH_S if works else IDLE_REFRESH_S
-    st.fragment(show_clips, run_every=refresh_s)(app, pages, works)
-    st.caption(keeping(app.settings))
+    st.fragment(show_clips, run_every=refresh_s)(library, pages, works)
+    st.caption(keeping(library.settings, library.owner))

@@ -1,12 +1,13 @@
 """The library's clips as a table, and what can be done with those that are chosen."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 import streamlit as st
 
-from ui.application import Application
 from ui.jobs.job import AnyJob, ListedJob, State
+from ui.jobs.library import Library
 from ui.jobs.store import JobNotFoundError
 from ui.parts.markdown import plain
 from ui.parts.names import unique_names
@@ -40,14 +41,14 @@ HEADER_HEIGHT_PX = 38
 MOST_ROWS_SEEN = 10
 
 
-def show_clips(app: Application, pages: Pages, works: bool) -> None:
+def show_clips(library: Library, pages: Pages, works: bool) -> None:
     """Filters, table and actions. As a fragment it runs at an interval.
 
     Args:
         works: whether clips were waiting or worked on when the page was drawn. When that
             changes, the page is drawn anew, with another interval.
     """
-    jobs = app.store.list_jobs()
+    jobs = library.list_jobs()
     if any(not job.state.is_over for job in jobs) != works:
         st.rerun()
     if not jobs:
@@ -61,7 +62,7 @@ def show_clips(app: Application, pages: Pages, works: bool) -> None:
     rows = _show_table(shown)
     named = _show_names(shown, names)
     chosen = [job for job in shown if job.id in {*rows, *named}]
-    _show_actions(app, pages, chosen, names, len(jobs))
+    _show_actions(library, pages, chosen, names, len(jobs))
 
 
 def _filtered(jobs: Sequence[ListedJob]) -> list[ListedJob]:
@@ -161,7 +162,7 @@ def _show_names(jobs: Sequence[AnyJob], names: dict[str, str]) -> list[str]:
 
 
 def _show_actions(
-    app: Application,
+    library: Library,
     pages: Pages,
     chosen: Sequence[AnyJob],
     names: dict[str, str],
@@ -177,13 +178,13 @@ def _show_actions(
         if st.button("Compare", disabled=not can_compare, help="Two clips that have a result"):
             pages.open("compare", ids=",".join(identifiers))
         if st.button("Cancel", disabled=are_over, help="Clips that wait or are worked on"):
-            _cancel(app, chosen)
+            _cancel(library, chosen)
         with st.popover("Delete", disabled=not chosen):
             st.markdown(
                 f"Delete {counted(len(chosen), 'clip')} with all results? This cannot be undone."
             )
             if st.button(f"Delete {counted(len(chosen), 'clip')}", key="library-delete"):
-                _delete(app, chosen)
+                _delete(library, chosen)
         what = counted(len(chosen), "clip") if chosen else f"all {counted(all_count, 'clip')}"
         st.link_button(
             f"Export {what}",
@@ -202,22 +203,16 @@ def _show_chosen(chosen: Sequence[AnyJob], names: dict[str, str]) -> None:
             st.warning(plain(f"{names[job.id]}: {job.failure.message} {job.failure.advice}"))
 
 
-def _cancel(app: Application, jobs: Sequence[AnyJob]) -> None:
+def _cancel(library: Library, jobs: Sequence[AnyJob]) -> None:
     for job in jobs:
         if not job.state.is_over:
-            _request_cancel(app, job)
+            with suppress(JobNotFoundError):  # It may be deleted meanwhile.
+                library.cancel(job.id)
     st.rerun()
 
 
-def _request_cancel(app: Application, job: AnyJob) -> None:
-    try:
-        app.runner.cancel(job.id)
-    except JobNotFoundError:
-        return  # Someone else has deleted it.
-
-
-def _delete(app: Application, jobs: Sequence[AnyJob]) -> None:
+def _delete(library: Library, jobs: Sequence[AnyJob]) -> None:
     for job in jobs:
-        _request_cancel(app, job)
-        app.store.delete(job.id)
+        with suppress(JobNotFoundError):
+            library.delete(job.id)
     st.rerun()

@@ -9,9 +9,9 @@ from collections.abc import Hashable
 
 import streamlit as st
 
-from ui.application import Application
 from ui.jobs import media
 from ui.jobs.job import Job, StageState, State
+from ui.jobs.library import Library
 from ui.jobs.store import JobNotFoundError
 from ui.parts.charts import emotions_chart
 from ui.parts.headline import headline_html, probabilities_sentence, title_html
@@ -33,23 +33,23 @@ from vemoclap_client.result import EmotionResult
 REFRESH_S = 0.5
 
 
-def show_result(app: Application, pages: Pages) -> None:
+def show_result(library: Library, pages: Pages) -> None:
     """Draws the page of the clip whose id the address names."""
     st.html(STYLE)
     try:
-        job = app.store.get(st.query_params.get("id", ""))
+        job = library.get(st.query_params.get("id", ""))
     except JobNotFoundError:
         _show_unknown(pages)
         return
-    frames = _frames(app, job.id)
+    frames = _frames(library, job.id)
     st.html(title_html(job.name, job.source.kind, job.known.duration_s))
     with st.container():  # Everything below stays in its place, whatever comes or goes here.
-        _show_state(app, pages, job, len(frames))
+        _show_state(library, pages, job, len(frames))
     with st.container():
         if job.result is not None:
             _show_emotions(job.result)
     with st.container():
-        if media.clip_path(app.store, job) is not None and job.state is not State.FAILED:
+        if media.clip_path(library.folders, job) is not None and job.state is not State.FAILED:
             show_player(job)
     with st.container():
         if job.result is not None:
@@ -60,7 +60,7 @@ def show_result(app: Application, pages: Pages) -> None:
         show_files(job)
         show_notes(job.result, pages)
     if job.state.is_over:
-        _show_deletion(app, pages, job)
+        _show_deletion(library, pages, job)
 
 
 def _show_unknown(pages: Pages) -> None:
@@ -69,14 +69,14 @@ def _show_unknown(pages: Pages) -> None:
     pages.link("analyze", "Analyze a clip")
 
 
-def _frames(app: Application, job_id: str) -> list[int]:
+def _frames(library: Library, job_id: str) -> list[int]:
     """The indices of the frames that are written, 0 to 15."""
-    return [i for i in range(FRAME_COUNT) if media.frame_path(app.store, job_id, i).is_file()]
+    return [i for i in range(FRAME_COUNT) if media.frame_path(library.folders, job_id, i).is_file()]
 
 
-def _show_state(app: Application, pages: Pages, job: Job, frame_count: int) -> None:
+def _show_state(library: Library, pages: Pages, job: Job, frame_count: int) -> None:
     if not job.state.is_over:
-        _show_progress(app, job.id, _drawn_from(job, frame_count))
+        _show_progress(library, job.id, _drawn_from(job, frame_count))
     elif job.failure is not None:
         _show_end(pages, "This clip could not be analyzed", job.failure.message, job.failure.advice)
     elif job.state is State.CANCELLED:
@@ -96,20 +96,20 @@ def _show_end(pages: Pages, title: str, *sentences: str) -> None:
 
 
 @st.fragment(run_every=REFRESH_S)
-def _show_progress(app: Application, identifier: str, drawn_from: Hashable) -> None:
+def _show_progress(library: Library, identifier: str, drawn_from: Hashable) -> None:
     """The stages and a way to end them; draws the whole page again if more became known."""
     try:
-        job = app.store.get(identifier)
+        job = library.get(identifier)
     except JobNotFoundError:
         st.rerun()
-    if _drawn_from(job, len(_frames(app, identifier))) != drawn_from:
+    if _drawn_from(job, len(_frames(library, identifier))) != drawn_from:
         st.rerun()
     with st.container(border=True):
         st.subheader(_activity(job))
         # Beside a result, what is done needs no room.
         st.html(progress_html(unfinished(job.stages) if job.result else job.stages))
         if st.button("Cancel", disabled=job.cancel_requested):
-            app.runner.cancel(identifier)
+            library.cancel(identifier)
             st.rerun()
 
 
@@ -155,9 +155,9 @@ def _show_emotions(result: EmotionResult) -> None:
         st.altair_chart(chart, key="emotions", alt=probabilities_sentence(result))
 
 
-def _show_deletion(app: Application, pages: Pages, job: Job) -> None:
+def _show_deletion(library: Library, pages: Pages, job: Job) -> None:
     with st.popover("Delete this clip"):
-        st.text("The video, its frames and its result are removed for everyone, for good.")
+        st.text("The video, its frames and its result are removed for good, for everyone.")
         if st.button("Delete it for good", type="primary"):
-            app.store.delete(job.id)
+            library.delete(job.id)
             pages.open("analyze")

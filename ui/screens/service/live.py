@@ -6,8 +6,8 @@ from typing import Any
 
 import streamlit as st
 
-from ui.application import Application
 from ui.jobs.job import State
+from ui.jobs.library import Library
 from ui.parts.markdown import plain
 from ui.parts.navigation import Pages
 from ui.screens.service.activity import Activity, History
@@ -36,15 +36,15 @@ ROW_HEIGHT_PX = 35
 NOT_KNOWN = "–"
 
 
-def show_state(app: Application, pages: Pages) -> None:
+def show_state(library: Library, pages: Pages) -> None:
     """Reads the server's state once and shows it. As a fragment it runs at an interval."""
-    state = _poll(app.settings.server_url)
-    _show_status(state, app.settings.server_url)
+    state = _poll(library.settings.server_url)
+    _show_status(state, library.settings.server_url)
     if state.trouble is None:
-        metrics = _show_numbers(app)
+        metrics = _show_numbers(library)
         _show_models(state, _activity(), metrics)
         _show_machine(metrics)
-    _show_jobs(app, pages)
+    _show_jobs(library, pages)
     st.caption(f"As of {datetime.now():%H:%M:%S} on this server.")
 
 
@@ -75,12 +75,12 @@ def _activity() -> Mapping[str, Activity]:
     return _history().total() if since_start else _history().recent(RECENT_S)
 
 
-def _show_numbers(app: Application) -> Metrics | None:
+def _show_numbers(library: Library) -> Metrics | None:
     st.header("Requests")
     st.segmented_control("Numbers for", [RECENT, TOTAL], default=RECENT, key="service-interval")
     metrics = None
     try:
-        metrics = fetch_metrics(app.settings.metrics_url)
+        metrics = fetch_metrics(library.settings.metrics_url)
     except MetricsError as error:
         st.info(plain(str(error)))
     activity = _activity()
@@ -185,9 +185,9 @@ def _show_machine(metrics: Metrics | None) -> None:
         st.markdown("\n".join(f"- {plain(reason)}" for reason in reasons))
 
 
-def _show_jobs(app: Application, pages: Pages) -> None:
+def _show_jobs(library: Library, pages: Pages) -> None:
     st.header("This app’s clips")
-    counts = count_jobs(app.store.list_jobs())
+    counts = count_jobs(library.list_jobs())
     labels = {
         State.WAITING: "Waiting",
         State.WORKING: "Being analyzed",

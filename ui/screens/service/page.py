@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from ui.application import Application
+from ui.jobs.library import Library
 from ui.parts.markdown import plain
 from ui.parts.navigation import Pages
 from ui.parts.server_status import show_latest_head
@@ -13,20 +13,20 @@ from vemoclap_client.errors import VemoclapError
 REFRESH_S = 2.0
 
 
-def show_service(app: Application, pages: Pages) -> None:
+def show_service(library: Library, pages: Pages) -> None:
     """The page, from top to bottom."""
     st.title("Service")
-    st.fragment(show_state, run_every=REFRESH_S)(app, pages)
+    st.fragment(show_state, run_every=REFRESH_S)(library, pages)
     st.header("Profile and head")
     # Triton does not know them; each result names those that it came from.
-    show_latest_head(app.store)
+    show_latest_head(library)
     st.markdown(
         "To see what serves now, and that every step works, send a test clip of 16 black frames "
         "through the whole server. A model whose process was killed still counts as ready; only "
         "a request tells."
     )
     if st.button("Send a test clip"):
-        _show_trial(app.settings.server_url)
+        _show_trial(library.settings.server_url)
 
 
 def _show_trial(url: str) -> None:

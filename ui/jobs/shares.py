@@ -1,0 +1,46 @@
+"""How much of the app one owner may take, so that others have some, too.
+
+Where nobody signs in, clips have no owner and there is no such limit.
+"""
+
+from ui.jobs.job import OwnerLimitError
+from ui.jobs.store import JobStore
+from ui.owners import Owner
+from ui.settings import BYTES_PER_MB, Settings
+
+
+def check_may_add(settings: Settings, store: JobStore, owner: Owner) -> None:
+    """Returns if the owner may add a clip.
+
+    Raises:
+        OwnerLimitError: too many of their clips wait, or they have too much on the disk.
+    """
+    if owner.is_everyone:
+        return
+    if store.count_unfinished(owner) >= settings.owner_jobs:
+        raise OwnerLimitError(
+            f"{settings.owner_jobs} of your clips wait or are being analyzed, and no more may at a "
+            "time: add others when some are done"
+        )
+    check_room(settings, store, owner)
+
+
+def check_room(settings: Settings, store: JobStore, owner: Owner, needed_bytes: int = 0) -> int:
+    """Returns how many bytes a clip of the owner may have: the app's limit, or what is left.
+
+    Args:
+        needed_bytes: what is known of the clip's size before it comes.
+
+    Raises:
+        OwnerLimitError: the owner has too much on the disk.
+    """
+    if owner.is_everyone:
+        return settings.upload_limit_bytes
+    left_bytes = settings.owner_bytes - store.used_bytes(owner)
+    if left_bytes < max(needed_bytes, 1):
+        limit_gb = settings.owner_bytes / (1000 * BYTES_PER_MB)
+        raise OwnerLimitError(
+            f"your clips may take {limit_gb:g} GB on the app's machine, and this one would be too "
+            "much: delete some in the library"
+        )
+    return min(settings.upload_limit_bytes, left_bytes)
