@@ -3,6 +3,8 @@
 import os
 import signal
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -223,6 +225,24 @@ def test_a_killed_server_of_decoders_is_started_again(clip: Path, endless: Path)
         assert decoder.decode(clip).clip.duration_s == 2.0
         again = server_of(decoder)
     assert not again.is_running()
+
+
+STARTED = """
+import time
+from vemoclap_client.limited import LimitedDecoder
+decoder = LimitedDecoder()
+decoder.start()
+print(decoder._forks._process.pid, flush=True)
+time.sleep(600)
+"""
+
+
+def test_nothing_outlives_a_killed_app() -> None:
+    with subprocess.Popen([sys.executable, "-c", STARTED], stdout=subprocess.PIPE) as app:
+        assert app.stdout is not None
+        server = psutil.Process(int(app.stdout.readline()))
+        app.kill()
+    wait_until(lambda: not server.is_running(), TIMEOUT_S)
 
 
 def test_many_files_at_once(decoder: LimitedDecoder, clip: Path) -> None:
