@@ -34,7 +34,7 @@ COPY --from=export /opt/vemoclap/model_repository model_repository
 
 # The root file system may be read-only; the launcher writes to /tmp, from which it also runs
 # Triton's backends, so /tmp must not be mounted noexec; and to /dev/shm.
-ENV HOME=/tmp PYTHONDONTWRITEBYTECODE=1
+ENV HOME=/tmp PYTHONDONTWRITEBYTECODE=1 VEMOCLAP_HEALTH_FILE=/tmp/health.json
 USER 10001:10001
 EXPOSE 8000 8001 8002
 # 0.0.0.0 is the container's own address; which of the host's addresses reach it is said when it is

@@ -1,8 +1,8 @@
-# The server for GPUs (and CPUs): NVIDIA's Triton 2.70 with its own onnxruntime and pytorch
+# The server for GPUs (and CPUs): NVIDIA's Triton 2.75 with its own onnxruntime and pytorch
 # backends, and what our Python slots need. The model repository is mounted at /models, read-only;
 # `make export` on the host fills it.
 #   docker build --file docker/server.Dockerfile --tag vemoclap-server .
-FROM nvcr.io/nvidia/tritonserver:26.06-py3 AS server
+FROM nvcr.io/nvidia/tritonserver:26.11-py3 AS server
 
 WORKDIR /opt/vemoclap
 
@@ -24,7 +24,7 @@ COPY server server
 COPY docker/healthcheck.py docker/
 
 # The root file system may be read-only; the launcher writes to /tmp and /dev/shm alone.
-ENV HOME=/tmp PYTHONDONTWRITEBYTECODE=1
+ENV HOME=/tmp PYTHONDONTWRITEBYTECODE=1 VEMOCLAP_HEALTH_FILE=/tmp/health.json
 USER 10001:10001
 EXPOSE 8000 8001 8002
 

@@ -1,6 +1,7 @@
 """`python -m server`: a Triton on the model repository, until Ctrl-C or for one command."""
 
 import argparse
+import os
 import shutil
 import signal
 import sys
@@ -9,9 +10,16 @@ from typing import NoReturn
 
 from server.address import Address
 from server.errors import ServerStartError, UsageError
+from server.health import VARIABLE, HealthFile
 from server.installation import PROJECT
+from server.keeping import Reporting
+from server.limits import choose
+from server.messages import STDERR, TextHandler, say
+from server.probe import INTERVAL_S
 from server.process import ServerOptions
 from server.supervision import serve
+from server.traces import SERVICE
+from vemoclap_client.logs import FORMAT_VARIABLE, JsonNotInstalledError, LogFormat, set_up_logs
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
@@ -22,7 +30,12 @@ def main(arguments: list[str] | None = None) -> int:
     # SIGINT too: a shell's background job would otherwise ignore it.
     for number in STOP_SIGNALS:
         signal.signal(number, _interrupt)
-    print(f"server: loading {given.model_repository} ...", flush=True)
+    try:
+        set_up_logs(given.log_format, SERVICE, [TextHandler()])
+    except JsonNotInstalledError as error:
+        print(f"server: {error}", file=sys.stderr)
+        return UsageError.exit_code
+    say(f"loading {given.model_repository} ...")
     options = ServerOptions(
         given.model_repository.resolve(),
         Address(given.host, given.grpc_port, given.http_port, given.metrics_port),
@@ -31,24 +44,33 @@ def main(arguments: list[str] | None = None) -> int:
         given.variant,
         given.threads,
         dict(given.instances),
+        given.log_format is LogFormat.JSON,
+        choose(given.clips_at_once, given.mb_at_once),
     )
     try:
         _check(given)
-        return serve(options, given.ready_file, given.command)
+        return serve(options, _reporting(given), given.command)
     except ServerStartError as error:
-        print(f"server: {error}", file=sys.stderr)
+        say(str(error), STDERR)
         return error.exit_code
     except KeyboardInterrupt:
-        print("server: stopped", flush=True)
+        say("stopped")
     return 0
+
+
+def _reporting(given: argparse.Namespace) -> Reporting:
+    return Reporting(
+        given.ready_file, HealthFile(given.health_file), given.probe_interval_s or None
+    )
 
 
 def _check(given: argparse.Namespace) -> None:
     """Raises UsageError for what cannot work, before the server takes its time to start."""
     if given.command and shutil.which(given.command[0]) is None:
         raise UsageError(f"there is no command {given.command[0]!r} to run")
-    if given.ready_file and not given.ready_file.parent.is_dir():
-        raise UsageError(f"--ready-file: there is no folder {given.ready_file.parent}")
+    for option, file in (("--ready-file", given.ready_file), ("--health-file", given.health_file)):
+        if file and not file.parent.is_dir():
+            raise UsageError(f"{option}: there is no folder {file.parent}")
 
 
 def _interrupt(signal_number: int, frame: object) -> None:
@@ -100,6 +122,53 @@ def _parser() -> argparse.ArgumentParser:
         help="the slots' configurations of this name, where they have one: gpu, tensorrt, "
         "torchscript, torchscript-gpu (default: config.pbtxt)",
     )
+    _add_sizes(parser)
+    parser.add_argument("--startup-timeout-s", type=float, default=180.0)
+    parser.add_argument(
+        "--ready-file", type=Path, help="JSON with pid and ports, kept while the server is ready"
+    )
+    _add_health(parser)
+    _add_log_options(parser)
+    parser.add_argument(
+        "command",
+        nargs="*",
+        metavar="-- COMMAND",
+        help="run this with VEMOCLAP_URL and VEMOCLAP_METRICS_URL set, then stop; the exit code is "
+        "the command's; 70 to 79 are the launcher's own",
+    )
+    return parser
+
+
+def _add_log_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--verbose", action="store_true", help="show Triton's own log")
+    parser.add_argument(
+        "--log-format",
+        type=LogFormat,
+        choices=list(LogFormat),
+        default=os.environ.get(FORMAT_VARIABLE) or "text",
+        help=f"text, or a line of JSON per message on standard error (${FORMAT_VARIABLE})",
+    )
+
+
+def _add_health(parser: argparse.ArgumentParser) -> None:
+    """Adds how the server's health is found and where it is said."""
+    parser.add_argument(
+        "--health-file",
+        type=Path,
+        default=os.environ.get(VARIABLE),
+        help=f"what docker/healthcheck.py reads (default: ${VARIABLE}, else none)",
+    )
+    parser.add_argument(
+        "--probe-interval-s",
+        type=float,
+        default=INTERVAL_S,
+        help="send a small clip through the ensemble when nobody was answered for so long, and "
+        "restart a server that is stuck (%(default)s); 0: never",
+    )
+
+
+def _add_sizes(parser: argparse.ArgumentParser) -> None:
+    """Adds what is chosen for the machine otherwise."""
     parser.add_argument(
         "--threads",
         type=positive,
@@ -114,19 +183,19 @@ def _parser() -> argparse.ArgumentParser:
         metavar="SLOT=N",
         help="instances of a slot (default: by the processors there are); may be repeated",
     )
-    parser.add_argument("--startup-timeout-s", type=float, default=180.0)
     parser.add_argument(
-        "--ready-file", type=Path, help="JSON with pid and ports, kept while the server is ready"
+        "--clips-at-once",
+        type=positive,
+        metavar="N",
+        help="clips that are admitted before others are refused as busy (default: by the "
+        "processors there are, see docs/serving.md)",
     )
-    parser.add_argument("--verbose", action="store_true", help="show Triton's own log")
     parser.add_argument(
-        "command",
-        nargs="*",
-        metavar="-- COMMAND",
-        help="run this with VEMOCLAP_URL and VEMOCLAP_METRICS_URL set, then stop; the exit code is "
-        "the command's; 70 to 79 are the launcher's own",
+        "--mb-at-once",
+        type=positive,
+        metavar="N",
+        help="megabytes of decoded frames and sound, likewise (default: by the memory there is)",
     )
-    return parser
 
 
 if __name__ == "__main__":

@@ -1,17 +1,25 @@
-"""The launcher's use of Triton's model control: is the server live, load these models."""
+"""The launcher's connection to Triton: is it live, load these models, does it answer requests."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
+from numpy.typing import NDArray
 from tritonclient.grpc import InferenceServerClient, InferenceServerException
 from tritonclient.grpc.model_config_pb2 import ModelConfig
 
 from server.address import Address
 from server.errors import ModelLoadError
+from server.limits import is_entry
+from vemoclap_client.errors import ServerError
+from vemoclap_client.requests import build_inference
+from vemoclap_client.server_errors import server_error
 
 CONCURRENT_LOADS = 4
 LIVE_TIMEOUT_S = 5.0
+UNLOAD_TIMEOUT_S = 10.0
+"""Triton answers at once, and unloads the model when its last request has ended."""
 CHANNEL_OPTIONS = (
     ("grpc.enable_http_proxy", 0),  # The server is on this machine.
     # A starting server is polled.
@@ -34,8 +42,13 @@ class ModelControl:
 
     def __init__(self, address: Address, token: str, timeout_s: float) -> None:
         """Connects to the gRPC endpoint at `address`; everything must be done in `timeout_s`."""
-        self._client = InferenceServerClient(address.grpc_url, channel_args=CHANNEL_OPTIONS)
+        self._url = address.grpc_url
+        self._client = InferenceServerClient(self._url, channel_args=CHANNEL_OPTIONS)
         self._headers = {f"triton-grpc-protocol-{self.KEY}": token}
+        self._start_clock(timeout_s)
+
+    def _start_clock(self, timeout_s: float) -> None:
+        self._timeout_s = timeout_s
         self._deadline = time.monotonic() + timeout_s
 
     def close(self) -> None:
@@ -53,13 +66,38 @@ class ModelControl:
         except InferenceServerException:
             return False
 
+    def successes(self, models: Collection[str]) -> int | None:
+        """How many requests these models have answered so far; None if Triton does not say."""
+        try:
+            found = self._client.get_inference_statistics(client_timeout=LIVE_TIMEOUT_S)
+        except InferenceServerException:
+            return None
+        counts: list[int] = [
+            model.inference_stats.success.count
+            for model in found.model_stats
+            if model.name in models
+        ]
+        return sum(counts)
+
+    def infer(
+        self,
+        model: str,
+        tensors: Mapping[str, NDArray[Any]],
+        on_end: Callable[[ServerError | None], None],
+    ) -> None:
+        """Sends a request, and returns; `on_end` is called with its error or None."""
+
+        def finish(result: object, error: InferenceServerException | None) -> None:
+            on_end(server_error(error, self._url, 0, connected=True) if error else None)
+
+        self._client.async_infer(callback=finish, **build_inference(model, tensors, ()))
+
     def load(self, configs: Mapping[str, ModelConfig]) -> None:
         """Loads every slot once: the slots of an ensemble's steps come with the ensemble.
 
         Ensembles that share steps are loaded one after the other: two at once fail.
 
-        A decoupled model, which calls the ensemble's slots, is loaded last, so that it is ready
-        only when they are.
+        The entries, which call them, are loaded last, so that they are ready only when all is.
 
         Args:
             configs: slot -> its configuration.
@@ -76,19 +114,37 @@ class ModelControl:
         }
         # An ensemble that is a step of another comes with that.
         ensembles = [name for name in ensembles if name not in steps]
-        streams = [
-            name for name, config in configs.items() if config.model_transaction_policy.decoupled
-        ]
-        others = [name for name in configs if name not in {*ensembles, *steps, *streams}]
+        entries = [name for name, config in configs.items() if is_entry(config)]
+        others = [name for name in configs if name not in {*ensembles, *steps, *entries}]
         with ThreadPoolExecutor(CONCURRENT_LOADS) as pool:
             failures = [
                 failure
-                for names in (others, *([name] for name in ensembles), streams)
+                for names in (others, *([name] for name in ensembles), entries)
                 for failure in pool.map(self._load, names)
                 if failure
             ]
         if failures:
             raise ModelLoadError("not every model could be loaded:\n" + "\n".join(failures))
+
+    def reload(self, slots: Collection[str], timeout_s: float) -> None:
+        """Loads slots anew, in new processes; ensembles with them are not ready meanwhile.
+
+        Raises:
+            ModelLoadError: names every slot that did not load, and why.
+        """
+        self._start_clock(timeout_s)
+        failures = [failure for slot in slots if (failure := self._unload(slot))]
+        failures = failures or [failure for slot in slots if (failure := self._load(slot))]
+        if failures:
+            raise ModelLoadError("not every model could be loaded again:\n" + "\n".join(failures))
+
+    def _unload(self, slot: str) -> str | None:
+        """The reason why the slot could not be unloaded, or None."""
+        try:
+            self._client.unload_model(slot, headers=self._headers, client_timeout=UNLOAD_TIMEOUT_S)
+        except InferenceServerException as error:
+            return f"  {slot}: {error.message()}"
+        return None
 
     def _load(self, slot: str) -> str | None:
         """The reason why the slot did not load, or None."""
@@ -97,7 +153,7 @@ class ModelControl:
             self._client.load_model(slot, headers=self._headers, client_timeout=timeout_s)
         except InferenceServerException as error:
             if error.status() == TIMEOUT_STATUS:
-                return f"  {slot}: not ready in time (--startup-timeout-s)"
+                return f"  {slot}: not ready within {self._timeout_s:.0f} s"
             if error.status() == UNAVAILABLE_STATUS:
                 return f"  {slot}: Triton closed the connection ({error.message()})"
             return f"  {slot}: {error.message()}"

@@ -1,26 +1,28 @@
 """Starts one Triton, loads its models, stops it and removes its files."""
 
 import ctypes
+import logging
 import os
-import re
 import secrets
 import signal
 import subprocess
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
 import psutil
+from tritonclient.grpc.model_config_pb2 import ModelConfig
 
 from server.address import Address
 from server.control import ModelControl
 from server.errors import ModelLoadError
 from server.files import SHARED_MEMORY, reserved_name
 from server.installation import PROJECT, Installation, find_installation
+from server.limits import choose, limited
 from server.repository import (
     check_profile,
     check_weights,
@@ -29,7 +31,10 @@ from server.repository import (
     without_empty,
 )
 from server.resources import check_shared_memory
+from server.slots.admission import CALLS_AT_ONCE, Limits
 from server.threads import plan
+from server.traces import trace_arguments
+from server.triton_log import passed_on
 
 EXIT_TIMEOUT_S = 3
 """Time that a stopping Triton gives the requests under way."""
@@ -51,6 +56,8 @@ class ServerOptions:
         variant: name of the slots' configurations, where they have one of that name.
         threads: of each network, see threads.plan.
         instances: slot -> how many, see threads.plan.
+        log_as_json: pass Triton's log on as JSON: all of it where `verbose`, else what is wrong.
+        limits: what the server holds at once.
     """
 
     repository: Path
@@ -60,6 +67,8 @@ class ServerOptions:
     variant: str | None
     threads: int | None = None
     instances: Mapping[str, int] = field(default_factory=dict)
+    log_as_json: bool = False
+    limits: Limits = field(default_factory=choose)
 
 
 @dataclass(frozen=True)
@@ -70,6 +79,13 @@ class RunningServer:
     process: subprocess.Popen[bytes]
     log: Path
     startup_s: float
+    control: ModelControl
+    configs: Mapping[str, ModelConfig]
+
+    def kill(self) -> None:
+        """Kills it at once, since it no longer works: its requests get errors, not more time."""
+        with suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
 
 
 @contextmanager
@@ -93,21 +109,29 @@ def running_server(options: ServerOptions) -> Iterator[RunningServer]:
         installation = find_installation(folder)
         address = options.address.resolved()
         served = folder / "models"
+        configs = limited(configs, options.limits, folder / "at_work")
         link_repository(repository, configs, served)
         arguments = [
             *_arguments(installation, served, address, token),
             f"--backend-config=python,shm-region-prefix-name={name}_",
+            f"--backend-config=python,thread-pool-size={max(CALLS_AT_ONCE, options.limits.clips)}",
         ]
         log = folder / "triton.log"
         started = time.monotonic()
         with log.open("wb") as output:
-            shown = None if options.verbose else output
+            is_shown_as_it_is = options.verbose and not options.log_as_json
+            shown = None if is_shown_as_it_is else output
             process = _spawn(arguments, installation.environment, shown)
+        level = logging.INFO if options.verbose else logging.WARNING
         try:
-            with closing(ModelControl(address, token, options.startup_timeout_s)) as control:
+            with (
+                passed_on(log, level) if options.log_as_json else nullcontext(),
+                closing(ModelControl(address, token, options.startup_timeout_s)) as control,
+            ):
                 _wait_until_live(process, control, log)
                 control.load(configs)
-            yield RunningServer(address, process, log, time.monotonic() - started)
+                startup_s = time.monotonic() - started
+                yield RunningServer(address, process, log, startup_s, control, configs)
         finally:
             _stop(process)
 
@@ -127,6 +151,7 @@ def _arguments(
         f"--http-restricted-api=model-repository:{ModelControl.KEY}={token}",
         f"--grpc-restricted-protocol=model-repository:{ModelControl.KEY}={token}",
         f"--exit-timeout-secs={EXIT_TIMEOUT_S}",
+        *trace_arguments(os.environ),
         *installation.arguments,
     ]
     for name, port in address.ports.items():
@@ -173,38 +198,6 @@ def errors_in(log: Path, most_lines: int = 12) -> str:
     lines = log.read_text(errors="replace").splitlines()
     errors = [line for line in lines if line.startswith(("E", "error"))]
     return "\n".join((errors or lines)[-most_lines:]) or "(it printed nothing)"
-
-
-def wait_for_end(server: RunningServer, run: subprocess.Popen[bytes] | None = None) -> str:
-    """Waits until Triton, one of its Python processes or the command has ended; names which.
-
-    Triton does not start a killed Python process again: its slot then fails for good, and still
-    counts as ready.
-    """
-    triton = psutil.Process(server.process.pid)
-    workers = {worker: _instance(worker) for worker in triton.children()}
-    while server.process.poll() is None:
-        if run is not None and run.poll() is not None:
-            return f"the command ended with status {run.returncode}"
-        ended = [instance for worker, instance in workers.items() if not _is_alive(worker)]
-        if ended and server.process.poll() is None:
-            return f"the Python process of {', '.join(ended)} ended"
-        time.sleep(POLL_INTERVAL_S)
-    return f"Triton ended with status {server.process.returncode}: {errors_in(server.log)}"
-
-
-def _instance(worker: psutil.Process) -> str:
-    """Name of the model's instance that a Python process of Triton's serves: slot_0_0."""
-    with suppress(psutil.Error):
-        names = (word for word in worker.cmdline() if re.fullmatch(r"\w+_\d+_\d+", word))
-        return next(names, "an unknown slot")
-    return "an unknown slot"
-
-
-def _is_alive(worker: psutil.Process) -> bool:
-    with suppress(psutil.NoSuchProcess):
-        return bool(worker.is_running() and worker.status() != psutil.STATUS_ZOMBIE)
-    return False
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:

@@ -10,13 +10,18 @@ SHARED_MEMORY_BYTES = 512 * 2**20
 clip of 640 x 360 frames, 260 MB for four at once. A container's default is 64 MB."""
 
 
+def shared_memory_size() -> int:
+    """Bytes of shared memory, used and free."""
+    return shutil.disk_usage(SHARED_MEMORY).total
+
+
 def check_shared_memory() -> None:
     """Checks that there is shared memory for the tensors of requests.
 
     Raises:
         SharedMemoryTooSmallError: names its size, and how to get more.
     """
-    size = shutil.disk_usage(SHARED_MEMORY).total
+    size = shared_memory_size()
     if size < SHARED_MEMORY_BYTES:
         raise SharedMemoryTooSmallError(
             f"{SHARED_MEMORY} holds {size >> 20} MB, and at least {SHARED_MEMORY_BYTES >> 20} MB "

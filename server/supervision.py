@@ -1,43 +1,43 @@
-"""Keeps a server running: writes its ready-file, and restarts it when a process was killed."""
+"""Keeps a server running: says where it is ready, and starts it again when it broke."""
 
 import json
 import os
-import sys
 import time
-from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from pathlib import Path
 from subprocess import Popen, TimeoutExpired
 
-from server.errors import ServerDiedError
+from server.errors import ServerDiedError, ServerStartError
+from server.keeping import End, Keeper, Reporting
+from server.messages import STDERR, say
+from server.probe import Probe
 from server.process import (
+    STOP_TIMEOUT_S,
     RunningServer,
     ServerOptions,
     die_with_launcher,
     running_server,
-    wait_for_end,
 )
+from vemoclap_client.errors import OutputError
 from vemoclap_client.files import write_text
 
 MOST_DEATHS = 4
-DEATHS_WITHIN_S = 300.0
-"""The launcher gives up on a server that dies so often."""
+"""The launcher gives up on a server that breaks so often in a row without answering a request."""
+FIRST_PAUSE_S = 1.0
+"""Before the second start in a row; it doubles with each further one."""
 COMMAND_STOP_TIMEOUT_S = 10.0
 """Time after which a stopping command is killed."""
 
 
-def serve(
-    options: ServerOptions, ready_file: Path | None = None, command: Sequence[str] = ()
-) -> int:
-    """Serves until it is interrupted or the command has ended; restarts a server that died.
+def serve(options: ServerOptions, reporting: Reporting, command: Sequence[str] = ()) -> int:
+    """Serves until it is interrupted or the command has ended; restarts what broke.
 
     A restarted server has the same ports.
 
     Args:
         options: what is served, and how.
-        ready_file: is written when the server is ready.
+        reporting: where to say how the server is.
         command: is run when the server is ready, with its addresses in the environment.
 
     Returns:
@@ -45,27 +45,90 @@ def serve(
 
     Raises:
         ServerStartError: the server did not start.
-        ServerDiedError: it died four times within five minutes.
+        ServerDiedError: it broke four times in a row without answering a request.
     """
-    deaths: deque[float] = deque(maxlen=MOST_DEATHS)
-    run: Popen[bytes] | None = None
+    supervisor = _Supervisor(options, reporting, command)
     try:
-        while True:
-            with running_server(options) as server:
-                options = replace(options, address=server.address)
-                _print_ready(server)
-                if command and run is None:
-                    run = _start(command, server)
-                with _announced(server, ready_file), _ended_before(run):
-                    end = wait_for_end(server, run)
-            if run is not None and run.poll() is not None:
-                return run.returncode
-            deaths.append(time.monotonic())
-            if len(deaths) == MOST_DEATHS and deaths[-1] - deaths[0] < DEATHS_WITHIN_S:
-                raise ServerDiedError(f"{end}. That was the {MOST_DEATHS}th time in a row.")
-            print(f"server: {end}; starting again", file=sys.stderr, flush=True)
+        return supervisor.serve()
     finally:
-        _end(run)
+        supervisor.end_command()
+        reporting.health.remove()
+
+
+class _Supervisor:
+    def __init__(
+        self, options: ServerOptions, reporting: Reporting, command: Sequence[str]
+    ) -> None:
+        self._options = options
+        self._reporting = reporting
+        self._command = command
+        self._run: Popen[bytes] | None = None
+        self._deaths = 0
+
+    def serve(self) -> int:
+        state = "starting"
+        while True:
+            self._reporting.health.write(state, self._options.startup_timeout_s + STOP_TIMEOUT_S)
+            end = self._serve_once()
+            if self._run is not None and self._run.poll() is not None:
+                return self._run.returncode
+            self._deaths = 1 if end.has_answered else self._deaths + 1
+            if self._deaths == MOST_DEATHS:
+                raise ServerDiedError(
+                    f"{end.reason}. It broke {MOST_DEATHS} times in a row without answering a "
+                    "request."
+                )
+            state = f"{end.reason}; starting again"
+            say(state, STDERR)
+            if self._deaths > 1:
+                time.sleep(FIRST_PAUSE_S * 2 ** (self._deaths - 2))
+
+    def _serve_once(self) -> End:
+        """Starts the server and keeps it; returns when it broke or the command has ended."""
+        reporting = self._reporting
+        try:
+            with _system_errors(), running_server(self._options) as server:
+                self._options = replace(self._options, address=server.address)
+                _print_ready(server)
+                if self._command and self._run is None:
+                    self._run = _start(self._command, server)
+                probe = Probe(server.control, server.configs, reporting.probe_interval_s)
+                with _announced(server, reporting), self._command_ended_first(), probe.running():
+                    return Keeper(server, probe, reporting.health).keep(self._run)
+        except ServerStartError as error:
+            if self._deaths == 0:
+                raise
+            return End(str(error), has_answered=False)
+
+    @contextmanager
+    def _command_ended_first(self) -> Iterator[None]:
+        """Ends the command before the server, whose loss it would report, when both are to stop."""
+        try:
+            yield
+        except BaseException:
+            self.end_command()
+            raise
+
+    def end_command(self) -> None:
+        """Stops the command if it runs."""
+        run = self._run
+        if run is None or run.poll() is not None:
+            return
+        run.terminate()
+        try:
+            run.wait(COMMAND_STOP_TIMEOUT_S)
+        except TimeoutExpired:
+            run.kill()
+            run.wait()
+
+
+@contextmanager
+def _system_errors() -> Iterator[None]:
+    """Raises what the system refuses, for example room on a full disk, as ServerStartError."""
+    try:
+        yield
+    except (OutputError, OSError) as error:
+        raise ServerStartError(f"the system refused what the server needs: {error}") from error
 
 
 def _start(command: Sequence[str], server: RunningServer) -> Popen[bytes]:
@@ -76,47 +139,27 @@ def _start(command: Sequence[str], server: RunningServer) -> Popen[bytes]:
     return Popen(command, env=os.environ | environment, preexec_fn=die_with_launcher)
 
 
-@contextmanager
-def _ended_before(run: Popen[bytes] | None) -> Iterator[None]:
-    """Ends the command before the server, whose loss it would report, when both are to stop."""
-    try:
-        yield
-    except BaseException:
-        _end(run)
-        raise
-
-
-def _end(run: Popen[bytes] | None) -> None:
-    if run is None or run.poll() is not None:
-        return
-    run.terminate()
-    try:
-        run.wait(COMMAND_STOP_TIMEOUT_S)
-    except TimeoutExpired:
-        run.kill()
-        run.wait()
-
-
 def _print_ready(server: RunningServer) -> None:
     ports = ", ".join(f"{name} {port}" for name, port in server.address.ports.items())
     where = f"on {server.address.host} ({ports})"
-    print(f"server: ready in {server.startup_s:.1f} s {where}", flush=True)
+    say(f"ready in {server.startup_s:.1f} s {where}")
 
 
 @contextmanager
-def _announced(server: RunningServer, ready_file: Path | None) -> Iterator[None]:
-    """Keeps a JSON file with pid, host and ports for as long as the server is ready."""
-    if ready_file is None:
-        yield
-        return
+def _announced(server: RunningServer, reporting: Reporting) -> Iterator[None]:
+    """Keeps a JSON file with pid, host and ports while the server is there."""
+    ready_file = reporting.ready_file
     document = {
         "pid": server.process.pid,
         "host": server.address.host,
         "startup_s": server.startup_s,
         **{f"{name}_port": port for name, port in server.address.ports.items()},
     }
-    write_text(ready_file, json.dumps(document))
     try:
+        if ready_file:
+            write_text(ready_file, json.dumps(document))
         yield
     finally:
-        ready_file.unlink(missing_ok=True)
+        reporting.health.write("stopping", STOP_TIMEOUT_S)
+        if ready_file and ready_file.is_file():  # Not a device.
+            ready_file.unlink()

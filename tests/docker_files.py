@@ -11,6 +11,7 @@ PROJECT = Path(__file__).parents[1]
 DOCKER = PROJECT / "docker"
 DOCKERFILES = sorted(DOCKER.glob("*.Dockerfile"))
 COMPOSITIONS = {"cpu": ("compose.yaml",), "gpu": ("compose.yaml", "compose.gpu.yaml")}
+MONITORED = (*COMPOSITIONS["gpu"], "compose.monitoring.yaml")
 
 Instructions = list[tuple[str, str]]
 Service = dict[str, Any]

@@ -111,7 +111,9 @@ def launched(
 ) -> Iterator[Launched]:
     """A ready server for as long as the context lasts; `folder` is for its ready-file."""
     ready_file = folder / "ready.json"
-    launcher = spawn(*FREE_PORTS, "--ready-file", ready_file, *arguments, project=project)
+    # Most tests count what the server computes, to which probes would add.
+    quiet = ("--probe-interval-s", "0")
+    launcher = spawn(*FREE_PORTS, *quiet, "--ready-file", ready_file, *arguments, project=project)
     try:
         wait_until(lambda: ready_file.exists() or launcher.poll() is not None)
         assert ready_file.exists(), launcher.communicate()[0]

@@ -13,11 +13,12 @@ import tritonclient.grpc as triton
 from training.features import Rows
 from vemoclap_client import decode
 from vemoclap_client.analysis import Analysis
-from vemoclap_client.channels import channel_options
+from vemoclap_client.channels import connection
 from vemoclap_client.contract import ANALYSIS, FEATURES, LENGTHS, MODALITIES
 from vemoclap_client.documents import parse_json
 from vemoclap_client.media.container import check_file
-from vemoclap_client.requests import Response, build_request, send
+from vemoclap_client.requests import Response, build_request
+from vemoclap_client.sending import send
 
 
 @dataclass(frozen=True)
@@ -56,9 +57,7 @@ class FeatureServer:
 
     def _connection(self) -> Any:
         if not hasattr(self._connections, "client"):
-            self._connections.client = triton.InferenceServerClient(
-                self.url, channel_args=channel_options(self.url)
-            )
+            self._connections.client = triton.InferenceServerClient(**connection(self.url))
         return self._connections.client
 
 

@@ -26,9 +26,9 @@ from ui.api.routes import ClipsApi, api_route
 from ui.application import application, library_of, sign_in
 from ui.files import FolderInUseError
 from ui.jobs.library import Library
+from ui.logs import set_up_observation, take_over_streamlit
 from ui.routes import MediaOfPages, media_routes
 from ui.screens.library.export import export_route
-from ui.settings import SettingsError
 from ui.uploads.reception import UploadsToDisk
 
 LOG = logging.getLogger(__name__)
@@ -43,8 +43,9 @@ async def lifespan(_: st.App) -> AsyncIterator[None]:
         SettingsError: a variable of the environment cannot be used.
         FolderInUseError: another app works on the same folder.
     """
+    take_over_streamlit()
     # Before anyone is let in. Only now Streamlit has read where its secrets are.
-    print(f"app: {'people sign in' if sign_in().is_required else 'nobody signs in: one library'}")
+    LOG.info("people sign in" if sign_in().is_required else "nobody signs in: one library")
     app = application()
     runner = app.runner
     runner.start()
@@ -79,8 +80,9 @@ app = st.App(
 def main() -> None:
     """Serves until it is interrupted."""
     try:
+        set_up_observation()
         application().runner.reserve()
-    except (SettingsError, FolderInUseError) as error:
+    except (ValueError, FolderInUseError) as error:
         sys.exit(f"error: {error}")
     try:
         cli.main(["run", __file__, *sys.argv[1:]], standalone_mode=False)

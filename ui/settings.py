@@ -26,7 +26,7 @@ class Settings:
         folder: folder on the server whose clips the library offers; None for none
             ($VEMOCLAP_APP_FOLDER).
         samples: folder of the sample clips ($VEMOCLAP_APP_SAMPLES).
-        server_url: host:port of Triton's gRPC endpoint ($VEMOCLAP_URL).
+        server_url: host:port of Triton's gRPC endpoint, or of several ($VEMOCLAP_URL).
         metrics_url: of Triton's metrics ($VEMOCLAP_METRICS_URL).
         upload_limit_mb: largest upload and download, in millions of bytes
             ($VEMOCLAP_APP_UPLOAD_MB).

@@ -8,12 +8,15 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Generator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import closing
+from contextvars import copy_context
+from functools import partial
 from typing import Any
 
 from vemoclap_client._gathering import EncodedParts, GatheredWindow, Send
 from vemoclap_client.errors import VemoclapError
 from vemoclap_client.media.parts import DecodedWindow, Part
-from vemoclap_client.timeline import ClassifiedWindow
+from vemoclap_client.timeline import ClassifiedWindow, Window
 
 IN_FLIGHT_MAX = 4
 """Parts that the server works on at a time, by default; a block of 16 frames is one."""
@@ -61,6 +64,13 @@ def classify_in_order(
         raise failure
 
 
+def windows_of(classified: Generator[ClassifiedWindow]) -> Generator[Window]:
+    """The windows alone; closes `classified` in the end."""
+    with closing(classified):
+        for each in classified:
+            yield each.window
+
+
 async def iterate_in_thread(
     windows: Generator[ClassifiedWindow], interrupt: Callable[[], None]
 ) -> AsyncGenerator[ClassifiedWindow]:
@@ -72,8 +82,9 @@ async def iterate_in_thread(
     """
     loop = asyncio.get_running_loop()
     thread = ThreadPoolExecutor(1, thread_name_prefix="vemoclap-timeline")
+    following = partial(copy_context().run, next, windows, None)
     try:
-        while (window := await loop.run_in_executor(thread, next, windows, None)) is not None:
+        while (window := await loop.run_in_executor(thread, following)) is not None:
             yield window
     finally:
         interrupt()

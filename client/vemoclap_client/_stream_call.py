@@ -15,28 +15,33 @@ import tritonclient.grpc as triton
 from tritonclient.grpc import service_pb2, service_pb2_grpc
 from tritonclient.utils import InferenceServerException
 
-from vemoclap_client._cancelling import Outcome, next_outcome
-from vemoclap_client.channels import channel_options
-from vemoclap_client.contract import ENSEMBLE, STEP
+from vemoclap_client._waiting import Outcome, next_outcome
+from vemoclap_client.channels import channel_options, channel_target
+from vemoclap_client.contract import ENTRY, STEP
+from vemoclap_client.tracing import Span
 
 ENDED_EARLY = ("the stream of responses ended before the last one", "StatusCode.UNAVAILABLE")
 
 
 def stream_responses(
-    url: str, request: service_pb2.ModelInferRequest, timeout_s: float, cancel: Flag | None
+    url: str,
+    request: service_pb2.ModelInferRequest,
+    timeout_s: float,
+    cancel: Flag | None,
+    sent: Span,
 ) -> Generator[triton.InferResult]:
     """The responses to one request, until the last one.
 
-    However the generator ends, nothing is left at work.
+    However the generator ends, nothing is left at work. `sent` gives the request its id.
 
     Raises:
         InferenceServerException: as of tritonclient's calls.
         CancelledError: `cancel` was set.
     """
     responses: SimpleQueue[Outcome[Any]] = SimpleQueue()
-    with grpc.insecure_channel(url, channel_options(url)) as channel:
+    with grpc.insecure_channel(channel_target(url), channel_options(url)) as channel:
         stub = service_pb2_grpc.GRPCInferenceServiceStub(channel)
-        call = stub.ModelStreamInfer(iter([request]), timeout=timeout_s)
+        call = _call(stub, request, timeout_s, sent)
         receiver = Thread(target=_receive, args=(responses, call), name="vemoclap-stream")
         receiver.start()
         try:
@@ -50,6 +55,12 @@ def stream_responses(
             receiver.join()
 
 
+def _call(stub: Any, request: service_pb2.ModelInferRequest, timeout_s: float, sent: Span) -> Any:
+    request.id = sent.request_id
+    metadata = tuple(sent.headers.items())
+    return stub.ModelStreamInfer(iter([request]), timeout=timeout_s, metadata=metadata)
+
+
 def _receive(responses: "SimpleQueue[Outcome[Any]]", call: Any) -> None:
     try:
         for response in call:
@@ -60,12 +71,12 @@ def _receive(responses: "SimpleQueue[Outcome[Any]]", call: Any) -> None:
 
 
 async def stream_responses_async(
-    url: str, request: service_pb2.ModelInferRequest, timeout_s: float
+    url: str, request: service_pb2.ModelInferRequest, timeout_s: float, sent: Span
 ) -> AsyncGenerator[triton.InferResult]:
     """As stream_responses."""
-    async with grpc.aio.insecure_channel(url, channel_options(url)) as channel:
+    async with grpc.aio.insecure_channel(channel_target(url), channel_options(url)) as channel:
         stub = service_pb2_grpc.GRPCInferenceServiceStub(channel)
-        call = stub.ModelStreamInfer(iter([request]), timeout=timeout_s)
+        call = _call(stub, request, timeout_s, sent)
         try:
             async for message in call:
                 response = _checked(message)
@@ -97,4 +108,4 @@ def _as_triton_error(error: Any) -> InferenceServerException:
 
 def is_last(response: triton.InferResult) -> bool:
     """Whether no response follows."""
-    return bool(response.as_numpy(STEP)[0, 0].decode() == ENSEMBLE)
+    return bool(response.as_numpy(STEP)[0, 0].decode() == ENTRY)

@@ -4,26 +4,25 @@ What both share is in one base class; only the calls are written twice.
 """
 
 import os
-import threading
 import time
 from collections.abc import Callable, Generator
 from concurrent.futures import Future
 from contextlib import AbstractContextManager, closing
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
+from threading import Event as Flag
 from typing import Any, Self, TypeVar
 
 import tritonclient.grpc as triton
-from tritonclient.utils import InferenceServerException
 
-from vemoclap_client._cancelling import run_cancellable
 from vemoclap_client._clock import milliseconds_since
-from vemoclap_client._gathering import GatheredWindow
-from vemoclap_client._in_flight import IN_FLIGHT_MAX, classify_in_order
+from vemoclap_client._in_flight import IN_FLIGHT_MAX, classify_in_order, windows_of
+from vemoclap_client._retrying import Attempts, send_again
 from vemoclap_client._stream_call import stream_responses
-from vemoclap_client.channels import channel_options
-from vemoclap_client.contract import ATTENTION, ENSEMBLE, STREAM
-from vemoclap_client.errors import ServerNotReadyError, ServerUnavailableError
+from vemoclap_client._waiting import run_cancellable, submit
+from vemoclap_client.channels import check_url, connection
+from vemoclap_client.contract import ATTENTION, ENTRY, STREAM
+from vemoclap_client.errors import ServerNotReadyError
 from vemoclap_client.media.container import check_file
 from vemoclap_client.media.decoder import Decoder, DecoderHere
 from vemoclap_client.media.video import DecodedClip
@@ -35,10 +34,10 @@ from vemoclap_client.requests import (
     build_request,
     build_stream_request,
     parse_result,
-    send,
 )
 from vemoclap_client.result import EmotionResult
-from vemoclap_client.server_errors import server_error, server_errors
+from vemoclap_client.sending import send
+from vemoclap_client.server_errors import server_errors
 from vemoclap_client.stream import Event, StreamParser
 from vemoclap_client.timeline import (
     DEFAULT_HOP_S,
@@ -49,7 +48,9 @@ from vemoclap_client.timeline import (
     Window,
     make_timeline,
 )
+from vemoclap_client.tracing import Span, start_call
 
+Request = dict[str, Any]
 Value = TypeVar("Value")
 
 DEFAULT_URL = "127.0.0.1:8001"
@@ -79,8 +80,10 @@ class BaseClient:
         """Prepares a client; nothing is sent yet.
 
         Args:
-            url: host:port of the server's gRPC endpoint; default $VEMOCLAP_URL or 127.0.0.1:8001.
-            timeout_s: longest wait for a response, in seconds.
+            url: host:port of the server's gRPC endpoint, or several with commas between them, which
+                are asked in turn (channels.py); default $VEMOCLAP_URL or 127.0.0.1:8001.
+            timeout_s: longest wait for a response, in seconds. Meanwhile a request that the server
+                refuses as busy, or that is lost with it, is sent again (docs/serving.md).
             windows_at_once: of a timeline, blocks of 16 frames and pieces of sound that are sent to
                 the server side by side; at least 1.
             frame_format: how `classify` and `stream` send frames. As JPEG files they are a tenth of
@@ -88,19 +91,18 @@ class BaseClient:
             decoder: what decodes; by default this process. See limited.LimitedDecoder.
 
         Raises:
-            ServerUnavailableError: the address is not of the form host:port.
+            ServerUnavailableError: an address is not of the form host:port.
         """
         self.url = url or default_url()
-        if "://" in self.url:
-            raise ServerUnavailableError(
-                f"{self.url!r} is not an address that gRPC can use: give host:port alone."
-            )
+        check_url(self.url)
         self.timeout_s = timeout_s
         self.windows_at_once = windows_at_once
         self.frame_format = frame_format
         self.decoder = decoder or DecoderHere()
+        self._has_answered = False
+        self._closed = Flag()
 
-    def _request(self, clip: DecodedClip, attention: bool) -> dict[str, Any]:
+    def _request(self, clip: DecodedClip, attention: bool) -> Request:
         outputs = (*RESULT_OUTPUTS, ATTENTION) if attention else RESULT_OUTPUTS
         return build_request(clip, outputs, self.frame_format)
 
@@ -112,6 +114,7 @@ class BaseClient:
         check_file(Path(video))
 
     def _check_ready(self, ready: bool, model: str) -> None:
+        self._has_answered = self._has_answered or ready
         if not ready:
             raise ServerNotReadyError(
                 f"the server at {self.url} answers, but {model} is not ready: it is still "
@@ -124,7 +127,7 @@ class EmotionClient(BaseClient):
 
     @cached_property
     def _triton(self) -> Any:
-        return triton.InferenceServerClient(self.url, channel_args=channel_options(self.url))
+        return triton.InferenceServerClient(**connection(self.url))
 
     def __enter__(self) -> Self:
         return self
@@ -133,21 +136,33 @@ class EmotionClient(BaseClient):
         self.close()
 
     def close(self) -> None:
-        """Closes the connection."""
-        self._triton.close()
+        """Closes the connection, if there is one; ends what is at work with an error."""
+        self._closed.set()
+        if "_triton" in vars(self):
+            self._triton.close()
 
-    def check_ready(self, model: str = ENSEMBLE) -> None:
+    def check_ready(self, model: str = ENTRY) -> None:
         """Returns if the server can classify; `model` is what will be asked.
+
+        A server that was ready before is waited for: it may be starting again.
 
         Raises:
             ServerUnavailableError: nothing answers.
             ServerNotReadyError: it is still loading, or a model is missing.
             RequestTimeoutError: it does not say within READY_TIMEOUT_S.
+            ServerLostError: it was ready before, and does not come back.
         """
-        timeout_s = min(READY_TIMEOUT_S, self.timeout_s)
-        with server_errors(self.url, timeout_s, connected=False):
-            ready = self._triton.is_model_ready(model, client_timeout=timeout_s)
-        self._check_ready(ready, model)
+
+        def ask(left_s: float) -> None:
+            timeout_s = min(READY_TIMEOUT_S, left_s)
+            with server_errors(self.url, timeout_s, connected=self._has_answered):
+                ready = self._triton.is_model_ready(model, client_timeout=timeout_s)
+            self._check_ready(ready, model)
+
+        if self._has_answered:
+            send_again(ask, self.timeout_s, self._closed)
+        else:
+            ask(self.timeout_s)
 
     def classify(
         self, video: str | Path, *, attention: bool = False, audio_track: int | None = None
@@ -164,15 +179,17 @@ class EmotionClient(BaseClient):
             ServerError: the server could not answer; its kind says why.
         """
         check_file(Path(video))
-        self.check_ready(self.frame_format.ensemble)
-        decoded = self.decoder.decode(video, audio_track)
-        request, decoded = self._request(decoded.clip, attention), decoded.without_arrays()
-        started = time.perf_counter()
-        response = send(self._triton, request, self.url, self.timeout_s)
-        return parse_result(str(video), decoded, response, milliseconds_since(started))
+        with start_call("classify") as call:
+            self.check_ready(self.frame_format.ensemble)
+            with call.start("decode"):
+                decoded = self.decoder.decode(video, audio_track, self._closed)
+            request, decoded = self._request(decoded.clip, attention), decoded.without_arrays()
+            started = time.perf_counter()
+            response = self._send(request, call)
+            return parse_result(str(video), decoded, response, milliseconds_since(started))
 
     def stream(
-        self, video: str | Path, *, caption: bool = False, cancel: threading.Event | None = None
+        self, video: str | Path, *, caption: bool = False, cancel: Flag | None = None
     ) -> Generator[Event]:
         """As `classify`, with each step's evidence as soon as the step ends.
 
@@ -192,18 +209,18 @@ class EmotionClient(BaseClient):
         check_file(Path(video))
         return self._events(video, caption, cancel)
 
-    def _events(
-        self, video: str | Path, caption: bool, cancel: threading.Event | None
-    ) -> Generator[Event]:
-        run_cancellable(lambda: self.check_ready(STREAM), cancel)
-        decoded = self.decoder.decode(video, cancel=cancel)
-        yield decoded
-        request = build_stream_request(decoded.clip, caption, self.frame_format)
-        decoded = decoded.without_arrays()
-        parser = StreamParser(str(video), decoded)
-        responses = stream_responses(self.url, request, self.timeout_s, cancel)
-        with closing(responses), self._errors():
-            yield from filter(None, map(parser.parse, responses))
+    def _events(self, video: str | Path, caption: bool, cancel: Flag | None) -> Generator[Event]:
+        with start_call("stream") as call:
+            run_cancellable(lambda: self.check_ready(STREAM), cancel)
+            with call.start("decode"):
+                decoded = self.decoder.decode(video, cancel=cancel)
+            yield decoded
+            request = build_stream_request(decoded.clip, caption, self.frame_format)
+            decoded = decoded.without_arrays()
+            with call.send(STREAM) as sent:
+                parser = StreamParser(str(video), decoded, sent)
+                send = partial(stream_responses, self.url, request, cancel=cancel, sent=sent)
+                yield from parser.events(send, Attempts(self.timeout_s, cancel), self._errors)
 
     def timeline(
         self,
@@ -213,7 +230,6 @@ class EmotionClient(BaseClient):
         *,
         on_window: OnWindow | None = None,
         audio_track: int | None = None,
-        cancel: threading.Event | None = None,
     ) -> Timeline:
         """Classifies overlapping windows of a video; the video is decoded once.
 
@@ -223,17 +239,15 @@ class EmotionClient(BaseClient):
                 quarter of a second and a 16th of window_s.
             on_window: is called with each window as it comes, and how many there will be.
             audio_track: as classify's.
-            cancel: when set, decoding ends. `close` also ends what is under way to the server.
 
         Raises:
-            VideoError, ServerError, CancelledError: as stream.
+            VideoError: the file cannot be classified; its kind says why.
+            ServerError: the server could not answer; its kind says why.
             ValueError: a length is out of range.
         """
         gathered: list[ClassifiedWindow] = []
-        self._check_timeline(video, window_s, hop_s)
-        self.check_ready()
-        with closing(self.classify_windows(video, window_s, hop_s, audio_track, cancel)) as windows:
-            for each in windows:
+        with closing(self._check_and_classify(video, window_s, hop_s, audio_track)) as classified:
+            for each in classified:
                 gathered.append(each)
                 if on_window:
                     on_window(each.window, each.decoded.count)
@@ -250,51 +264,36 @@ class EmotionClient(BaseClient):
         Exhaust it or `close` it: the file stays open, and windows at work, until then. An
         error, as of `timeline`, comes after the windows before it.
         """
+        return windows_of(self._check_and_classify(video, window_s, hop_s))
+
+    def _check_and_classify(
+        self, video: str | Path, window_s: float, hop_s: float, audio_track: int | None = None
+    ) -> Generator[ClassifiedWindow]:
         self._check_timeline(video, window_s, hop_s)
         self.check_ready()
-        return _windows(self.classify_windows(video, window_s, hop_s))
+        return self.classify_windows(video, window_s, hop_s, audio_track)
 
     def classify_windows(
-        self,
-        video: str | Path,
-        window_s: float,
-        hop_s: float,
-        audio_track: int | None = None,
-        cancel: threading.Event | None = None,
+        self, video: str | Path, window_s: float, hop_s: float, audio_track: int | None = None
     ) -> Generator[ClassifiedWindow]:
         """As iterate_timeline, with what was decoded of each window; checks nothing beforehand."""
-        parts = self.decoder.decode_parts(video, window_s, hop_s, audio_track, cancel)
-        return classify_in_order(parts, self._submit, self._fuse, self.windows_at_once)
+        with start_call("timeline") as call:
+            yield from classify_in_order(
+                self.decoder.decode_parts(video, window_s, hop_s, audio_track, self._closed),
+                partial(self._submit, call),
+                lambda window: window.parse(self._send(window.request(), call)),
+                self.windows_at_once,
+            )
 
-    def _submit(self, request: dict[str, Any], parse: Callable[[Response], Value]) -> Future[Value]:
+    def _submit(
+        self, call: Span, request: Request, parse: Callable[[Response], Value]
+    ) -> Future[Value]:
         """Sends a request; cancelling the future cancels it."""
-        future: Future[Value] = Future()
+        return submit(lambda cancel: parse(self._send(request, call, cancel)))
 
-        def finish(
-            result: triton.InferResult | None, error: InferenceServerException | None
-        ) -> None:  # Triton's client passes these by name.
-            if future.set_running_or_notify_cancel():
-                try:
-                    future.set_result(parse(self._checked(result, error)))
-                except Exception as failure:
-                    future.set_exception(failure)
-
-        call = self._triton.async_infer(callback=finish, **request, client_timeout=self.timeout_s)
-        future.add_done_callback(lambda done: call.cancel() if done.cancelled() else None)
-        return future
-
-    def _checked(
-        self, response: triton.InferResult | None, error: InferenceServerException | None
-    ) -> triton.InferResult:
-        if response is None:
-            raise server_error(error, self.url, self.timeout_s, connected=True) from error
-        return response
-
-    def _fuse(self, window: GatheredWindow) -> ClassifiedWindow:
-        return window.parse(send(self._triton, window.request(), self.url, self.timeout_s))
-
-
-def _windows(classified: Generator[ClassifiedWindow]) -> Generator[Window]:
-    with closing(classified):
-        for each in classified:
-            yield each.window
+    def _send(self, request: Request, call: Span, cancel: Flag | None = None) -> triton.InferResult:
+        with call.send(request["model_name"]) as sent:
+            request = request | sent.options
+            return send(
+                self._triton, request, self.url, self.timeout_s, cancel=cancel or self._closed
+            )

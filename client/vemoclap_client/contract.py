@@ -6,17 +6,28 @@ that each of the server's processes can afford it.
 Sources: the pipeline of VEMOCLAP (Sulun, Viana, Davies; arXiv 2410.21303).
 """
 
-ENSEMBLE = "vemoclap"
-"""Name of the Triton ensemble that turns frames and sound into emotions."""
+ENTRY = "vemoclap"
+"""Name of the model that clients call: it admits a request, or refuses it as BUSY, and has ENSEMBLE
+turn its frames and sound into emotions."""
 
-JPEG_ENSEMBLE = "vemoclap_jpeg"
-"""The same for frames as JPEG files: JPEG_FRAMES in place of FRAMES."""
+ENSEMBLE = "vemoclap_ensemble"
+"""Name of the Triton ensemble, which is not for clients: it takes all that it is sent."""
+
+JPEG_ENTRY = "vemoclap_jpeg"
+"""ENTRY for frames as JPEG files: JPEG_FRAMES in place of FRAMES."""
+
+JPEG_ENSEMBLE = "vemoclap_jpeg_ensemble"
 
 STREAM = "vemoclap_stream"
 """Name of the model that runs the ensemble's steps and responds after each with its evidence."""
 
 FRAME_MODEL = "vemoclap_frames"
-"""Name of the ensemble that encodes 16 frames of a timeline without fusing them."""
+"""Name of the entry that encodes 16 frames of a timeline without fusing them."""
+
+FRAME_ENSEMBLE = "vemoclap_frames_ensemble"
+
+BUSY = "busy: retry after"
+"""In the message of a refused request, whose status is UNAVAILABLE; seconds follow it."""
 
 WINDOW_MODEL = "vemoclap_window"
 """Name of the model that fuses the rows and words of a timeline's window."""
@@ -98,7 +109,7 @@ rows add up to 1, padding included. All zeros from a head that does not attend."
 HEAD = "HEAD"
 """JSON: which head computed the probabilities, and of which profile."""
 STEP = "STEP"
-"""Which of the ensemble's steps an answer of STREAM is about; in the last answer ENSEMBLE."""
+"""Which of the ensemble's steps an answer of STREAM is about; in the last answer ENTRY."""
 EVIDENCE = "EVIDENCE"
 """The step's evidence: a JSON object, empty from a step that has none."""
 CAPTION = "CAPTION"

@@ -16,7 +16,7 @@ VemoclapError
 │   ├── ServerUnavailableError     nothing answers at that address
 │   ├── ServerNotReadyError        it answers, but is still loading or misses a model
 │   ├── ServerLostError            the connection broke during a request
-│   ├── ServerOverloadedError      the request waited too long in its queue
+│   ├── ServerOverloadedError      it has as much to do as it takes
 │   ├── RequestTimeoutError        no answer in time
 │   ├── RequestRejectedError       it refused the request's tensors
 │   └── InferenceError             a model failed
@@ -36,9 +36,14 @@ VemoclapError
 
 
 class VemoclapError(Exception):
-    """Base of every error this package raises on purpose."""
+    """Base of every error this package raises on purpose.
+
+    Attributes:
+        request_id: of the call that raised it, which the server's logs and traces have, too.
+    """
 
     exit_code = 1
+    request_id: str | None = None
 
 
 class OutputError(VemoclapError):
@@ -112,6 +117,11 @@ class ServerError(VemoclapError):
 
     exit_code = 20
 
+    def __str__(self) -> str:
+        """The message and, for those who look into the server's logs, the request's id."""
+        message = super().__str__()
+        return f"{message} [request {self.request_id}]" if self.request_id else message
+
 
 class ServerUnavailableError(ServerError):
     """Nothing answers at the server's address."""
@@ -132,9 +142,18 @@ class ServerLostError(ServerError):
 
 
 class ServerOverloadedError(ServerError):
-    """The request waited too long in the server's queue, or the queue is full."""
+    """The server has as much to do as it takes, or the request waited too long in a queue.
+
+    Attributes:
+        retry_after_s: when to send it again, if the server says so.
+    """
 
     exit_code = 24
+
+    def __init__(self, message: str, retry_after_s: float | None = None) -> None:
+        """Takes what the server said."""
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
 
 
 class RequestTimeoutError(ServerError):

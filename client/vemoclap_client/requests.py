@@ -1,4 +1,4 @@
-"""The ensemble's request for a clip, sending it, and the result in its response."""
+"""The request for a clip, and the result in its response."""
 
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
@@ -18,9 +18,9 @@ from vemoclap_client.contract import (
     CAPTION_PARAMETER,
     CONTRIBUTIONS,
     EMOTIONS,
-    ENSEMBLE,
+    ENTRY,
     FRAMES,
-    JPEG_ENSEMBLE,
+    JPEG_ENTRY,
     JPEG_FRAMES,
     MODALITIES,
     PROBABILITIES,
@@ -31,7 +31,6 @@ from vemoclap_client.documents import parse_json
 from vemoclap_client.media.jpeg import encode_jpeg
 from vemoclap_client.media.video import Decoded, DecodedClip
 from vemoclap_client.result import EmotionResult, Moment, screen_text_with_times, with_times
-from vemoclap_client.server_errors import server_errors
 
 RESULT_OUTPUTS = (PROBABILITIES, CONTRIBUTIONS, ANALYSIS)
 """What parse_result needs; with ATTENTION it also gives EmotionResult.attention."""
@@ -46,7 +45,7 @@ class FrameFormat(StrEnum):
     @property
     def ensemble(self) -> str:
         """The ensemble that takes them."""
-        return JPEG_ENSEMBLE if self is FrameFormat.JPEG else ENSEMBLE
+        return JPEG_ENTRY if self is FrameFormat.JPEG else ENTRY
 
 
 class Response(Protocol):
@@ -113,29 +112,6 @@ def _input_tensors(clip: DecodedClip, frame_format: FrameFormat) -> dict[str, ND
     if frame_format is FrameFormat.JPEG:
         return {JPEG_FRAMES: encode_jpeg(clip.frames)[None], AUDIO: clip.audio[None]}
     return {FRAMES: clip.frames[None], AUDIO: clip.audio[None]}
-
-
-def send(
-    client: triton.InferenceServerClient,
-    request: Mapping[str, Any],
-    url: str,
-    timeout_s: float,
-    connected: bool = True,
-) -> triton.InferResult:
-    """Sends what build_request built, and waits for the response.
-
-    Args:
-        client: a connection to the server.
-        request: of build_request.
-        url: the server's host:port, for errors.
-        timeout_s: longest wait, seconds.
-        connected: see server_error.
-
-    Raises:
-        ServerError: there is no response; its kind says why.
-    """
-    with server_errors(url, timeout_s, connected):
-        return client.infer(**request, client_timeout=timeout_s)
 
 
 def parse_result(

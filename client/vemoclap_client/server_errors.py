@@ -1,10 +1,12 @@
 """Errors of Triton's client as this package's: here, and nowhere else."""
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from tritonclient.utils import InferenceServerException
 
+from vemoclap_client.contract import BUSY
 from vemoclap_client.errors import (
     InferenceError,
     RequestRejectedError,
@@ -16,9 +18,10 @@ from vemoclap_client.errors import (
     ServerUnavailableError,
 )
 
-QUEUED_TOO_LONG = ("request timeout expired", "exceeds maximum queue size")
+TOO_MUCH_TO_DO = (BUSY, "request timeout expired", "exceeds maximum queue size")
 """Triton gives these no status of their own: UNAVAILABLE, or none in a stream's response, with one
 of these words."""
+RETRY_AFTER = re.compile(rf"{BUSY} (\d+(?:\.\d+)?) s")
 
 
 @contextmanager
@@ -44,10 +47,12 @@ def server_error(
     """
     status = str(error.status() or "").removeprefix("StatusCode.")
     said = error.message() or "no details"
-    if status in ("UNAVAILABLE", "") and any(words in said.lower() for words in QUEUED_TOO_LONG):
+    if status in ("UNAVAILABLE", "") and any(words in said.lower() for words in TOO_MUCH_TO_DO):
+        found = RETRY_AFTER.search(said)
         return ServerOverloadedError(
             f"the server at {url} has too much to do ({said}). Try again later, or send fewer "
-            "videos at once."
+            "videos at once.",
+            float(found[1]) if found else None,
         )
     if status == "DEADLINE_EXCEEDED":
         return RequestTimeoutError(

@@ -5,6 +5,8 @@ EmotionResult that classify would have returned.
 """
 
 import time
+from collections.abc import Callable, Generator
+from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -12,6 +14,7 @@ import tritonclient.grpc as triton
 from msgspec.structs import replace
 
 from vemoclap_client._clock import milliseconds_since
+from vemoclap_client._retrying import AGAIN, Attempts
 from vemoclap_client._stream_call import is_last
 from vemoclap_client.analysis import (
     AudioEvent,
@@ -35,6 +38,7 @@ from vemoclap_client.result import (
     screen_text_with_times,
     with_times,
 )
+from vemoclap_client.tracing import Span
 
 MODALITY_OF_STEP = {
     "image_encoder": "image",
@@ -81,23 +85,52 @@ Event: TypeAlias = Decoded | Evidence | EmotionResult
 class StreamParser:
     """Parses the responses of one stream."""
 
-    def __init__(self, video: str, decoded: Decoded) -> None:
-        """Starts the clock of the request, which is about to be sent."""
+    def __init__(self, video: str, decoded: Decoded, sent: Span) -> None:
+        """Starts the clock of the request, which is about to be sent as `sent`."""
         self._video = video
         self._decoded = decoded
+        self._sent = sent
         self._started = time.perf_counter()
+        self._parsed: set[str] = set()
+
+    def events(
+        self,
+        send: Callable[[float], Generator[triton.InferResult]],
+        attempts: Attempts,
+        errors: Callable[[], AbstractContextManager[None]],
+    ) -> Generator[Evidence | EmotionResult]:
+        """The events of a request, which is sent again where that is safe.
+
+        Args:
+            send: is given the seconds that are left, and yields the responses.
+            attempts: how often.
+            errors: raises the errors of Triton's client as this package's.
+        """
+        for left_s in attempts:
+            try:
+                with closing(send(left_s)) as responses, errors():
+                    yield from filter(None, map(self.parse, responses))
+            except AGAIN as error:
+                attempts.failed(error)
+            else:
+                return
 
     def parse(self, response: triton.InferResult) -> Evidence | EmotionResult | None:
-        """A response's event; None for a step that is in no event.
+        """A response's event; None for a step that is in no event, or was in one.
+
+        A request that is sent again gets all its responses again.
 
         Raises:
             DocumentError: a field is missing or wrong.
         """
         if is_last(response):
             return self._parse_last(response)
-        modality = MODALITY_OF_STEP.get(response.as_numpy(STEP)[0, 0].decode())
-        if modality is None:
+        step = response.as_numpy(STEP)[0, 0].decode()
+        self._sent.add_ended(f"step {step}", step=step)
+        modality = MODALITY_OF_STEP.get(step)
+        if modality is None or modality in self._parsed:
             return None
+        self._parsed.add(modality)
         return parse_evidence(modality, response.as_numpy(EVIDENCE)[0, 0], self._decoded.clip)
 
     def _parse_last(self, response: triton.InferResult) -> EmotionResult:

@@ -3,7 +3,9 @@
 import asyncio
 import json
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -13,6 +15,7 @@ from server.slots.slot import (
     CPU,
     THREADS_PARAMETER,
     Device,
+    Infer,
     PythonSlot,
     ReceivedTensor,
     Tensors,
@@ -41,6 +44,7 @@ def triton_model(slot_class: type[PythonSlot]) -> type:
                 tensor["name"]: pb_utils.triton_string_to_numpy(tensor["data_type"])
                 for tensor in config["output"]
             }
+            self._errors = ErrorResponses(args["model_name"])
             self._slot = slot_class(
                 Path(args["model_repository"]) / args["model_version"], _device(args, config)
             )
@@ -50,21 +54,46 @@ def triton_model(slot_class: type[PythonSlot]) -> type:
             return await asyncio.gather(*(self._respond(request) for request in requests))
 
         async def _respond(self, request: Any) -> Any:
+            calls = calls_of(request, request.trace())
             try:
                 clips = _split(request, self._inputs)
-                outputs = await asyncio.gather(*(self._slot.run(clip, infer) for clip in clips))
+                outputs = await asyncio.gather(*(self._slot.run(clip, calls) for clip in clips))
                 return pb_utils.InferenceResponse(_join(outputs, self._types))
             except Exception as error:
                 await asyncio.sleep(ERROR_DELAY_S)
-                return error_response(error)
+                return self._errors.make(error, request)
 
     return TritonPythonModel
 
 
-def error_response(error: Exception) -> Any:
-    """A response with the type and message of `error`."""
-    message = f"{type(error).__name__}: {error}"[:MESSAGE_AT_MOST]
-    return pb_utils.InferenceResponse(error=pb_utils.TritonError(message))
+class ErrorResponses:
+    """Makes a slot's responses with an error, and counts them in a metric: Triton does not.
+
+    Triton 2.51 takes every response of a Python slot for a success.
+    """
+
+    METRIC = "vemoclap_slot_errors"
+
+    def __init__(self, slot: str) -> None:
+        """Starts the counter of `slot` at 0, when the slot is loaded."""
+        # Kept: the counter would end with it.
+        self._family = pb_utils.MetricFamily(
+            name=self.METRIC,
+            description="Requests to which a slot responded with an error",
+            kind=pb_utils.MetricFamily.COUNTER,
+        )
+        self._failed = self._family.Metric(labels={"model": slot})
+
+    def make(self, error: Exception, request: Any) -> Any:
+        """A response with the type and message of `error`."""
+        message = f"{type(error).__name__}: {error}"[:MESSAGE_AT_MOST]
+        self.count(message, request)
+        return pb_utils.InferenceResponse(error=pb_utils.TritonError(message))
+
+    def count(self, message: str, request: Any) -> None:
+        """Counts a failure, and writes it to Triton's log with the request's id."""
+        self._failed.increment(1)
+        pb_utils.Logger.log_error(f"[request id: {request.request_id()}] {message}")
 
 
 def _device(args: dict[str, str], config: dict[str, Any]) -> Device:
@@ -90,7 +119,18 @@ def _join(clips: Sequence[Tensors], types: Mapping[str, Any]) -> list[Any]:
     ]
 
 
-async def infer(slot: str, inputs: Mapping[str, Value], outputs: Sequence[str]) -> Tensors:
+def calls_of(request: Any, trace: Any = None) -> Infer:
+    """`infer` for the calls that a request needs: they have its id and, if given, its trace."""
+    origin = {"request_id": request.request_id()} | ({} if trace is None else {"trace": trace})
+    return partial(infer, origin=origin)
+
+
+async def infer(
+    slot: str,
+    inputs: Mapping[str, Value],
+    outputs: Sequence[str],
+    origin: Mapping[str, Any] = MappingProxyType({}),
+) -> Tensors:
     """Calls another slot of this server; see slot.Infer.
 
     Raises:
@@ -100,13 +140,18 @@ async def infer(slot: str, inputs: Mapping[str, Value], outputs: Sequence[str]) 
         model_name=slot,
         requested_output_names=list(outputs),
         inputs=[_tensor(name, value) for name, value in inputs.items()],
-        # A native backend on a GPU would answer in its memory, from which there is no as_numpy().
-        preferred_memory=pb_utils.PreferredMemory(pb_utils.TRITONSERVER_MEMORY_CPU, 0),
+        preferred_memory=cpu_memory(),
+        **origin,
     )
     response = await request.async_exec()
     if response.has_error():
         raise pb_utils.TritonModelException(f"slot {slot}: {response.error().message()}")
     return {name: pb_utils.get_output_tensor_by_name(response, name).as_numpy() for name in outputs}
+
+
+def cpu_memory() -> Any:
+    """A native backend on a GPU would answer in its memory, from which there is no as_numpy()."""
+    return pb_utils.PreferredMemory(pb_utils.TRITONSERVER_MEMORY_CPU, 0)
 
 
 def _tensor(name: str, value: Value) -> Any:

@@ -1,87 +1,65 @@
 """Serves stream.GraphRun as a decoupled Triton model: many responses to one request."""
 
-import asyncio
 import json
+from asyncio import Semaphore
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from threading import Semaphore, Thread
 from typing import Any
 
 import numpy as np
 import triton_python_backend_utils as pb_utils
 
-from server.slots.serving import error_response, infer
+from server.slots.admission import CALLS_AT_ONCE
+from server.slots.entry_serving import FINAL, Entry
+from server.slots.serving import calls_of
 from server.slots.slot import ReceivedTensor
 from server.slots.stream import NO_EVIDENCE, GraphRun, StepDone, read_graph
 from vemoclap_client.contract import (
     AUDIO,
     CAPTION_PARAMETER,
-    ENSEMBLE,
+    ENTRY,
     EVIDENCE,
     FRAMES,
     JPEG_FRAMES,
     STEP,
 )
 
-CLIPS_AT_ONCE = 6
-"""Clips with running steps, whose frames and sound are in shared memory; Triton queues others."""
-
-CALLS_AT_ONCE = 5 * CLIPS_AT_ONCE
-"""A call of a slot holds a thread; of a clip's steps, the encoder of the frames and the four
-analyzers run side by side. Triton itself has 32 threads for these calls."""
+STEPS_AT_ONCE = 5
+"""Of a clip: the encoder of the frames and the four analyzers."""
 
 
-class StreamModel:
-    """The model vemoclap_stream."""
+class StreamModel(Entry):
+    """The model vemoclap_stream. As many of its clips run as Triton has threads for their calls."""
 
     def initialize(self, args: dict[str, str]) -> None:
-        """Reads the ensemble's steps and starts a thread that runs them for all requests.
-
-        Triton hands over further requests when `execute` has returned. An `async def execute`
-        returns at once, for however many requests there are; this one when there is room.
-        """
+        """Reads the ensemble's steps too."""
+        super().initialize(args)
         outputs = [tensor["name"] for tensor in json.loads(args["model_config"])["output"]]
         self._outputs = [name for name in outputs if name not in (STEP, EVIDENCE)]
         self._graph = read_graph(Path(args["model_repository"]).parent, self._outputs)
-        self._room = Semaphore(CLIPS_AT_ONCE)
-        self._loop = asyncio.new_event_loop()
-        self._loop.set_default_executor(ThreadPoolExecutor(CALLS_AT_ONCE))
-        self._thread = Thread(target=self._loop.run_forever, daemon=True)
-        self._thread.start()
+        self._room = Semaphore(CALLS_AT_ONCE // STEPS_AT_ONCE)
 
-    def execute(self, requests: list[Any]) -> None:
-        """Returns once there is room for the steps of each request, before its responses."""
-        for request in requests:
-            self._room.acquire()
-            asyncio.run_coroutine_threadsafe(self._serve(request), self._loop)
-
-    def finalize(self) -> None:
-        """Ends the thread."""
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
-        self._loop.close()
-
-    async def _serve(self, request: Any) -> None:
-        try:
-            await self._respond(request, request.get_response_sender())
-        finally:
-            self._room.release()
-
-    async def _respond(self, request: Any, sender: Any) -> None:
+    async def respond(self, request: Any, sender: Any) -> None:
         """Sends the responses to a request, the last of them or an error, and the final flag."""
+        async with self._room:
+            if sender.is_cancelled():
+                sender.send(flags=FINAL)
+            else:
+                await self._run(request, sender)
+
+    async def _run(self, request: Any, sender: Any) -> None:
         run = None
         try:
             run = self._run_of(request)
             async for step in run.steps_done(sender.is_cancelled):
                 sender.send(_response(step, {}))
             if not sender.is_cancelled():
-                ended = StepDone(ENSEMBLE, NO_EVIDENCE)
+                ended = StepDone(ENTRY, NO_EVIDENCE)
                 sender.send(_response(ended, run.outputs(self._outputs)))
         except Exception as error:
-            sender.send(error_response(error))
+            sender.send(self.errors.make(error, request))
         finally:
-            sender.send(flags=pb_utils.TRITONSERVER_RESPONSE_COMPLETE_FINAL)
+            sender.send(flags=FINAL)
             if run is not None:
                 await run.settle()
 
@@ -98,7 +76,8 @@ class StreamModel:
         if FRAMES not in clip and JPEG_FRAMES not in clip:
             raise ValueError(f"the request has neither {FRAMES} nor {JPEG_FRAMES}")
         steps = self._graph.steps_for(_wants_caption(request), jpeg=FRAMES not in clip)
-        return GraphRun(steps, clip, infer)
+        # Not the trace: Triton frees it when `execute` returns, before the calls.
+        return GraphRun(steps, clip, calls_of(request))
 
 
 def _wants_caption(request: Any) -> bool:

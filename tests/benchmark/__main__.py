@@ -81,7 +81,12 @@ def _bench(given: Sequence[str]) -> int:
         baseline=options.baseline or None,
         baseline_levels=tuple(options.baseline_in_flight),
         rivals=tuple(options.rivals),
-        arguments=("--variant", "gpu") if options.gpu else (),
+        # What is refused as busy would not be measured.
+        arguments=(
+            "--clips-at-once",
+            str(max(levels)),
+            *(("--variant", "gpu") if options.gpu else ()),
+        ),
         device="cuda" if options.gpu else "cpu",
     )
     with redirect_stdout(sys.stderr):

@@ -16,7 +16,7 @@ from tests.benchmark.figures import Measurement, SlotLoad
 from tests.benchmark.processes import difference, memory_mb, processor_s
 from tests.launching import input_tensors
 from vemoclap_client import AsyncEmotionClient
-from vemoclap_client.contract import AUDIO, EMOTIONS, ENSEMBLE, FRAMES, PROBABILITIES
+from vemoclap_client.contract import AUDIO, EMOTIONS, ENTRY, FRAMES, PROBABILITIES
 from vemoclap_client.requests import RESULT_OUTPUTS
 
 TIMEOUT_S = 600.0
@@ -109,7 +109,7 @@ async def _measure_files(
 def request_of(clip: Clip) -> dict[str, Any]:
     """The keyword arguments of tritonclient's infer for a clip."""
     return {
-        "model_name": ENSEMBLE,
+        "model_name": ENTRY,
         "inputs": input_tensors({FRAMES: clip.frames[None], AUDIO: clip.audio[None]}),
         "outputs": [triton.InferRequestedOutput(name) for name in RESULT_OUTPUTS],
     }

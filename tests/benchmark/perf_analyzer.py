@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tests.benchmark.clips import Clip
-from vemoclap_client.contract import AUDIO, ENSEMBLE, FRAMES
+from vemoclap_client.contract import AUDIO, ENTRY, FRAMES
 
 COMMAND = (
     "perf_analyzer -m {ensemble} -i grpc -u 127.0.0.1:8001 --input-data {path} "
@@ -28,7 +28,7 @@ def write_input(clips: Sequence[Clip], path: Path) -> str:
     ]
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps({"data": data}), encoding="utf-8")
-    return COMMAND.format(ensemble=ENSEMBLE, path=path)
+    return COMMAND.format(ensemble=ENTRY, path=path)
 
 
 def _not_empty(audio: NDArray[np.float32]) -> NDArray[np.float32]:

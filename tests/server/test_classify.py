@@ -14,7 +14,8 @@ from tests.launching import Launched
 from tests.screen_panel import DIRECTIONS, Clip, Line, plain, write
 from vemoclap_client import AsyncEmotionClient, EmotionClient, EmotionResult, contract, decode
 from vemoclap_client.cli.render import render_result
-from vemoclap_client.requests import RESULT_OUTPUTS, build_request, send
+from vemoclap_client.requests import RESULT_OUTPUTS, build_request
+from vemoclap_client.sending import send
 
 
 @pytest.fixture(scope="module")

@@ -28,7 +28,7 @@ SILENCE = np.zeros((1, 0), np.float32)
 
 def ask(server: Launched, frames: NDArray[Any], audio: NDArray[Any]) -> triton.InferResult:
     clip = {contract.FRAMES: frames, contract.AUDIO: audio}
-    return server.infer(contract.ENSEMBLE, clip, client_timeout=TIMEOUT_S)
+    return server.infer(contract.ENTRY, clip, client_timeout=TIMEOUT_S)
 
 
 def analysis(answer: triton.InferResult, clip: int = 0) -> dict[str, Any]:
@@ -120,7 +120,7 @@ def test_more_requests_than_it_can_answer_are_refused_and_it_lives_on(impatient:
     async def ask_many() -> list[Any]:
         async with triton_aio.InferenceServerClient(impatient.url) as connection:
             clip = input_tensors({contract.FRAMES: frames_of(16, 16), contract.AUDIO: SILENCE})
-            requests = (connection.infer(contract.ENSEMBLE, clip) for _ in range(150))
+            requests = (connection.infer(contract.ENTRY, clip) for _ in range(150))
             return await asyncio.gather(*requests, return_exceptions=True)
 
     answers = asyncio.run(ask_many())

@@ -40,7 +40,7 @@ def written_by_ffmpeg(frames: NDArray[np.uint8]) -> NDArray[np.object_]:
 def ask(server: Launched, files: Any, audio: NDArray[np.float32] = SILENCE) -> NDArray[np.float32]:
     """The probabilities for frames as files."""
     clip = {contract.JPEG_FRAMES: np.array([list(files)], object), contract.AUDIO: audio}
-    answer = server.infer(contract.JPEG_ENSEMBLE, clip, client_timeout=60)
+    answer = server.infer(contract.JPEG_ENTRY, clip, client_timeout=60)
     return np.asarray(answer.as_numpy(contract.PROBABILITIES)[0])
 
 

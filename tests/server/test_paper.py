@@ -22,7 +22,7 @@ from vemoclap_client.contract import (
     ATTENTION,
     AUDIO,
     CONTRIBUTIONS,
-    ENSEMBLE,
+    ENTRY,
     FEATURES,
     FRAMES,
     LENGTHS,
@@ -58,7 +58,7 @@ def answer(paper: Launched, samples: Path) -> triton.InferResult:
     """Everything that the ensemble answers to a clip with a face, speech and a caption."""
     clip = decode(samples / "portrait.mp4")
     outputs = [PROBABILITIES, CONTRIBUTIONS, ATTENTION, ANALYSIS, LENGTHS, *FEATURES.values()]
-    return ask(paper, ENSEMBLE, outputs, **{FRAMES: clip.frames, AUDIO: clip.audio})
+    return ask(paper, ENTRY, outputs, **{FRAMES: clip.frames, AUDIO: clip.audio})
 
 
 def test_the_features_have_the_papers_widths(answer: triton.InferResult) -> None:

@@ -24,8 +24,9 @@ from vemoclap_client.errors import ServerLostError
 from vemoclap_client.formats.subtitles import format_srt, format_vtt
 from vemoclap_client.media._audio import decode_audio
 from vemoclap_client.media.video import Decoded, DecodedClip, decode_frames
-from vemoclap_client.requests import build_request, parse_result, send
+from vemoclap_client.requests import build_request, parse_result
 from vemoclap_client.result import EmotionResult
+from vemoclap_client.sending import send
 
 SLOTS = ("image_encoder", "face_analyzer", "audio_encoder", "speech_recognizer", "fusion")
 
@@ -226,7 +227,10 @@ def test_ctrl_c_leaves_nothing(server: Launched, samples: Path, tmp_path: Path) 
     assert [path.name for path in tmp_path.iterdir()] == ["clip.mp4"]
 
 
-def test_a_server_that_is_lost_ends_the_timeline_after_what_is_known(tmp_path: Path) -> None:
+def test_a_server_that_is_lost_ends_the_timeline_after_what_is_known(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vemoclap_client._retrying.LOST_AT_MOST", 1)
     video = write_clip(tmp_path / "clip.mp4", seconds=30, fps=5)
     with launched(tmp_path) as own, EmotionClient(own.url) as client:
         windows: Iterator[Window] = client.iterate_timeline(video, 1, 0.25)

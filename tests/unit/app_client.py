@@ -113,7 +113,6 @@ class FakeClient(EmotionClient):
         hop_s: float = 4.0,
         *,
         on_window: OnWindow | None = None,
-        cancel: threading.Event | None = None,
     ) -> Timeline:
         assert on_window is not None
         count = self._server.windows

@@ -3,7 +3,7 @@
 import json
 import sqlite3
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +51,10 @@ def owner_of(subject: str) -> Owner:
 
 def cookie(claims: Mapping[str, Any], secret: str = SECRET, name: str = COOKIE) -> str:
     """The cookie as Streamlit 1.67 signs it; the browser test has Streamlit sign it."""
-    text = json.dumps({"origin": ADDRESS, **claims})
+    return signed(json.dumps({"origin": ADDRESS, **claims}), secret, name)
+
+
+def signed(text: str, secret: str = SECRET, name: str = COOKIE) -> str:
     return str(URLSafeTimedSerializer(secret, salt=name).dumps(text))
 
 
@@ -122,34 +125,33 @@ def test_another_s_clip_answers_as_one_that_never_was(app: Application, web: Tes
         assert theirs.headers == {**never.headers, "content-length": str(len(theirs.content))}
 
 
-@pytest.mark.parametrize(
-    "value",
-    [
-        None,
-        "",
-        "anna",
-        cookie(claims_of("anna"), secret="another secret, as long as the one"),
-        cookie(claims_of("anna"), name="_streamlit_user_tokens"),
-        cookie(claims_of("anna"))[:-2],
-        cookie(claims_of("anna", origin="https://another.example")),
-        cookie(claims_of("anna", origin=None)),
-        cookie(claims_of("anna", is_logged_in=False)),
-        cookie(claims_of("anna", iat=time.time() - 13 * 3600)),
-        cookie(claims_of("anna", iat=None)),
-        cookie(claims_of("")),
-        cookie(claims_of("anna", sub=["anna"])),
-        cookie(claims_of("anna", iss=None)),
-        str(URLSafeTimedSerializer(SECRET, salt=COOKIE).dumps("[]")),
-        str(URLSafeTimedSerializer(SECRET, salt=COOKIE).dumps("no JSON")),
-        str(URLSafeTimedSerializer(SECRET, salt=COOKIE).dumps("chunks-2")),
-    ],
-)
+INVALID: dict[str, Callable[[], str]] = {
+    "empty": lambda: "",
+    "no signature": lambda: "anna",
+    "another secret": lambda: cookie(claims_of("anna"), secret="another secret, and as long"),
+    "another cookie's": lambda: cookie(claims_of("anna"), name="_streamlit_user_tokens"),
+    "cut off": lambda: cookie(claims_of("anna"))[:-2],
+    "another app's": lambda: cookie(claims_of("anna", origin="https://another.example")),
+    "no app's": lambda: cookie(claims_of("anna", origin=None)),
+    "not signed in": lambda: cookie(claims_of("anna", is_logged_in=False)),
+    "too old": lambda: cookie(claims_of("anna", iat=time.time() - 13 * 3600)),
+    "no time": lambda: cookie(claims_of("anna", iat=None)),
+    "no subject": lambda: cookie(claims_of("")),
+    "several subjects": lambda: cookie(claims_of("anna", sub=["anna"])),
+    "no issuer": lambda: cookie(claims_of("anna", iss=None)),
+    "a list": lambda: signed("[]"),
+    "no JSON": lambda: signed("no JSON"),
+    "pieces that are not there": lambda: signed("chunks-2"),
+}
+
+
+@pytest.mark.parametrize("kind", ["none", *INVALID])
 def test_without_a_valid_cookie_nothing_is_served(
-    app: Application, web: TestClient, value: str | None
+    app: Application, web: TestClient, kind: str
 ) -> None:
     job = add_clip(app, "anna")
-    if value is not None:
-        web.cookies.set(COOKIE, value)
+    if kind != "none":
+        web.cookies.set(COOKIE, INVALID[kind]())
     answers = [web.get(address) for address in (*addresses(job), export_url([]), "/media/x.jpg")]
     answers += [web.get(clip_route("nobody")), web.get("/media/picture.jpg")]
     assert {(answer.status_code, answer.text) for answer in answers} == {(401, "sign in first")}
@@ -177,7 +179,7 @@ def test_a_cookie_in_pieces_is_read(app: Application, web: TestClient) -> None:
     text = json.dumps({"origin": ADDRESS, **claims_of("anna", groups=["group"] * 1000)})
     pieces = {COOKIE: "chunks-2", f"{COOKIE}_1": text[:3000], f"{COOKIE}_2": text[3000:]}
     for name, piece in pieces.items():
-        web.cookies.set(name, str(URLSafeTimedSerializer(SECRET, salt=name).dumps(piece)))
+        web.cookies.set(name, signed(piece, name=name))
     assert web.get(clip_route(job.id)).content == VIDEO
 
 

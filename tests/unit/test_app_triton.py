@@ -183,9 +183,10 @@ def test_status_and_advice_name_what_is_not_ready() -> None:
 
 def test_the_headline_joins_both_ways_into_the_server() -> None:
     history = History()
-    history.add(state(0, vemoclap=Counters(), vemoclap_stream=Counters(), fusion=Counters()))
+    names = ("vemoclap_ensemble", "vemoclap_stream", "fusion")
+    history.add(state(0, **dict.fromkeys(names, Counters())))
     done = {
-        "vemoclap": Counters(3, 1, request_ms=3000),
+        "vemoclap_ensemble": Counters(3, 1, request_ms=3000),
         "vemoclap_stream": Counters(1, 0, 1, 1, 5000),
     }
     history.add(state(30, **done, fusion=Counters(4)))

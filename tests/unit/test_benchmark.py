@@ -13,6 +13,8 @@ import onnxruntime as ort
 import pytest
 from onnx import TensorProto, helper
 
+from server.limits import is_entry
+from server.repository import CONFIG, read_config
 from tests.benchmark.clips import Clip, NoClipsError, read_clips, without_voice
 from tests.benchmark.figures import CLIENT, TRITON, Figures, Limit, Measurement, SlotLoad
 from tests.benchmark.fixed_decisions import fix
@@ -128,9 +130,9 @@ def test_a_stub_is_known_by_its_slot() -> None:
 
 def test_every_python_slot_is_found_by_its_model_file() -> None:
     paths = sorted((PROJECT / "model_repository").glob("*/1/model.py"))
-    classes = {
-        path.parents[1].name: slot_class(path) for path in paths if "stream" not in str(path)
-    }
+    folders = [path.parents[1] for path in paths]
+    slots = [folder for folder in folders if not is_entry(read_config(folder / CONFIG))]
+    classes = {folder.name: slot_class(folder / "1" / "model.py") for folder in slots}
     assert len(set(classes.values())) == len(classes) > 5
 
 

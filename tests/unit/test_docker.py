@@ -1,5 +1,6 @@
 """What docker/ says, checked without an engine: by linter, by schema and against the project."""
 
+import ast
 import importlib.util
 import json
 import re
@@ -15,7 +16,7 @@ import pytest
 
 from server.__main__ import _parser as launcher
 from server.address import Address
-from server.repository import read_configs
+from server.health import READY, VALID_S, VARIABLE, HealthFile
 from server.resources import SHARED_MEMORY_BYTES
 from tests.docker_files import (
     COMPOSITIONS,
@@ -182,14 +183,63 @@ def health_check() -> Any:
     return module
 
 
-def test_health_is_the_readiness_of_the_ensemble(composition: dict[str, Any]) -> None:
+def test_health_is_what_the_launcher_last_saw(composition: dict[str, Any]) -> None:
     service = composition["services"]["server"]
     assert service["healthcheck"]["test"] == ["CMD", "python3", "docker/healthcheck.py"]
     assert "docker/healthcheck.py docker/" in values(built_stage(service), "COPY")
-    address, _, model = health_check().URL.removesuffix("/ready").partition("/v2/models/")
-    assert address == f"http://127.0.0.1:{Address().http_port}"
-    assert read_configs(PROJECT / "model_repository")[model].platform == "ensemble"
+    variables = values(built_stage(service), "ENV")[-1].split()
+    assert f"{VARIABLE}=/tmp/health.json" in variables
+    assert health_check().HEALTH_FILE == VARIABLE
     assert int(service["healthcheck"]["timeout"].removesuffix("s")) > health_check().TIMEOUT_S
+
+
+@pytest.mark.parametrize(
+    ("state", "valid_for_s", "ready", "live"),
+    [
+        (READY, 0, 0, 0),
+        ("the process of fusion_0_0 ended; starting again", 0, 1, 0),
+        (READY, -2 * VALID_S, 1, 1),
+    ],
+)
+def test_the_health_check_reads_what_the_launcher_writes(
+    state: str,
+    valid_for_s: float,
+    ready: int,
+    live: int,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    path = tmp_path / "health.json"
+    monkeypatch.setenv(VARIABLE, str(path))
+    HealthFile(path).write(state, valid_for_s)
+    assert health_check().main() == ready
+    assert health_check().main("--live") == live
+
+
+def test_without_a_launcher_nothing_is_ready_or_live(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "health.json"
+    monkeypatch.setenv(VARIABLE, str(path))
+    for content in (None, "", "[]", '{"state": "ready"}', '{"valid_until_s": "x"}'):
+        if content is not None:
+            path.write_text(content)
+        assert (health_check().main(), health_check().main("--live")) == (1, 1)
+    monkeypatch.delenv(VARIABLE)
+    assert health_check().main("--live") == 1
+    assert "no launcher runs" in capsys.readouterr().err
+
+
+def test_the_health_check_starts_fast() -> None:
+    """It runs every ten seconds: modules of the standard library alone, those of the file's top."""
+    source = ast.parse((DOCKER / "healthcheck.py").read_text())
+    imported = {
+        (node.module if isinstance(node, ast.ImportFrom) else alias.name)
+        for node in ast.walk(source)
+        if isinstance(node, ast.Import | ast.ImportFrom)
+        for alias in node.names
+    }
+    assert {str(name).split(".")[0] for name in imported} <= set(sys.stdlib_module_names)
 
 
 def test_the_health_check_tells_ready_from_not_ready(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -27,10 +27,16 @@ from vemoclap_client.cli.main import build_parser as client_parser
 
 CLIENT = tomllib.loads((PROJECT / "client" / "pyproject.toml").read_text())["project"]
 GUIDE = PROJECT / "docs" / "docker.md"
+OTHER_GUIDES = [PROJECT / "docs" / name for name in ("kubernetes.md", "observability.md")]
+MANIFESTS = sorted(
+    path for folder in ("kubernetes", "monitoring") for path in (DOCKER / folder).rglob("*.yaml")
+)
 COMPOSE_FILES = sorted(DOCKER.glob("*.yaml"))
 LOCK = DOCKER / "server-requirements.txt"
 each_text = pytest.mark.parametrize(
-    "path", [*DOCKERFILES, *COMPOSE_FILES, GUIDE], ids=lambda path: path.name
+    "path",
+    [*DOCKERFILES, *COMPOSE_FILES, *MANIFESTS, GUIDE, *OTHER_GUIDES],
+    ids=lambda path: str(path.relative_to(PROJECT)),
 )
 
 

@@ -17,8 +17,10 @@ from export import configuration, variants
 from export.registry import PROFILES
 from export.spec import Slot
 from server.errors import WeightsMissingError
+from server.limits import is_entry
 from server.repository import check_weights, read_configs
 from server.repository import variants as list_variants
+from server.slots.admission import ENSEMBLE_PARAMETER
 from server.slots.face import FACES_PER_FRAME
 from server.slots.reading import LINES_AT_ONCE
 from vemoclap_client import contract
@@ -86,6 +88,32 @@ def test_the_ensemble_for_files_has_the_other_ones_outputs() -> None:
     assert outputs[0] == outputs[1]
 
 
+ENTRIES = sorted(name for name, config in CONFIGS.items() if is_entry(config))
+
+
+def test_clients_call_entries() -> None:
+    assert (
+        sorted((contract.ENTRY, contract.JPEG_ENTRY, contract.FRAME_MODEL, contract.STREAM))
+        == ENTRIES
+    )
+
+
+@pytest.mark.parametrize("name", [name for name in ENTRIES if name != contract.STREAM])
+def test_an_entry_takes_and_gives_what_its_ensemble_does(name: str) -> None:
+    entry = CONFIGS[name]
+    ensemble = CONFIGS[entry.parameters[ENSEMBLE_PARAMETER].string_value]
+    assert ensemble.platform == "ensemble"
+    assert list(entry.input) == list(ensemble.input)
+    assert list(entry.output) == list(ensemble.output)
+    assert entry.max_batch_size == ensemble.max_batch_size
+
+
+def test_no_step_of_an_ensemble_is_an_entry() -> None:
+    # It would refuse requests as busy, and a step that refuses blocks Triton 2.51.
+    steps = {step.model_name for each in CONFIGS.values() for step in each.ensemble_scheduling.step}
+    assert not steps & set(ENTRIES)
+
+
 @pytest.mark.parametrize(
     ("right", "wrong", "message"),
     [
@@ -142,10 +170,10 @@ def test_the_streaming_model_takes_and_gives_what_the_ensemble_does() -> None:
 def test_a_timeline_s_models_give_and_take_what_the_ensemble_s_steps_do() -> None:
     steps = {
         ensemble: {step.model_name for step in CONFIGS[ensemble].ensemble_scheduling.step}
-        for ensemble in (contract.ENSEMBLE, contract.FRAME_MODEL)
+        for ensemble in (contract.ENSEMBLE, contract.FRAME_ENSEMBLE)
     }
     of_frames = {"frame_preprocessor", "image_encoder", "face_analyzer", "screen_reader"}
-    assert steps[contract.FRAME_MODEL] == of_frames <= steps[contract.ENSEMBLE]
+    assert steps[contract.FRAME_ENSEMBLE] == of_frames <= steps[contract.ENSEMBLE]
     head = {tensor.name: kind(tensor) for tensor in MODELS["fusion"].output}
     window = {tensor.name: kind(tensor) for tensor in MODELS[contract.WINDOW_MODEL].output}
     assert window.pop(contract.EVIDENCE) == ("TYPE_STRING", (1,))
@@ -227,6 +255,9 @@ def test_every_slot_states_queue_batching_and_instances(name: str) -> None:
     assert config.name == name
     # Each request to the streaming model has answers of its own.
     assert (config.max_batch_size == 1) == (name == contract.STREAM)
+    assert [group.count > 0 for group in config.instance_group] == [True]
+    if name in ENTRIES:
+        return  # They have no queue: they take each request at once, and admit or refuse it.
     policy = config.dynamic_batching.default_queue_policy
     # See a step's config.pbtxt: in an ensemble, a queue limited in length crashes Triton.
     in_ensemble = name in {
@@ -234,7 +265,6 @@ def test_every_slot_states_queue_batching_and_instances(name: str) -> None:
     }
     assert bool(policy.max_queue_size) != in_ensemble
     assert bool(policy.default_timeout_microseconds) == in_ensemble
-    assert [group.count > 0 for group in config.instance_group] == [True]
 
 
 @pytest.mark.parametrize(
@@ -259,6 +289,7 @@ def test_every_neural_slot_but_the_tiny_head_warms_up(name: str) -> None:
 @pytest.mark.parametrize(
     ("slot", "labels"),
     [
+        (contract.ENTRY, contract.EMOTIONS),
         (contract.ENSEMBLE, contract.EMOTIONS),
         (contract.WINDOW_MODEL, contract.EMOTIONS),
         ("fusion", contract.EMOTIONS),

@@ -16,13 +16,14 @@ from vemoclap_client.contract import (
     ANALYSIS_SCHEMA_VERSION,
     ATTENTION,
     CONTRIBUTIONS,
-    ENSEMBLE,
+    ENTRY,
     PROBABILITIES,
 )
 from vemoclap_client.errors import ServerLostError, ServerUnavailableError
 from vemoclap_client.media.video import Decoded, DecodedClip
-from vemoclap_client.requests import build_request, build_stream_request, parse_result, send
+from vemoclap_client.requests import build_request, build_stream_request, parse_result
 from vemoclap_client.result import EmotionResult, Moment
+from vemoclap_client.sending import send
 
 WEIGHTS = np.stack([np.arange(1, 17), np.arange(16, 0, -1), np.full(16, 8.5)]) / 136
 """Of image, audio and face: rising, falling, even."""
@@ -166,7 +167,7 @@ def test_all_languages_of_speech_are_printed(languages: tuple[str, str | None], 
 def test_both_requests_have_the_same_tensors() -> None:
     request = build_request(CLIP, [ANALYSIS])
     stream_request = build_stream_request(CLIP, caption=True)
-    assert request["model_name"] == ENSEMBLE
+    assert request["model_name"] == ENTRY
     assert [output.name() for output in request["outputs"]] == [ANALYSIS]
     contents = stream_request.raw_input_contents
     for ours, raw, content, array in zip(

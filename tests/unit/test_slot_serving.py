@@ -14,7 +14,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from server.slots.admission import ENSEMBLE_PARAMETER
 from server.slots.slot import ReceivedTensor
+from tests.launching import wait_until
 from vemoclap_client import contract
 
 REPOSITORY = Path(__file__).parents[2] / "model_repository"
@@ -39,14 +41,14 @@ def triton(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     module: Any = ModuleType("triton_python_backend_utils")
     module.Tensor, module.TritonError = Tensor, str
     module.TRITONSERVER_MEMORY_CPU, module.TRITONSERVER_RESPONSE_COMPLETE_FINAL = 0, FINAL
-    module.PreferredMemory = Mock()
+    module.PreferredMemory = module.Logger = module.MetricFamily = Mock()
     module.InferenceRequest, module.InferenceResponse = Mock(), SimpleNamespace
     module.get_input_tensor_by_name = lambda request, name: request.tensors.get(name)
     module.get_output_tensor_by_name = Mock()
     monkeypatch.setitem(sys.modules, module.__name__, module)
     yield module
-    for name in ("server.slots.serving", "server.slots.stream_serving"):
-        sys.modules.pop(name, None)
+    for name in ("serving", "entry_serving", "stream_serving"):
+        sys.modules.pop(f"server.slots.{name}", None)
 
 
 def test_a_received_tensor_is_handed_on_under_its_own_name_only(triton: Any) -> None:
@@ -65,19 +67,25 @@ def test_a_received_tensor_is_handed_on_under_its_own_name_only(triton: Any) -> 
 
 
 @pytest.fixture
-def stream(triton: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    module = importlib.import_module("server.slots.stream_serving")
-    monkeypatch.setattr(module, "CLIPS_AT_ONCE", 1)
-    model = module.StreamModel()
-    config = json.dumps({"output": [{"name": contract.STEP}]})
+def stream(triton: Any) -> Iterator[Any]:
+    model = importlib.import_module("server.slots.stream_serving").StreamModel()
+    config = {
+        "name": contract.STREAM,
+        "output": [{"name": contract.STEP}],
+        "parameters": {ENSEMBLE_PARAMETER: {"string_value": contract.ENSEMBLE}},
+    }
     model.initialize(
-        {"model_config": config, "model_repository": str(REPOSITORY / contract.STREAM)}
+        {
+            "model_name": contract.STREAM,
+            "model_config": json.dumps(config),
+            "model_repository": str(REPOSITORY / contract.STREAM),
+        }
     )
     yield model
     model.finalize()
 
 
-@pytest.mark.parametrize("broken", ["tensors", "parameters", "sender"])
+@pytest.mark.parametrize("broken", ["tensors", "parameters"])
 def test_a_request_that_cannot_be_run_ends_with_an_error_and_makes_room(
     broken: str, stream: Any
 ) -> None:
@@ -85,13 +93,17 @@ def test_a_request_that_cannot_be_run_ends_with_an_error_and_makes_room(
     tensors = {name: Tensor(name, array) for name in (contract.FRAMES, contract.AUDIO)}
     request = Mock(
         tensors={} if broken == "tensors" else tensors,
+        inputs=Mock(return_value=list(tensors.values())),
         parameters=Mock(return_value="{" if broken == "parameters" else ""),
     )
-    if broken == "sender":
-        request.get_response_sender.side_effect = RuntimeError
-    stream.execute([request])
-    assert stream._room.acquire(timeout=5)
-    if broken != "sender":
-        failure, final = request.get_response_sender().send.call_args_list
+    sender = request.get_response_sender()
+    sender.is_cancelled.return_value = False
+    # As many as could not be at work at once.
+    count = 2 * stream._admission.limits.clips
+    for number in range(count):
+        stream.execute([request])
+        wait_until(lambda number=number: sender.send.call_count == 2 * (number + 1))  # type: ignore[misc]
+    responses = sender.send.call_args_list
+    for failure, final in zip(responses[::2], responses[1::2], strict=True):
         assert failure.args[0].error
         assert final.kwargs == {"flags": FINAL}

@@ -27,7 +27,7 @@ from server.slots.stream import (
     read_graph,
 )
 from vemoclap_client import contract
-from vemoclap_client._cancelling import run_cancellable
+from vemoclap_client._waiting import run_cancellable
 from vemoclap_client.analysis import Face, FaceEvidence, FrameCaption, TextEvidence, TextLine
 from vemoclap_client.stream import MODALITY_OF_STEP
 

@@ -1,6 +1,7 @@
 """The structure that docs/architecture.md describes: who imports whom, and how long things are."""
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -53,3 +54,19 @@ def test_modules_and_functions_are_short(package: str) -> None:
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
                 lines = (node.end_lineno or node.lineno) - node.lineno + 1
                 assert lines <= FUNCTION_LINES, f"{path}:{node.lineno} {node.name}"
+
+
+WALL_CLOCK = re.compile(r"\btime\.time\(|\bdatetime\.now\(|\bdatetime\.utcnow\(")
+AGES_OF_FILES = {"files.py": 1}
+"""File -> how often it compares the wall clock with a file's time, which is of the same clock."""
+
+
+@pytest.mark.parametrize("package", ["server", "vemoclap_client"])
+def test_a_clock_that_is_set_changes_no_duration(package: str) -> None:
+    """Durations, limits and health are of the monotonic clock."""
+    found = {
+        path.name: len(WALL_CLOCK.findall(path.read_text()))
+        for path in modules(package)
+        if WALL_CLOCK.search(path.read_text())
+    }
+    assert found == (AGES_OF_FILES if package == "vemoclap_client" else {})

@@ -8,6 +8,7 @@ import weakref
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future
 from contextlib import aclosing, closing
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,7 @@ from vemoclap_client.media._sound_parts import WindowSound
 from vemoclap_client.media.parts import DecodedWindow, FrameBlock, Part
 from vemoclap_client.timeline import ClassifiedWindow, Timeline
 from vemoclap_client.timeline import make_timeline as gather
+from vemoclap_client.tracing import start_call
 
 NOBODY = "127.0.0.1:1"
 """Nothing listens there."""
@@ -292,33 +294,41 @@ class Connection:
 
 
 def test_a_cancelled_request_is_cancelled_on_the_server_and_its_error_is_not_lost() -> None:
-    with EmotionClient(NOBODY) as client:
+    # So short a time is not enough to send what was lost again.
+    with EmotionClient(NOBODY, timeout_s=0.1) as client:
         client._triton = connection = Connection()
-        cancelled, failed, garbled = (client._submit({}, lambda _: None) for _ in range(3))
+        request = {"model_name": contract.ENTRY}
+        futures = []
+        for count in range(3):
+            futures.append(client._submit(start_call("timeline"), request, lambda _: None))
+            wait_until(lambda count=count: len(connection.sent) > count)  # type: ignore[misc]
+        cancelled, failed, garbled = futures
         cancelled.cancel()
+        wait_until(lambda: connection.cancelled == 1)
         error = InferenceServerException("closed", "StatusCode.CANCELLED")
         connection.sent[0](result=None, error=error)
         connection.sent[1](result=None, error=error)
         broken = InferenceServerException("broken", "StatusCode.INTERNAL")
         connection.sent[2](result=None, error=broken)
-    assert connection.cancelled == 1
-    assert isinstance(failed.exception(), ServerLostError)
-    assert isinstance(garbled.exception(), ServerError)
+        assert isinstance(failed.exception(30), ServerLostError)
+        assert isinstance(garbled.exception(30), ServerError)
 
 
 def test_a_part_that_cannot_be_sent_fails() -> None:
-    with EmotionClient(NOBODY) as client:
-        failure = EncodedParts(client._submit).submit(make_block(0)).exception(timeout=30)
+    with EmotionClient(NOBODY, timeout_s=1) as client:
+        parts = EncodedParts(partial(client._submit, start_call("timeline")))
+        failure = parts.submit(make_block(0)).exception(timeout=30)
     assert isinstance(failure, ServerLostError)
 
 
 def test_frames_are_dropped_once_they_are_sent() -> None:
     with EmotionClient(NOBODY) as client:
-        client._triton = Connection()
+        client._triton = connection = Connection()
         block = make_block(0)
         images = weakref.ref(block.images)
-        parts = EncodedParts(client._submit)
+        parts = EncodedParts(partial(client._submit, start_call("timeline")))
         parts.submit(block)
+        wait_until(lambda: len(connection.sent) == 1)
         del block
         assert images() is None
 

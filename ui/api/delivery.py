@@ -12,6 +12,7 @@ from ui.api.documents import Delivery, to_clip, to_json_ready
 from ui.api.webhooks import WebhookError, WebhookRefusedError, send
 from ui.jobs.store import JobNotFoundError, JobStore
 from ui.jobs.webhooks import Webhook, WebhookStore
+from ui.logs import short
 from ui.settings import Settings
 from vemoclap_client.errors import AddressRefusedError
 
@@ -83,7 +84,7 @@ class Deliveries:
 
     def _give_up(self, webhook: Webhook, error: Exception) -> None:
         # Without the reason, which may name the URL, and that may hold a secret.
-        LOG.warning("clip %s was not taken by its webhook: no more tries", webhook.job_id)
+        LOG.warning("clip %s was not taken by its webhook: no more tries", short(webhook.job_id))
         self._webhooks.end(webhook.job_id, str(error))
 
     def _body(self, webhook: Webhook) -> bytes:

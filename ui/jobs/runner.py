@@ -18,9 +18,11 @@ from ui.jobs.job import Job
 from ui.jobs.record import JobRecord, cancelled
 from ui.jobs.store import JobNotFoundError, JobStore
 from ui.jobs.work import Connect, JobWork
+from ui.logs import recorded, short
 from ui.settings import Settings
 from vemoclap_client import EmotionClient
 from vemoclap_client.limited import LimitedDecoder
+from vemoclap_client.tracing import new_request_id
 
 LOG = logging.getLogger(__name__)
 CLAIM_EVERY_S = 2.0
@@ -40,6 +42,7 @@ class Task:
     job: Job
     cancellation: Cancellation
     work: JobWork
+    request_id: str
 
 
 class Runner:
@@ -150,7 +153,9 @@ class Runner:
             # Counted before it is claimed, so that it is never neither waiting nor counted.
             with self._counting():
                 task = self._claim()
-                is_classified = task is not None and self._attempt(task, task.work.classify)
+                is_classified = task is not None and self._attempt(
+                    task, "classify", task.work.classify
+                )
             if task is not None and is_classified:
                 self._classified.put(task)
         except Exception:
@@ -166,14 +171,15 @@ class Runner:
         if self._stopping.is_set():
             cancellation.request()
         work = JobWork(self._settings, self._store, job, cancellation, self._connect, self.decoder)
-        return Task(job, cancellation, work)
+        return Task(job, cancellation, work, new_request_id())
 
     def _work_on_timelines(self) -> None:
         """Computes the timelines of classified clips, one by one; at a stop releases the rest."""
         while not self._stopping.is_set() or not self._classified.empty():
             with suppress(Empty):
                 task = self._classified.get(timeout=WATCH_EVERY_S)
-                if self._attempt(task, partial(task.work.classify_windows, self._wait_for_turn)):
+                classify_windows = partial(task.work.classify_windows, self._wait_for_turn)
+                if self._attempt(task, "timeline", classify_windows):
                     del self._at_work[task.job.id]
 
     @contextmanager
@@ -202,14 +208,15 @@ class Runner:
                 self._classifying_changed.wait(WATCH_EVERY_S)
         cancellation.check()
 
-    def _attempt(self, task: Task, work: Callable[[], object]) -> bool:
+    def _attempt(self, task: Task, part: str, work: Callable[[], object]) -> bool:
         """Does a part of the work; False where it failed or was interrupted.
 
         It raises nothing: its thread must not die.
         """
         identifier = task.job.id
         try:
-            work()
+            with recorded(part, identifier, task.request_id):
+                work()
         except CancelledError:
             self._quietly(self._end_interrupted, identifier)
         except JobNotFoundError:
@@ -236,7 +243,7 @@ class Runner:
             self._end_interrupted(task.job.id)
             return
         if not is_expected(error):
-            LOG.error("job %s failed", task.job.id, exc_info=error)
+            LOG.error("job %s failed", short(task.job.id), exc_info=error)
         failure = to_failure(error, task.work.explain(error))
         with suppress(CancelledError):
             JobRecord(self._store, task.job.id).fail(failure)

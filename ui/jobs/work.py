@@ -16,6 +16,7 @@ from ui.jobs.job import Job, KnownEvidence, SourceKind, Stage
 from ui.jobs.record import JobRecord, absent, done, with_stages, working
 from ui.jobs.shares import check_room
 from ui.jobs.store import JobNotFoundError, JobStore
+from ui.logs import short
 from ui.settings import BYTES_PER_MB, Settings
 from vemoclap_client import EmotionClient
 from vemoclap_client.contract import MODALITIES
@@ -121,7 +122,7 @@ class JobWork:
             except Exception as error:
                 # The result is there and stays: a timeline is only more of it.
                 if not is_expected(error):
-                    LOG.exception("the timeline of job %s failed", self._job.id)
+                    LOG.exception("the timeline of job %s failed", short(self._job.id))
                 self._end_timeline(error)
         self._record.finish()
 
@@ -225,13 +226,7 @@ class JobWork:
             self._connect(self._settings.server_url) as client,
             self._cancellation.interrupting(client.close),
         ):
-            timeline = client.timeline(
-                path,
-                growing.window_s,
-                growing.hop_s,
-                on_window=on_window,
-                cancel=self._cancellation.event,
-            )
+            timeline = client.timeline(path, growing.window_s, growing.hop_s, on_window=on_window)
         self._write_timeline(replace(timeline, video=self._name), len(timeline.windows))
 
     def _write_timeline(self, timeline: Timeline, count: int) -> None:

@@ -16,7 +16,10 @@ LIMITS = DecodingLimits()
 def add_server_options(command: argparse.ArgumentParser) -> None:
     """Adds the options of the commands that ask a server."""
     command.add_argument(
-        "--url", default=default_url(), help="gRPC address, host:port ($VEMOCLAP_URL; %(default)s)"
+        "--url",
+        default=default_url(),
+        help="gRPC address, host:port, or several with commas between them ($VEMOCLAP_URL; "
+        "%(default)s)",
     )
     command.add_argument(
         "--audio-track",

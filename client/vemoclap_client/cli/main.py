@@ -11,6 +11,7 @@ from vemoclap_client.cli import classify, fetch, timeline
 from vemoclap_client.cli._completion import SHELLS, PrintCompletion
 from vemoclap_client.cli._output import Output
 from vemoclap_client.errors import VemoclapError
+from vemoclap_client.tracing import set_up_traces
 
 INTERRUPTED = 130
 """What shells expect of a program that Ctrl-C ended: 128 + SIGINT."""
@@ -64,6 +65,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ValueError as error:
         parser.error(str(error))
     options.output = Output(options.quiet)
+    set_up_traces("vemoclap")
     try:
         return int(options.run(options))
     except VemoclapError as error:

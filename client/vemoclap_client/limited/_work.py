@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from vemoclap_client import errors
-from vemoclap_client._cancelling import POLL_INTERVAL_S, check
+from vemoclap_client._waiting import POLL_INTERVAL_S, check
 from vemoclap_client.errors import DecodingLimitError, UndecodableVideoError, VideoError
 from vemoclap_client.limited._messages import (
     End,

@@ -5,7 +5,7 @@ from pathlib import Path
 from threading import Event as Flag
 from typing import Protocol
 
-from vemoclap_client._cancelling import run_cancellable
+from vemoclap_client._waiting import run_cancellable
 from vemoclap_client.media.parts import DecodedWindow, Part, decode_parts
 from vemoclap_client.media.video import Decoded, decode_timed
 

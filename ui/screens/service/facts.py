@@ -9,12 +9,24 @@ from ui.jobs.job import AnyJob, State
 from ui.screens.service.activity import Activity
 from ui.screens.service.metrics import Gpu, Metrics
 from ui.screens.service.state import Counters, Readiness, ServerState
-from vemoclap_client.contract import ENSEMBLE, FRAME_MODEL, JPEG_ENSEMBLE, STREAM, WINDOW_MODEL
+from vemoclap_client.contract import (
+    ENSEMBLE,
+    ENTRY,
+    FRAME_ENSEMBLE,
+    FRAME_MODEL,
+    JPEG_ENSEMBLE,
+    JPEG_ENTRY,
+    STREAM,
+    WINDOW_MODEL,
+)
 
 ANSWERING = (ENSEMBLE, STREAM, WINDOW_MODEL)
 """The models that answer for a clip or for a window of one."""
 
-WHOLE = (ENSEMBLE, STREAM, JPEG_ENSEMBLE, FRAME_MODEL)
+ENTRIES = (ENTRY, STREAM, JPEG_ENTRY, FRAME_MODEL)
+"""The models that clients call. Triton counts only the time until they have taken a request."""
+
+WHOLE = (*ENTRIES, ENSEMBLE, JPEG_ENSEMBLE, FRAME_ENSEMBLE)
 """The models that do no work of their own: all others are their steps."""
 
 BYTES_PER_GB = 1_000_000_000
@@ -85,7 +97,7 @@ def model_rows(
                 "batch": done.batch if is_step else None,
                 "queue_ms": done.queue_ms if is_step else None,
                 "compute_ms": done.compute_ms if is_step else None,
-                "request_ms": done.request_ms if model.name != STREAM else None,
+                "request_ms": done.request_ms if model.name not in ENTRIES else None,
                 "backend": model.backend or None,
                 "version": model.version or None,
                 "purpose": model.purpose,

@@ -12,8 +12,8 @@ from ui.parts.markdown import plain
 from ui.parts.navigation import Pages
 from ui.screens.service.activity import Activity, History
 from ui.screens.service.facts import (
+    ANSWERING,
     BYTES_PER_GB,
-    WHOLE,
     Headline,
     advice,
     count_jobs,
@@ -90,7 +90,7 @@ def _show_numbers(library: Library) -> Metrics | None:
 
 
 def _show_headline(numbers: Headline) -> None:
-    steps = [joined(parts) for parts in zip(*map(_history().steps, WHOLE), strict=True)]
+    steps = [joined(parts) for parts in zip(*map(_history().steps, ANSWERING), strict=True)]
     rates = [step.per_minute or 0.0 for step in steps]
     means_s = [mean for mean in map(mean_s, _history().steps(ENSEMBLE)) if mean is not None]
     with st.container(horizontal=True):

@@ -2,7 +2,16 @@
 
 from dataclasses import dataclass
 
-from vemoclap_client.contract import ENSEMBLE, FRAME_MODEL, JPEG_ENSEMBLE, STREAM, WINDOW_MODEL
+from vemoclap_client.contract import (
+    ENSEMBLE,
+    ENTRY,
+    FRAME_ENSEMBLE,
+    FRAME_MODEL,
+    JPEG_ENSEMBLE,
+    JPEG_ENTRY,
+    STREAM,
+    WINDOW_MODEL,
+)
 
 
 @dataclass(frozen=True)
@@ -19,11 +28,14 @@ class Slot:
 
 
 SLOTS = {
+    ENTRY: Slot("admits requests for the whole, or refuses them as busy"),
     ENSEMBLE: Slot("the whole: from frames and sound to the answer"),
     STREAM: Slot("the whole, with the evidence of each step as it is known"),
+    JPEG_ENTRY: Slot("admits requests whose frames come as JPEG files"),
     JPEG_ENSEMBLE: Slot("the whole, for frames that come as JPEG files"),
     "frame_decoder": Slot("decodes frames that come as JPEG files"),
-    FRAME_MODEL: Slot("encodes 16 frames of a timeline"),
+    FRAME_MODEL: Slot("admits 16 frames of a timeline"),
+    FRAME_ENSEMBLE: Slot("encodes 16 frames of a timeline"),
     WINDOW_MODEL: Slot("the answer for a window of a timeline"),
     "frame_preprocessor": Slot("brings frames to the image encoder's size"),
     "image_encoder": Slot("describes what the frames show"),

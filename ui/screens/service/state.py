@@ -14,9 +14,9 @@ from typing import Any, Self
 import tritonclient.grpc as triton
 
 from ui.screens.service.slots import SLOTS, Slot
-from vemoclap_client.channels import channel_options
+from vemoclap_client.channels import channel_options, channel_target, split
 from vemoclap_client.client import BaseClient
-from vemoclap_client.contract import ENSEMBLE
+from vemoclap_client.contract import ENTRY
 from vemoclap_client.errors import ServerError
 from vemoclap_client.server_errors import server_errors
 
@@ -109,25 +109,27 @@ class ServerState:
 
     @property
     def can_classify(self) -> bool:
-        """Whether the ensemble is ready."""
+        """Whether the model that clients call is ready."""
         ready = (model.name for model in self.models if model.readiness is Readiness.READY)
-        return ENSEMBLE in ready
+        return ENTRY in ready
 
 
 def poll(url: str, before: ServerState | None = None, timeout_s: float = TIMEOUT_S) -> ServerState:
     """Reads a server's state. Never raises: what went wrong is the state's `trouble`.
 
     Args:
-        url: host:port of the gRPC endpoint.
+        url: host:port of the gRPC endpoint; of several, the first is read.
         before: an earlier state, so that what does not change is not asked for again.
         timeout_s: longest wait for each of a few answers.
     """
     try:
-        url = BaseClient(url).url
-        options = [*channel_options(url), *CHANNEL]
+        url = split(BaseClient(url).url)[0]
+        options = [*channel_options(url, in_turn=False), *CHANNEL]
         with (
             server_errors(url, timeout_s, connected=False),
-            closing(triton.InferenceServerClient(url, channel_args=options)) as client,
+            closing(
+                triton.InferenceServerClient(channel_target(url), channel_args=options)
+            ) as client,
         ):
             return _ask(client, before, timeout_s)
     except ServerError as error:

@@ -11,12 +11,13 @@ import numpy as np
 import tritonclient.grpc as triton
 
 from vemoclap_client.analysis import Analysis, Head
-from vemoclap_client.channels import channel_options
+from vemoclap_client.channels import connection
 from vemoclap_client.client import BaseClient
 from vemoclap_client.contract import ANALYSIS, FRAME_COUNT, FRAME_SHORTER_SIDE_MIN_PX
 from vemoclap_client.documents import parse_json
 from vemoclap_client.media.video import DecodedClip
-from vemoclap_client.requests import build_request, send
+from vemoclap_client.requests import build_request
+from vemoclap_client.sending import send
 
 TIMEOUT_S = 60.0
 
@@ -40,7 +41,7 @@ def send_test_clip(url: str, timeout_s: float = TIMEOUT_S) -> Trial:
     """Has the server classify 16 black frames without sound.
 
     Args:
-        url: host:port of the gRPC endpoint.
+        url: host:port of the gRPC endpoint; of several, one is asked.
         timeout_s: longest wait for the answer.
 
     Raises:
@@ -49,7 +50,7 @@ def send_test_clip(url: str, timeout_s: float = TIMEOUT_S) -> Trial:
     """
     url = BaseClient(url).url
     started = time.perf_counter()
-    with closing(triton.InferenceServerClient(url, channel_args=channel_options(url))) as client:
+    with closing(triton.InferenceServerClient(**connection(url))) as client:
         request = build_request(_black_clip(), [ANALYSIS])
         answer = send(client, request, url, timeout_s, connected=False)
     took_ms = (time.perf_counter() - started) * 1000

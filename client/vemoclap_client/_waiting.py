@@ -1,11 +1,11 @@
-"""Waits for the outcome of a thread's work, or for the request to wait no longer."""
+"""Waits of a thread that can be cancelled."""
 
 from collections.abc import Callable
-from concurrent.futures import CancelledError
+from concurrent.futures import CancelledError, Future
 from queue import Empty, SimpleQueue
 from threading import Event as Flag
 from threading import Thread
-from typing import TypeAlias, TypeVar
+from typing import TypeAlias, TypeVar, cast
 
 POLL_INTERVAL_S = 0.1
 """How often a waiting thread checks whether it was cancelled."""
@@ -13,16 +13,6 @@ POLL_INTERVAL_S = 0.1
 Value = TypeVar("Value")
 Outcome: TypeAlias = tuple[Value | None, BaseException | None]
 """A value or, in its place, the error."""
-
-
-def check(cancel: Flag | None) -> None:
-    """Returns if the work may go on.
-
-    Raises:
-        CancelledError: `cancel` was set.
-    """
-    if cancel is not None and cancel.is_set():
-        raise CancelledError("the classification was cancelled")
 
 
 def run_cancellable(work: Callable[[], Value], cancel: Flag | None) -> Value:
@@ -43,6 +33,26 @@ def run_cancellable(work: Callable[[], Value], cancel: Flag | None) -> Value:
     return next_outcome(outcomes, cancel)
 
 
+def submit(work: Callable[[Flag], Value]) -> Future[Value]:
+    """Has a thread do the work; the flag is set when the future is cancelled."""
+    future: Future[Value] = Future()
+    ended = Flag()
+    future.add_done_callback(lambda _: ended.set())
+
+    def run() -> None:
+        try:
+            value = work(ended)
+        except BaseException as error:
+            if future.set_running_or_notify_cancel():
+                future.set_exception(error)
+        else:
+            if future.set_running_or_notify_cancel():
+                future.set_result(value)
+
+    Thread(target=run, name="vemoclap-part", daemon=True).start()
+    return future
+
+
 def next_outcome(outcomes: "SimpleQueue[Outcome[Value]]", cancel: Flag | None) -> Value:
     """Waits for the queue's next outcome, and returns or raises it.
 
@@ -57,4 +67,14 @@ def next_outcome(outcomes: "SimpleQueue[Outcome[Value]]", cancel: Flag | None) -
             continue
         if error is not None:
             raise error
-        return value  # type: ignore[return-value]
+        return cast(Value, value)
+
+
+def check(cancel: Flag | None) -> None:
+    """Returns unless `cancel` is set.
+
+    Raises:
+        CancelledError: it is set.
+    """
+    if cancel is not None and cancel.is_set():
+        raise CancelledError("the classification was cancelled")

@@ -1,0 +1,3 @@
+from server.slots.entry_serving import EntryModel
+
+TritonPythonModel = EntryModel

@@ -1,0 +1,83 @@
+"""How much the server holds at once, chosen for this machine: here alone (docs/serving.md)."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import psutil
+from tritonclient.grpc.model_config_pb2 import ModelConfig
+
+from server.resources import shared_memory_size
+from server.slots.admission import (
+    BYTES_PARAMETER,
+    CLIPS_PARAMETER,
+    ENSEMBLE_PARAMETER,
+    FILE_PARAMETER,
+    Limits,
+)
+from server.threads import CGROUP, processors
+
+CLIPS_PER_PROCESSOR = 8
+"""More do not make the server faster: two cores are busy with two clips. So many are a queue, whose
+clips are answered in their order, and form batches."""
+MEMORY_PER_BYTE = 6
+"""Bytes of shared memory, and as many of other memory, that the server needs for each byte of a
+clip's frames and sound while it is at work."""
+MEMORY_OF_IDLE_SERVER = 64 * 2**20
+
+
+def choose(clips: int | None = None, megabytes: int | None = None) -> Limits:
+    """The limits for this machine.
+
+    Args:
+        clips: in place of what is chosen here.
+        megabytes: of 10^6 bytes, likewise.
+    """
+    memory = min(shared_memory_size(), memory_size() // 2)
+    chosen = (memory - MEMORY_OF_IDLE_SERVER) // MEMORY_PER_BYTE
+    return Limits(
+        clips or CLIPS_PER_PROCESSOR * processors(),
+        megabytes * 1_000_000 if megabytes else chosen,
+    )
+
+
+def memory_size(root: Path = CGROUP) -> int:
+    """Bytes of the machine, within what the control group allows.
+
+    Source: the kernel's documentation, cgroup-v2 (memory.max) and cgroup-v1.
+    """
+    size = psutil.virtual_memory().total
+    for path in (root / "memory.max", root / "memory" / "memory.limit_in_bytes"):
+        try:
+            return min(size, int(path.read_text()))
+        except (OSError, ValueError):  # no file; "max"
+            continue
+    return int(size)
+
+
+def is_entry(config: ModelConfig) -> bool:
+    """Whether clients call the model, which admits requests for an ensemble."""
+    return ENSEMBLE_PARAMETER in config.parameters
+
+
+def limited(
+    configs: Mapping[str, ModelConfig], limits: Limits, file: Path
+) -> dict[str, ModelConfig]:
+    """The configurations, with what the entries need to count together.
+
+    Args:
+        configs: by slot.
+        limits: of all entries together.
+        file: in which they count.
+    """
+    limited = {}
+    for name, config in configs.items():
+        limited[name] = ModelConfig()
+        limited[name].CopyFrom(config)
+        if is_entry(config):
+            for parameter, value in (
+                (CLIPS_PARAMETER, limits.clips),
+                (BYTES_PARAMETER, limits.size),
+                (FILE_PARAMETER, file),
+            ):
+                limited[name].parameters[parameter].string_value = str(value)
+    return limited

@@ -1,0 +1,196 @@
+"""Many clients at once, with clips of mixed sizes whose answers are known."""
+
+import threading
+import time
+import urllib.request
+from collections import Counter
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import count
+from typing import Any
+
+import numpy as np
+import tritonclient.grpc as triton
+from numpy.typing import NDArray
+
+from tests.benchmark.processes import memory_mb
+from tests.launching import Launched
+from vemoclap_client.channels import connection
+from vemoclap_client.contract import (
+    AUDIO,
+    CONTRIBUTIONS,
+    ENTRY,
+    FEATURES,
+    FRAME_COUNT,
+    FRAMES,
+    LENGTHS,
+    PROBABILITIES,
+    SAMPLE_RATE_HZ,
+)
+from vemoclap_client.errors import VemoclapError
+from vemoclap_client.requests import build_inference
+from vemoclap_client.sending import send
+
+REFUSED = "vemoclap_refused_requests{"
+OUTPUTS = (PROBABILITIES, CONTRIBUTIONS, LENGTHS, *FEATURES.values())
+TIMEOUT_S = 600.0
+Answer = Mapping[str, NDArray[Any]]
+
+SIZES = ((90, 160), (160, 90), (120, 160), (64, 64), (180, 320), (36, 500), (270, 480), (360, 640))
+SOUNDS_S = (0.0, 1.0, 3.0, 7.5)
+
+
+@dataclass(frozen=True)
+class Load:
+    """How much is sent, and what is asked of the outcome. The defaults are the long form.
+
+    Attributes:
+        clients: each sends its next clip when it has an answer.
+        warm_up_s: seconds before memory is measured for the first time.
+        seconds: after that.
+        at_least: answers.
+        tolerance: largest difference of a value from that of the clip alone, whose largest values
+            are about 1. Networks compute a batch in another order than one row, which changes the
+            last digits of float32, and the encoders' layers add up.
+        growth: of the memory of server and client, as a share.
+    """
+
+    clients: int = 64
+    warm_up_s: float = 120.0
+    seconds: float = 600.0
+    at_least: int = 2000
+    tolerance: float = 1e-3
+    growth: float = 0.05
+
+
+SHORT = Load(clients=12, warm_up_s=2.0, seconds=4.0, at_least=12, growth=0.5)
+
+
+@dataclass
+class Outcome:
+    """What came of it.
+
+    Attributes:
+        answered: requests.
+        refused: as busy, before they were answered.
+        errors: type of error -> how often, in place of an answer.
+        latencies_s: from the first attempt to the answer.
+        largest_difference: of any value from that of the clip alone.
+        memory_mb: "server" and "client" -> after the warm-up, and at the end, when nothing was at
+            work.
+    """
+
+    answered: int
+    refused: int
+    errors: dict[str, int]
+    latencies_s: list[float]
+    largest_difference: float
+    memory_mb: dict[str, tuple[float, float]]
+
+    def __str__(self) -> str:
+        p50, p99 = np.percentile(self.latencies_s, [50, 99])
+        memory = (f"{who} {a:.0f} -> {b:.0f} MB" for who, (a, b) in self.memory_mb.items())
+        return (
+            f"{self.answered} answered, {self.refused} refused, errors {self.errors}, "
+            f"p50 {p50:.2f} s, p99 {p99:.2f} s, "
+            f"largest difference {self.largest_difference:.2g}, {', '.join(memory)}"
+        )
+
+
+def clips() -> list[dict[str, NDArray[Any]]]:
+    """Clips that are cheap: still pictures without faces or text, and tones."""
+    random = np.random.default_rng(0)
+    found = []
+    for (height, width), number in zip(SIZES, count()):
+        coarse = random.integers(0, 256, (4, 4, 3))
+        picture = coarse.repeat(-(-height // 4), 0).repeat(-(-width // 4), 1)[:height, :width]
+        times = np.arange(int(SOUNDS_S[number % len(SOUNDS_S)] * SAMPLE_RATE_HZ)) / SAMPLE_RATE_HZ
+        tone = 0.3 * np.sin(2 * np.pi * 220 * (number + 1) * times)
+        frames = np.repeat(picture[None].astype(np.uint8), FRAME_COUNT, 0)
+        found.append({FRAMES: frames[None], AUDIO: tone[None].astype(np.float32)})
+    return found
+
+
+def expected_answers(server: Launched) -> list[Answer]:
+    """The answer to each clip when it is alone."""
+    with triton.InferenceServerClient(**connection(server.url)) as client:
+        return [ask(client, server.url, clip) for clip in clips()]
+
+
+def ask(client: Any, url: str, clip: Mapping[str, NDArray[Any]]) -> Answer:
+    response = send(client, build_inference(ENTRY, clip, OUTPUTS), url, TIMEOUT_S)
+    return {name: response.as_numpy(name) for name in OUTPUTS}
+
+
+def difference(answer: Answer, alone: Answer) -> float:
+    """The largest of any value; infinite if the shapes differ."""
+    largest = 0.0
+    for name in OUTPUTS:
+        if answer[name].shape != alone[name].shape:
+            return float("inf")
+        if answer[name].size:
+            distance = np.abs(answer[name].astype(np.float64) - alone[name])
+            largest = max(largest, float(np.max(distance)))
+    return largest
+
+
+def run_load(server: Launched, load: Load, alone: list[Answer]) -> Outcome:
+    """Runs the clients twice, warm-up and after, and measures memory when nothing is at work."""
+    sent = clips()
+    refused = refused_so_far(server)
+    _run(server, load.clients, load.warm_up_s, sent, alone)
+    before = memory_mb(server.triton_pid)
+    ended = _run(server, load.clients, load.seconds, sent, alone)
+    after = memory_mb(server.triton_pid)
+    answers = [each for each in ended if isinstance(each, tuple)]
+    return Outcome(
+        answered=len(answers),
+        refused=refused_so_far(server) - refused,
+        errors=dict(Counter(type(each).__name__ for each in ended if isinstance(each, Exception))),
+        latencies_s=[latency_s for latency_s, _ in answers],
+        largest_difference=max(largest for _, largest in answers),
+        memory_mb={who: (before[who], after[who]) for who in ("server", "client")},
+    )
+
+
+def _run(
+    server: Launched,
+    clients: int,
+    seconds: float,
+    sent: list[dict[str, NDArray[Any]]],
+    alone: list[Answer],
+) -> list[tuple[float, float] | VemoclapError]:
+    """Latency and difference, or the error, of each request."""
+    numbers, taking = count(), threading.Lock()
+    end = time.monotonic() + seconds
+
+    def work(_: int) -> list[tuple[float, float] | VemoclapError]:
+        found: list[tuple[float, float] | VemoclapError] = []
+        # Each client has a connection of its own, as clients on several machines do.
+        options = connection(server.url)
+        options["channel_args"] = [*options["channel_args"], ("grpc.use_local_subchannel_pool", 1)]
+        with triton.InferenceServerClient(**options) as client:
+            while time.monotonic() < end:
+                with taking:
+                    number = next(numbers) % len(sent)
+                started = time.monotonic()
+                try:
+                    answer = ask(client, server.url, sent[number])
+                except VemoclapError as error:
+                    found.append(error)
+                else:
+                    latency_s = time.monotonic() - started
+                    found.append((latency_s, difference(answer, alone[number])))
+        return found
+
+    with ThreadPoolExecutor(clients) as pool:
+        return [each for found in pool.map(work, range(clients)) for each in found]
+
+
+def refused_so_far(server: Launched) -> int:
+    """How many requests the server has refused as busy."""
+    port = server.ready["metrics_port"]
+    with urllib.request.urlopen(f"http://{server.ready['host']}:{port}/metrics") as response:
+        lines = response.read().decode().splitlines()
+    return int(sum(float(line.split()[-1]) for line in lines if line.startswith(REFUSED)))

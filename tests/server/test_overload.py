@@ -1,0 +1,130 @@
+"""More than the server takes: it refuses at once, our clients try again, and nobody gets a wrong
+answer."""
+
+import asyncio
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tritonclient.grpc as triton
+import tritonclient.grpc.aio as triton_aio
+from tritonclient.utils import InferenceServerException
+
+from tests.clips import write_clip
+from tests.launching import Launched, input_tensors, launched
+from tests.load import SHORT, Load, expected_answers, refused_so_far, run_load
+from vemoclap_client import AsyncEmotionClient, EmotionClient, FrameFormat
+from vemoclap_client.contract import AUDIO, ENTRY, FRAME_COUNT, FRAMES, PROBABILITIES
+from vemoclap_client.errors import RequestRejectedError, ServerOverloadedError
+from vemoclap_client.requests import build_inference
+from vemoclap_client.sending import send
+from vemoclap_client.server_errors import server_error
+
+CLIPS_AT_ONCE = 2
+MB_AT_ONCE = 20
+SILENCE = np.zeros((1, 0), np.float32)
+
+
+def frames(height: int) -> Any:
+    return np.zeros((1, FRAME_COUNT, height, 64, 3), np.uint8)
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Launched]:
+    """A server that takes two clips at once."""
+    limits = ["--clips-at-once", str(CLIPS_AT_ONCE), "--mb-at-once", str(MB_AT_ONCE)]
+    with launched(tmp_path_factory.mktemp("small"), limits) as running:
+        yield running
+
+
+def test_what_is_too_much_is_refused_at_once_and_the_rest_is_answered(small: Launched) -> None:
+    ended: list[str] = []
+
+    async def ask(connection: Any) -> Any:
+        try:
+            tensors = input_tensors({FRAMES: frames(64), AUDIO: SILENCE})
+            answer = await connection.infer(ENTRY, tensors, client_timeout=60)
+        except InferenceServerException as error:
+            ended.append("refused")
+            return error
+        ended.append("answered")
+        return answer.as_numpy(PROBABILITIES)
+
+    async def ask_many() -> list[Any]:
+        async with triton_aio.InferenceServerClient(small.url) as connection:
+            return await asyncio.gather(*(ask(connection) for _ in range(10)))
+
+    found = asyncio.run(ask_many())
+    refused = [each for each in found if isinstance(each, InferenceServerException)]
+    answered = [each for each in found if not isinstance(each, InferenceServerException)]
+    assert len(answered) >= CLIPS_AT_ONCE
+    np.testing.assert_allclose(answered, 1 / 6, atol=1e-5)
+    assert ended[0] == "refused", "the first answer took longer than the refusals"
+    for error in refused:
+        assert error.status() == "StatusCode.UNAVAILABLE"
+        overloaded = server_error(error, small.url, 1, connected=True)
+        assert isinstance(overloaded, ServerOverloadedError)
+        assert overloaded.retry_after_s
+
+
+def test_every_client_gets_its_answer_in_the_end(small: Launched, tmp_path: Path) -> None:
+    film = write_clip(tmp_path / "film.mp4", seconds=3, fps=5)
+
+    def as_jpeg(client: EmotionClient) -> Any:
+        with EmotionClient(client.url, frame_format=FrameFormat.JPEG) as other:
+            return other.classify(film).frame_times_s
+
+    def in_asyncio(client: EmotionClient) -> Any:
+        async def classify() -> Any:
+            async with AsyncEmotionClient(client.url) as twin:
+                return (await twin.classify(film)).frame_times_s
+
+        return asyncio.run(classify())
+
+    ways: list[Callable[[EmotionClient], Any]] = [
+        lambda client: client.classify(film).frame_times_s,
+        as_jpeg,
+        lambda client: list(client.stream(film))[-1].frame_times_s,  # type: ignore[union-attr]
+        in_asyncio,
+        lambda client: len(client.timeline(film, 2, 1).windows),
+    ]
+    refusals = refused_so_far(small)
+    with EmotionClient(small.url) as client, ThreadPoolExecutor(len(ways)) as pool:
+        times, *others, windows = pool.map(lambda way: way(client), ways)
+    assert others == [times] * len(others)
+    assert windows == 2
+    assert refused_so_far(small) > refusals, "nothing was sent again"
+
+
+def test_what_is_larger_than_the_server_takes_is_rejected_and_not_sent_again(
+    small: Launched,
+) -> None:
+    with triton.InferenceServerClient(small.url) as connection:
+        height = MB_AT_ONCE * 1_000_000 // (FRAME_COUNT * 64 * 3) + 1
+        request = build_inference(ENTRY, {FRAMES: frames(height), AUDIO: SILENCE}, [PROBABILITIES])
+        with pytest.raises(RequestRejectedError, match=r"at most 2 clips of 20 MB.*--mb-at-once"):
+            send(connection, request, small.url, 60)
+
+
+def assert_it_holds(server: Launched, load: Load) -> None:
+    found = run_load(server, load, expected_answers(server))
+    print(found)
+    assert found.errors == {}
+    assert found.answered >= load.at_least
+    assert found.largest_difference <= load.tolerance
+    assert found.refused > 0, "it was not too much for the server"
+    for who in ("server", "client"):
+        before, after = found.memory_mb[who]
+        assert after <= before * (1 + load.growth), who
+
+
+def test_under_load_no_answer_is_wrong_and_no_memory_is_lost(small: Launched) -> None:
+    assert_it_holds(small, SHORT)
+
+
+@pytest.mark.soak
+def test_ten_minutes_of_64_clients(server: Launched) -> None:
+    assert_it_holds(server, Load())

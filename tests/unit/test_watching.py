@@ -1,0 +1,136 @@
+"""What the launcher takes for broken, judged on real processes."""
+
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import SimpleNamespace
+from typing import Any, cast
+
+import psutil
+import pytest
+
+from server import watching
+from server.probe import Probe
+from server.watching import Trouble, Watch
+
+STUB = """
+import subprocess, sys, time
+children = [subprocess.Popen([sys.executable, "-c", work, name]) for work, name in {children}]
+print("started", flush=True)
+time.sleep(600)
+"""
+"""A process with children, each with its instance's name on its command line, as Triton's have."""
+IDLE = "import time; time.sleep(600)"
+BUSY = "while True: pass"
+SLOT, OTHER = "face_analyzer_0_0", "fusion_0_1"
+
+
+@contextmanager
+def parent_of(**children: str) -> Iterator[psutil.Popen]:
+    """A process with these children: instance -> program."""
+    program = STUB.format(children=[(work, name) for name, work in children.items()])
+    with psutil.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE) as parent:
+        try:
+            assert parent.stdout.readline() == b"started\n"
+            yield parent
+        finally:
+            for process in (*parent.children(), parent):
+                process.kill()
+
+
+def probe(**state: Any) -> Probe:
+    given = {"answers": 1, "is_unanswered": False, "failures": 0, "error": "", **state}
+    return cast(Probe, SimpleNamespace(**given))
+
+
+def trouble_within(watch: Watch, seconds: float) -> Trouble | None:
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if found := watch.trouble():
+            return found
+        time.sleep(0.02)
+    return None
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(watching, "STOPPED_S", 0.1)
+    monkeypatch.setattr(watching, "PATIENCE_S", 0.5)
+
+
+@pytest.mark.parametrize(
+    ("how", "what"), [(signal.SIGKILL, "ended"), (signal.SIGSTOP, "was stopped")]
+)
+def test_a_killed_or_stopped_process_is_named_and_its_slot_alone_is_broken(
+    how: signal.Signals, what: str
+) -> None:
+    with parent_of(**{SLOT: IDLE, OTHER: IDLE}) as parent:
+        watch = Watch(parent.pid, probe())
+        assert watch.trouble() is None
+        next(p for p in parent.children() if SLOT in p.cmdline()).send_signal(how)
+        found = trouble_within(watch, 20)
+        assert found == Trouble(f"the process of {SLOT} {what}", frozenset({"face_analyzer"}))
+
+
+def test_what_was_killed_to_be_loaded_again_is_not_reported_again() -> None:
+    with parent_of(**{SLOT: IDLE, OTHER: IDLE}) as parent:
+        watch = Watch(parent.pid, probe())
+        watch.kill(frozenset({"face_analyzer"}))
+        assert trouble_within(watch, 20)
+        watch.renew()
+        assert trouble_within(watch, 0.3) is None
+
+
+def test_a_stopped_triton_breaks_all_slots() -> None:
+    with parent_of(**{SLOT: IDLE}) as parent:
+        watch = Watch(parent.pid, probe())
+        parent.send_signal(signal.SIGSTOP)
+        assert trouble_within(watch, 20) == Trouble("the process of Triton was stopped")
+
+
+def test_a_server_that_computes_nothing_and_answers_nobody_is_stuck() -> None:
+    with parent_of(**{SLOT: IDLE}) as parent:
+        found = trouble_within(Watch(parent.pid, probe(is_unanswered=True)), 20)
+    assert found
+    assert "no request was answered" in found.reason
+    assert not found.slots
+
+
+def test_a_server_that_computes_is_only_slow(monkeypatch: pytest.MonkeyPatch) -> None:
+    with parent_of(**{SLOT: BUSY}) as parent:
+        watch = Watch(parent.pid, probe(is_unanswered=True))
+        assert trouble_within(watch, 2) is None
+        monkeypatch.setattr(watching, "LONGEST_WAIT_S", 1.0)
+        assert trouble_within(watch, 20)
+
+
+def test_answers_to_others_are_answers() -> None:
+    with parent_of(**{SLOT: IDLE}) as parent:
+        asked = probe(is_unanswered=True)
+        watch = Watch(parent.pid, asked)
+        for _ in range(100):
+            asked.answers += 1
+            assert watch.trouble() is None
+            time.sleep(0.01)
+
+
+def test_time_in_which_the_launcher_itself_did_not_run_does_not_count(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(watching, "PATIENCE_S", 5.0)
+    with parent_of(**{SLOT: IDLE}) as parent:
+        watch = Watch(parent.pid, probe(is_unanswered=True))
+        assert watch.trouble() is None
+        now_s = time.monotonic()
+        monkeypatch.setattr(watching.time, "monotonic", lambda: now_s + 3600)
+        assert watch.trouble() is None
+
+
+def test_probes_that_fail_one_after_the_other_break_the_server() -> None:
+    with parent_of(**{SLOT: IDLE}) as parent:
+        assert Watch(parent.pid, probe(failures=2)).trouble() is None
+        found = Watch(parent.pid, probe(failures=3, error="a model failed")).trouble()
+    assert found == Trouble("3 probes failed: a model failed")
