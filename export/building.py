@@ -17,11 +17,11 @@ if TYPE_CHECKING:
     import torch
 
 BRING_A_CHECKPOINT = (
-    "profile {profile} needs a head. VEMOCLAP's is under GPL-3 and not ours to fetch: bring its "
-    "weights/classifier/model.pt, or a head.pt that you have trained, with --head FILE "
-    "(make export PROFILE={profile} HEAD=FILE)."
+    "profile {profile} needs a head: fetch VEMOCLAP's, which is under GPL-3, with --head authors "
+    "--accept GPL-3 (make export PROFILE={profile} HEAD=authors ACCEPT=GPL-3), or bring a head.pt "
+    "that you have trained, with --head FILE (make export PROFILE={profile} HEAD=FILE)."
 )
-"""What a user is told of the one slot whose weights may not be fetched."""
+"""What a user is told of the one slot whose weights need a decision."""
 
 
 @dataclass(frozen=True)

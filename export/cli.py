@@ -8,39 +8,21 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from export import placing, stamp
+from export import inventory, placing, stamp
 from export.building import build_of
+from export.command_line import add_choices, earlier, options_of, parser, without
 from export.configuration import CONFIG, REPOSITORY
-from export.errors import CheckpointError, UnknownNameError
+from export.errors import UnknownNameError
 from export.exporting import Report, export_slot, kept_checkpoint, unchanged
-from export.fusion import attention
-from export.options import (
-    Checkpoint,
-    Format,
-    Options,
-    Precision,
-    Pretrained,
-    Random,
-    Weights,
-)
+from export.fusion import attention, authors
+from export.options import Checkpoint, Options, Precision, Pretrained
 from export.parity import allowed
-from export.registry import PROFILES, artifacts_of, profile, select, whisper_size
+from export.registry import needed, select
 from export.spec import Slot
-from export.weights import artifacts, fetch_all
+from export.weights import fetch_all
 from vemoclap_client.errors import VemoclapError
 
 HEAD_SLOT = "fusion"
-
-REFERENCE = "image_encoder"
-"""A slot that has every format and precision: it tells how a folder was filled."""
-
-DESCRIPTION = """\
-Puts pretrained networks into the model repository, each checked against its eager original.
-Other commands:  python -m export weights   list what the networks are made of
-                 python -m export samples   fetch and render three sample clips
-                 python -m export configs   derive the slots' configurations for other machines"""
-
-LARGEST_SEED = 2**63 - 1
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -48,7 +30,7 @@ def main(arguments: Sequence[str]) -> int:
 
     Where it is told to end, by Ctrl-C or SIGTERM, nothing unfinished stays behind.
     """
-    commands = {"weights": _weights, "samples": _samples, "configs": _configs}
+    commands = {"weights": _weights, "check": _check, "samples": _samples, "configs": _configs}
     try:
         with _ending_on_sigterm():
             if arguments and arguments[0] in commands:
@@ -84,9 +66,9 @@ def _ending_on_sigterm() -> Iterator[None]:
 
 
 def _export(arguments: Sequence[str]) -> None:
-    given = _parser().parse_args(arguments)
-    options = _earlier(given) if given.as_before else _options(given)
-    slots = select(options.profile, given.slots, given.whisper)
+    given = parser().parse_args(arguments)
+    options = earlier(given) if given.as_before else options_of(given)
+    slots = without(select(options.profile, given.slots, given.whisper), given.translator)
     if isinstance(options.weights, Checkpoint) and len(slots) != 1:
         raise UnknownNameError("--checkpoint fills one slot: name it (--head brings the head)")
     choices = [_choice(given, options, slot) for slot in slots]
@@ -101,7 +83,7 @@ def _export(arguments: Sequence[str]) -> None:
     if given.slots:
         _export_slots(given, choices, None)
         return
-    names = profile(options.profile).keys()
+    names = [slot.name for slot in slots]
     placing.complete(names, given.out)
     with placing.replacement(given.out, options) as staging:
         _export_slots(given, choices, staging)
@@ -109,6 +91,9 @@ def _export(arguments: Sequence[str]) -> None:
             placing.place(staging, [slot.name for slot, _ in choices], given.out)
     for name in placing.remove_others(names, given.out):
         print(f"{name:18} emptied: it is not part of profile {options.profile}")
+    if isinstance(options.weights, Pretrained):
+        for line in inventory.not_for_commerce(needed(slots)):
+            print(line)
 
 
 def _export_slots(
@@ -142,83 +127,6 @@ def _can_be_exported_again(slot: Slot, options: Options, repository: Path) -> bo
     return not is_brought or isinstance(options.weights, Checkpoint)
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        "python -m export",
-        description=DESCRIPTION,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    add = parser.add_argument
-    add("slots", nargs="*", metavar="SLOT", help="slots to fill (default: all)")
-    add(
-        "--profile",
-        help=f"one of: {', '.join(PROFILES)} (default: embedded; with --checkpoint or "
-        "--weights random: paper)",
-    )
-    add("--format", type=Format, choices=list(Format), default=Format.ONNX)
-    add("--precision", type=Precision, choices=list(Precision), default=Precision.FP32)
-    weights = parser.add_mutually_exclusive_group()
-    weights.add_argument(
-        "--weights",
-        choices=("pretrained", "random"),
-        default="pretrained",
-        help="random: full-size networks for tests of speed and parity, no network needed",
-    )
-    weights.add_argument("--checkpoint", type=Path, help="fill the one SLOT from this file")
-    add("--seed", type=_seed, default=0, help="of random weights")
-    add("--head", type=Path, help="for slot fusion: model.pt, or head.pt of a training")
-    add("--heads", type=int, metavar="N", help="of the head's attentions (default: as described)")
-    add("--stats", type=Path, help="the authors' stats.pt, for the head's ranges")
-    add("--whisper", metavar="SIZE", help="of the paper profile (default: large-v3)")
-    add("--out", type=Path, default=REPOSITORY, help="model repository to fill")
-    add(
-        "--as-before",
-        action="store_true",
-        help="what is there already, where out of date; embedded where nothing is",
-    )
-    add("--force", action="store_true", help="even where nothing has changed")
-    return parser
-
-
-def _seed(text: str) -> int:
-    seed = int(text)
-    if not 0 <= seed <= LARGEST_SEED:
-        raise argparse.ArgumentTypeError(f"{seed} is not between 0 and {LARGEST_SEED}")
-    return seed
-
-
-def _options(given: argparse.Namespace) -> Options:
-    weights: Weights = Pretrained()
-    if given.head is not None:
-        _check_readable(given.head)
-    if given.checkpoint is not None:
-        _check_readable(given.checkpoint)
-        weights = Checkpoint(given.checkpoint)
-    elif given.weights == "random":
-        weights = Random(given.seed)
-    default = "embedded" if isinstance(weights, Pretrained) else "paper"
-    return Options(given.profile or default, given.format, given.precision, weights)
-
-
-def _earlier(given: argparse.Namespace) -> Options:
-    """The choices that the folder was filled with; sets the size of its Whisper too."""
-    earlier = stamp.options(given.out / REFERENCE) or Options()
-    if earlier.profile == "paper":
-        named = stamp.read(given.out / "speech_recognizer").get("artifacts", {})
-        given.whisper = whisper_size(named)
-    return earlier
-
-
-def _check_readable(checkpoint: Path) -> None:
-    if not checkpoint.is_file():
-        raise CheckpointError(f"there is no checkpoint {checkpoint}")
-    try:
-        with checkpoint.open("rb") as file:
-            file.read(1)
-    except OSError as error:
-        raise CheckpointError(f"the checkpoint cannot be read: {error}") from error
-
-
 def _line(slot: Slot, report: Report) -> str:
     if report.skipped:
         return f"{report.slot:18} unchanged"
@@ -248,31 +156,20 @@ def _weights(arguments: Sequence[str]) -> None:
     )
     given = parser.parse_args(arguments)
     if given.verify:
-        fetch_all(artifacts_of(given.profile), verify=True)
-    for line in _weights_table():
+        fetch_all(needed(select(given.profile, [])), verify=True)
+    for line in inventory.all_artifacts():
         print(line)
 
 
-def _weights_table() -> Iterator[str]:
-    """Yield the head, then each artifact with its second source on a line below it."""
-    rows = [("name", "slot", "source", "licence", "MB", "sha256")]
-    rows += [
-        (
-            item.name,
-            item.slot,
-            f"{item.registry}: {', '.join(item.packages)}",
-            item.licence,
-            f"{item.size_bytes / 1e6:.1f}" if item.size_bytes else "unknown",
-            item.sha256[:12] or ("by commit" if item.is_pinned else "NOT PINNED"),
-        )
-        for item in artifacts().values()
-    ]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    seconds = [None, *(item.second_source for item in artifacts().values())]
-    for row, second in zip(rows, seconds, strict=True):
-        yield "  ".join(map(str.ljust, row, widths)).rstrip()
-        if second:
-            yield f"    or {second}"
+def _check(arguments: Sequence[str]) -> None:
+    checked = argparse.ArgumentParser("python -m export check")
+    checked.add_argument("--profile", default="paper", help="what is to be exported (%(default)s)")
+    add_choices(checked)
+    given = checked.parse_args(arguments)
+    slots = without(select(given.profile, [], given.whisper), given.translator)
+    head = authors.ARTIFACTS if given.head == Path(authors.NAME) else ()
+    for line in inventory.to_fetch([*needed(slots), *head]):
+        print(line, flush=True)
 
 
 def _samples(arguments: Sequence[str]) -> None:

@@ -8,7 +8,8 @@ ExportError
 ├── StorageError             the repository cannot be written
 ├── CheckpointError          a checkpoint does not fit the network
 ├── SpecMismatchError        graph, specification and config.pbtxt do not name the same tensors
-└── ParityError              the exported network's answers differ from the eager network's
+├── ParityError              the exported network's answers differ from the eager network's
+└── LicenceError             a licence must be accepted first
 """
 
 from vemoclap_client.errors import VemoclapError
@@ -66,3 +67,9 @@ class StorageError(ExportError):
     """The model repository cannot be written: a full disk, or no permission."""
 
     exit_code = 48
+
+
+class LicenceError(ExportError):
+    """What is asked for is under a licence that has not been accepted."""
+
+    exit_code = 49

@@ -97,13 +97,8 @@ def select(profile_name: str, names: list[str], whisper_size: str | None = None)
     return [slots[name] for name in names or slots]
 
 
-def artifacts_of(profile_name: str) -> list[str]:
-    """Return the names of the artifacts that a profile is made of.
-
-    Raises:
-        UnknownNameError: there is no such profile.
-    """
-    slots = profile(profile_name).values()
+def needed(slots: Iterable[Slot]) -> list[str]:
+    """Return the names of the artifacts that pretrained slots are made of."""
     return sorted({name for slot in slots if slot.pretrained for name in slot.pretrained.fetched})
 
 

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import NoReturn
 
-from server.address import Address
+from server.doors import add_door_options, check_doors, read_address, read_tls
 from server.errors import ServerStartError, UsageError
 from server.health import VARIABLE, HealthFile
 from server.installation import PROJECT
@@ -38,7 +38,7 @@ def main(arguments: list[str] | None = None) -> int:
     say(f"loading {given.model_repository} ...")
     options = ServerOptions(
         given.model_repository.resolve(),
-        Address(given.host, given.grpc_port, given.http_port, given.metrics_port),
+        read_address(given),
         given.startup_timeout_s,
         given.verbose,
         given.variant,
@@ -46,9 +46,10 @@ def main(arguments: list[str] | None = None) -> int:
         dict(given.instances),
         given.log_format is LogFormat.JSON,
         choose(given.clips_at_once, given.mb_at_once),
+        read_tls(given),
     )
     try:
-        _check(given)
+        _check(given, options)
         return serve(options, _reporting(given), given.command)
     except ServerStartError as error:
         say(str(error), STDERR)
@@ -64,8 +65,9 @@ def _reporting(given: argparse.Namespace) -> Reporting:
     )
 
 
-def _check(given: argparse.Namespace) -> None:
+def _check(given: argparse.Namespace, options: ServerOptions) -> None:
     """Raises UsageError for what cannot work, before the server takes its time to start."""
+    check_doors(given, options.address, options.tls)
     if given.command and shutil.which(given.command[0]) is None:
         raise UsageError(f"there is no command {given.command[0]!r} to run")
     for option, file in (("--ready-file", given.ready_file), ("--health-file", given.health_file)):
@@ -110,13 +112,8 @@ def _parser() -> argparse.ArgumentParser:
         description="Serve the model repository with Triton: NVIDIA's if `tritonserver` is on "
         "PATH, else the one in the nvidia-pytriton wheel.",
     )
-    default = Address()
     parser.add_argument("--model-repository", type=Path, default=PROJECT / "model_repository")
-    parser.add_argument("--host", default=default.host, help="address to bind (%(default)s)")
-    for name, port in default.ports.items():
-        parser.add_argument(
-            f"--{name}-port", type=int, default=port, help="%(default)s; 0 takes a free port"
-        )
+    add_door_options(parser)
     parser.add_argument(
         "--variant",
         help="the slots' configurations of this name, where they have one: gpu, tensorrt, "

@@ -1,19 +1,28 @@
 """The host and ports at which a server listens."""
 
 import socket
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from server.errors import PortInUseError
+from vemoclap_client.channels import is_loopback_host
+
+LOOPBACK = "127.0.0.1"
 
 
 @dataclass(frozen=True)
 class Address:
-    """Host and ports; a port of 0 asks for a free one."""
+    """Hosts and ports; a port of 0 asks for a free one.
 
-    host: str = "127.0.0.1"
+    Attributes:
+        host: where gRPC listens.
+        http_host: where HTTP and metrics listen, which Triton cannot encrypt.
+    """
+
+    host: str = LOOPBACK
     grpc_port: int = 8001
     http_port: int = 8000
     metrics_port: int = 8002
+    http_host: str = LOOPBACK
 
     @property
     def ports(self) -> dict[str, int]:
@@ -21,9 +30,24 @@ class Address:
         return {"grpc": self.grpc_port, "http": self.http_port, "metrics": self.metrics_port}
 
     @property
+    def hosts(self) -> dict[str, str]:
+        """Host by the same names."""
+        return {"grpc": self.host, "http": self.http_host, "metrics": self.http_host}
+
+    @property
     def grpc_url(self) -> str:
-        """host:port for gRPC clients."""
-        return f"{self.host}:{self.grpc_port}"
+        """host:port for gRPC clients on this machine."""
+        return f"{_reachable(self.host)}:{self.grpc_port}"
+
+    @property
+    def metrics_url(self) -> str:
+        """The metrics' URL for clients on this machine."""
+        return f"http://{_reachable(self.http_host)}:{self.metrics_port}/metrics"
+
+    @property
+    def is_for_this_machine(self) -> bool:
+        """Whether no other machine can connect."""
+        return all(map(is_loopback_host, self.hosts.values()))
 
     def resolved(self) -> "Address":
         """The same with every 0 replaced by a free port.
@@ -34,11 +58,17 @@ class Address:
         taken = [port for port in self.ports.values() if port]
         if len(taken) > len(set(taken)):
             raise PortInUseError(f"gRPC, HTTP and metrics need ports of their own, not {taken}.")
-        held = {name: _bind(self.host, name, port) for name, port in self.ports.items()}
+        held = {name: _bind(self.hosts[name], name, port) for name, port in self.ports.items()}
         ports = {f"{name}_port": probe.getsockname()[1] for name, probe in held.items()}
         for probe in held.values():
             probe.close()
-        return Address(self.host, **ports)
+        return replace(self, **ports)
+
+
+def _reachable(host: str) -> str:
+    """The host to connect to, as a URL has it: "every address" is one to listen at."""
+    known = {"0.0.0.0": LOOPBACK, "::": "::1"}.get(host, host)
+    return f"[{known}]" if ":" in known else known
 
 
 def _bind(host: str, name: str, port: int) -> socket.socket:

@@ -10,9 +10,11 @@ from tritonclient.grpc import InferenceServerClient, InferenceServerException
 from tritonclient.grpc.model_config_pb2 import ModelConfig
 
 from server.address import Address
-from server.errors import ModelLoadError
+from server.errors import ModelLoadError, UsageError
 from server.limits import is_entry
-from vemoclap_client.errors import ServerError
+from vemoclap_client.channels import name_options
+from vemoclap_client.credentials import Credentials
+from vemoclap_client.errors import CertificateError, ServerError
 from vemoclap_client.requests import build_inference
 from vemoclap_client.server_errors import server_error
 
@@ -40,10 +42,24 @@ class ModelControl:
     KEY = "vemoclap-launcher"
     """Of the header that opens the protocol."""
 
-    def __init__(self, address: Address, token: str, timeout_s: float) -> None:
-        """Connects to the gRPC endpoint at `address`; everything must be done in `timeout_s`."""
+    def __init__(
+        self, address: Address, credentials: Credentials, token: str, timeout_s: float
+    ) -> None:
+        """Connects to the gRPC endpoint.
+
+        Args:
+            address: where it listens.
+            credentials: with which it may be called.
+            token: opens the protocol.
+            timeout_s: everything must be done in that time.
+        """
         self._url = address.grpc_url
-        self._client = InferenceServerClient(self._url, channel_args=CHANNEL_OPTIONS)
+        self._is_encrypted = credentials != Credentials()
+        self._client = InferenceServerClient(
+            self._url,
+            creds=credentials.to_grpc(),
+            channel_args=[*CHANNEL_OPTIONS, *name_options(self._url, credentials)],
+        )
         self._headers = {f"triton-grpc-protocol-{self.KEY}": token}
         self._start_clock(timeout_s)
 
@@ -60,10 +76,17 @@ class ModelControl:
         return self._deadline - time.monotonic()
 
     def is_live(self) -> bool:
-        """Whether the gRPC endpoint answers."""
+        """Whether the gRPC endpoint answers.
+
+        Raises:
+            UsageError: there is no encrypted connection to it.
+        """
         try:
             return bool(self._client.is_server_live(client_timeout=LIVE_TIMEOUT_S))
-        except InferenceServerException:
+        except InferenceServerException as failure:
+            error = server_error(failure, self._url, LIVE_TIMEOUT_S, connected=False)
+            if self._is_encrypted and isinstance(error, CertificateError):
+                raise UsageError(f"the launcher cannot connect to Triton: {error}") from failure
             return False
 
     def successes(self, models: Collection[str]) -> int | None:

@@ -9,6 +9,7 @@ from tritonclient.grpc.model_config_pb2 import ModelConfig
 
 from server.errors import ModelLoadError
 from server.health import READY, HealthFile
+from server.limits import is_entry
 from server.messages import STDERR, say
 from server.probe import Probe
 from server.process import RunningServer, errors_in
@@ -42,7 +43,7 @@ class End:
 
     Attributes:
         reason: for people; empty: the command has ended.
-        has_answered: whether a request was answered since something last broke.
+        has_answered: whether it has answered a request.
     """
 
     reason: str
@@ -67,16 +68,20 @@ class Keeper:
             process = self._server.process
             if process.poll() is not None:
                 status = f"Triton ended with status {process.returncode}"
-                return End(f"{status}: {errors_in(self._server.log)}", self._has_answered())
+                return self._end(f"{status}: {errors_in(self._server.log)}")
             trouble = self._watch.trouble()
             if trouble and not self._is_repaired(trouble):
                 self._server.kill()
-                return End(trouble.reason, self._has_answered())
+                return self._end(trouble.reason)
             self._health.write(READY if self._has_answered() else "starting")
             time.sleep(POLL_INTERVAL_S)
         return End("", True)
 
+    def _end(self, reason: str) -> End:
+        return End(reason, self._probe.answers > 0)
+
     def _has_answered(self) -> bool:
+        """Since a slot was last loaded again."""
         return self._probe.answers > self._answers_before
 
     def _is_repaired(self, trouble: Trouble) -> bool:
@@ -95,7 +100,7 @@ class Keeper:
         self._say(f"{names} ready in {time.monotonic() - started_s:.1f} s")
         self._reloads += 1
         self._answers_before = self._probe.answers
-        self._probe.hurry()
+        self._probe.begin_again()
         self._watch.renew()
         return True
 
@@ -117,4 +122,4 @@ def _answers_later(config: ModelConfig) -> bool:
 
     Its clients would wait for ever: Triton does not tell them of the end of its process.
     """
-    return bool(config.model_transaction_policy.decoupled or "ensemble" in config.parameters)
+    return is_entry(config) or bool(config.model_transaction_policy.decoupled)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from tritonclient.grpc.model_config_pb2 import ModelConfig
 
 from server.control import ModelControl
-from vemoclap_client.contract import AUDIO, ENSEMBLE, FRAME_COUNT, FRAMES, SAMPLE_RATE_HZ
+from vemoclap_client.contract import AUDIO, ENTRY, FRAME_COUNT, FRAMES, SAMPLE_RATE_HZ
 from vemoclap_client.errors import (
     InferenceError,
     RequestRejectedError,
@@ -64,7 +64,8 @@ class Probe:
 
         Args:
             control: a connection to the server.
-            configs: slot -> configuration; without the ensemble, Triton itself is asked.
+            configs: slot -> configuration; without the entry to the ensemble, Triton itself is
+                asked.
             interval_s: time without answers after which the server is probed; None: never, and it
                 counts as answering.
         """
@@ -73,7 +74,7 @@ class Probe:
         self.failures = 0
         self.error = ""
         self._control = control
-        self._model = ENSEMBLE if ENSEMBLE in configs else None
+        self._model = ENTRY if ENTRY in configs else None
         self._counted = [name for name, config in configs.items() if config.platform == "ensemble"]
         self._successes = 0
         self._interval_s = interval_s or 0.0
@@ -92,8 +93,10 @@ class Probe:
         finally:
             self._ended.set()
 
-    def hurry(self) -> None:
-        """Lets the next probe be sent at once."""
+    def begin_again(self) -> None:
+        """Forgets what failed while something was restarted, and lets a probe be sent at once."""
+        self.failures = 0
+        self.is_unanswered = self._sent_s is not None
         self._next_s = 0.0
         if not self._is_on:
             self.answers += 1

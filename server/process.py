@@ -33,8 +33,10 @@ from server.repository import (
 from server.resources import check_shared_memory
 from server.slots.admission import CALLS_AT_ONCE, Limits
 from server.threads import plan
+from server.tls import Tls
 from server.traces import trace_arguments
 from server.triton_log import passed_on
+from vemoclap_client.credentials import Credentials
 
 EXIT_TIMEOUT_S = 3
 """Time that a stopping Triton gives the requests under way."""
@@ -42,6 +44,11 @@ STOP_TIMEOUT_S = 15
 """Time after which a stopping Triton is killed."""
 POLL_INTERVAL_S = 0.05
 PR_SET_PDEATHSIG = 1
+
+CLOSED_PROTOCOLS = "model-repository,shared-memory,trace,logging"
+"""What the launcher alone may use, over gRPC and HTTP. Whoever loads a Python model runs code here,
+and the others change how the server works for everyone. Inference and health stay open, and what
+only describes: metadata, configurations, statistics, which the app shows."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +58,7 @@ class ServerOptions:
     Attributes:
         repository: the model repository, of which every slot but the empty optional ones is loaded.
         address: where to listen.
+        tls: of the gRPC endpoint; None: it is not encrypted.
         startup_timeout_s: longest time until every model is ready.
         verbose: show Triton's own log instead of keeping it for error messages.
         variant: name of the slots' configurations, where they have one of that name.
@@ -69,6 +77,12 @@ class ServerOptions:
     instances: Mapping[str, int] = field(default_factory=dict)
     log_as_json: bool = False
     limits: Limits = field(default_factory=choose)
+    tls: Tls | None = None
+
+    @property
+    def credentials(self) -> Credentials:
+        """With which the launcher and its command connect."""
+        return self.tls.own_credentials() if self.tls else Credentials()
 
 
 @dataclass(frozen=True)
@@ -113,6 +127,7 @@ def running_server(options: ServerOptions) -> Iterator[RunningServer]:
         link_repository(repository, configs, served)
         arguments = [
             *_arguments(installation, served, address, token),
+            *(options.tls.arguments if options.tls else ()),
             f"--backend-config=python,shm-region-prefix-name={name}_",
             f"--backend-config=python,thread-pool-size={max(CALLS_AT_ONCE, options.limits.clips)}",
         ]
@@ -124,9 +139,10 @@ def running_server(options: ServerOptions) -> Iterator[RunningServer]:
             process = _spawn(arguments, installation.environment, shown)
         level = logging.INFO if options.verbose else logging.WARNING
         try:
+            control = ModelControl(address, options.credentials, token, options.startup_timeout_s)
             with (
                 passed_on(log, level) if options.log_as_json else nullcontext(),
-                closing(ModelControl(address, token, options.startup_timeout_s)) as control,
+                closing(control),
             ):
                 _wait_until_live(process, control, log)
                 control.load(configs)
@@ -145,17 +161,16 @@ def _arguments(
         # The configurations are complete; guessing would load each model twice.
         "--disable-auto-complete-config",
         # Models load while the endpoints answer: a client can tell "loading" from "not there",
-        # and a model that fails says why by itself. Only the launcher may load models, since
-        # who loads a Python model runs code here.
+        # and a model that fails says why by itself.
         "--model-control-mode=explicit",
-        f"--http-restricted-api=model-repository:{ModelControl.KEY}={token}",
-        f"--grpc-restricted-protocol=model-repository:{ModelControl.KEY}={token}",
+        f"--http-restricted-api={CLOSED_PROTOCOLS}:{ModelControl.KEY}={token}",
+        f"--grpc-restricted-protocol={CLOSED_PROTOCOLS}:{ModelControl.KEY}={token}",
         f"--exit-timeout-secs={EXIT_TIMEOUT_S}",
         *trace_arguments(os.environ),
         *installation.arguments,
     ]
     for name, port in address.ports.items():
-        arguments += [f"--{name}-address={address.host}", f"--{name}-port={port}"]
+        arguments += [f"--{name}-address={address.hosts[name]}", f"--{name}-port={port}"]
     return arguments
 
 

@@ -19,6 +19,7 @@ from server.process import (
     die_with_launcher,
     running_server,
 )
+from vemoclap_client.credentials import Credentials
 from vemoclap_client.errors import OutputError
 from vemoclap_client.files import write_text
 
@@ -91,7 +92,8 @@ class _Supervisor:
                 self._options = replace(self._options, address=server.address)
                 _print_ready(server)
                 if self._command and self._run is None:
-                    self._run = _start(self._command, server)
+                    credentials = self._options.credentials
+                    self._run = _start(self._command, server, credentials)
                 probe = Probe(server.control, server.configs, reporting.probe_interval_s)
                 with _announced(server, reporting), self._command_ended_first(), probe.running():
                     return Keeper(server, probe, reporting.health).keep(self._run)
@@ -131,10 +133,11 @@ def _system_errors() -> Iterator[None]:
         raise ServerStartError(f"the system refused what the server needs: {error}") from error
 
 
-def _start(command: Sequence[str], server: RunningServer) -> Popen[bytes]:
+def _start(command: Sequence[str], server: RunningServer, credentials: Credentials) -> Popen[bytes]:
     environment = {
         "VEMOCLAP_URL": server.address.grpc_url,
-        "VEMOCLAP_METRICS_URL": f"http://{server.address.host}:{server.address.metrics_port}/metrics",
+        "VEMOCLAP_METRICS_URL": server.address.metrics_url,
+        **credentials.to_environment(),
     }
     return Popen(command, env=os.environ | environment, preexec_fn=die_with_launcher)
 

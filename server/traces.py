@@ -21,11 +21,13 @@ def trace_arguments(environment: Mapping[str, str]) -> list[str]:
         if not base:
             return []
         url = f"{base.rstrip('/')}/v1/traces"
-    settings = (
+    settings = [
         "mode=opentelemetry",
         "level=TIMESTAMPS",
         "rate=1",
         f"opentelemetry,url={url}",
         f"opentelemetry,resource=service.name={environment.get('OTEL_SERVICE_NAME') or SERVICE}",
-    )
+    ]
+    if delay_ms := environment.get("OTEL_BSP_SCHEDULE_DELAY"):
+        settings.append(f"opentelemetry,bsp_schedule_delay={delay_ms}")
     return [f"--trace-config={setting}" for setting in settings]

@@ -29,6 +29,8 @@ MOST_FAILURES = 3
 """Probes that fail one after the other, while no other request succeeds."""
 STEP_AT_MOST_S = 1.0
 """Time in which this process did not run itself (a paused container) does not count."""
+ENDED = ("Z", "")
+"""States of a process that has ended; the second of one that is gone."""
 AT_WORK = ("R", "D", "t")
 """States of a thread: it runs or waits for a processor, waits for a disk, is being debugged."""
 
@@ -55,7 +57,6 @@ class Watch:
     def __init__(self, triton_pid: int, probe: Probe) -> None:
         """Notes the processes that there are now."""
         self._triton = psutil.Process(triton_pid)
-        self._killed: set[psutil.Process] = set()
         self._processes = self._running()
         self._stopped_s: dict[psutil.Process, float] = {}
         self._probe = probe
@@ -78,10 +79,9 @@ class Watch:
         )
 
     def kill(self, slots: frozenset[str]) -> None:
-        """Kills every process of these slots, to which nobody pays attention any more."""
+        """Kills every process of these slots."""
         for process, instance in self._processes.items():
             if _slot(instance) in slots:
-                self._killed.add(process)
                 with suppress(psutil.NoSuchProcess):
                     process.kill()
 
@@ -91,12 +91,16 @@ class Watch:
         self._answers = -1
 
     def _running(self) -> dict[psutil.Process, str]:
-        """Triton and its children, but for those that were killed: Triton keeps their remains."""
-        children = set(self._triton.children(recursive=True)) - self._killed
+        """Triton and its children that have not ended: Triton keeps the remains of those it had.
+
+        It also ends and replaces a process while it loads a slot; if what has ended here is missed,
+        the probe notices.
+        """
+        children = [p for p in self._triton.children(recursive=True) if _state(p) not in ENDED]
         return {self._triton: TRITON, **{child: _instance(child) for child in children}}
 
     def _ended(self, states: States) -> Trouble | None:
-        ended = [process for process, state in states.items() if state in ("Z", "")]
+        ended = [process for process, state in states.items() if state in ENDED]
         return self._trouble_of(ended, "ended")
 
     def _stopped(self, states: States, step_s: float) -> Trouble | None:

@@ -2,9 +2,11 @@
 
 import json
 import re
+from importlib.metadata import distribution
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import yaml
 
 PROJECT = Path(__file__).parents[1]
@@ -12,6 +14,15 @@ DOCKER = PROJECT / "docker"
 DOCKERFILES = sorted(DOCKER.glob("*.Dockerfile"))
 COMPOSITIONS = {"cpu": ("compose.yaml",), "gpu": ("compose.yaml", "compose.gpu.yaml")}
 MONITORED = (*COMPOSITIONS["gpu"], "compose.monitoring.yaml")
+WITH_GATEWAY = ("compose.yaml", "compose.gateway.yaml")
+
+
+class Loader(yaml.SafeLoader):
+    """Reads compose files, in which `!reset` takes back what an earlier file has."""
+
+
+Loader.add_constructor("!reset", lambda loader, node: RESET)
+RESET = object()
 
 Instructions = list[tuple[str, str]]
 Service = dict[str, Any]
@@ -44,7 +55,7 @@ def values(steps: Instructions, name: str) -> list[str]:
 def merged(base: Any, override: Any) -> Any:
     """Two compose documents as compose merges them.
 
-    Mappings by key, lists joined, `command`, `test` and scalars replaced.
+    Mappings by key, lists joined, `command`, `test` and scalars replaced; `!reset` leaves out.
 
     Source: the Compose Specification, "Merge Compose files".
     """
@@ -53,7 +64,8 @@ def merged(base: Any, override: Any) -> Any:
             key: override[key] if key in ("command", "test") else merged(base[key], override[key])
             for key in base.keys() & override.keys()
         }
-        return {**base, **override, **both}
+        document = {**base, **override, **both}
+        return {key: value for key, value in document.items() if value is not RESET}
     if isinstance(base, list) and isinstance(override, list):
         return base + override
     return override
@@ -64,8 +76,17 @@ def compose(*names: str) -> dict[str, Any]:
     document: dict[str, Any] = {}
     for name in names:
         text = re.sub(r"\$\{\w+:-([^}]*)\}", r"\1", (DOCKER / name).read_text())
-        document = merged(document, yaml.safe_load(text))
+        document = merged(document, yaml.load(text, Loader))
     return document
+
+
+def validate(document: dict[str, Any]) -> None:
+    """Raises if it is not what the Compose Specification's own schema allows."""
+    # As check-jsonschema brings it (Apache-2.0).
+    name = "check_jsonschema/builtin_schemas/vendor/compose-spec.json"
+    schema = Path(str(distribution("check-jsonschema").locate_file(name)))
+    validator = jsonschema.Draft202012Validator(json.loads(schema.read_text(encoding="utf-8")))
+    validator.validate(document)
 
 
 def built_stage(service: Service) -> Instructions:

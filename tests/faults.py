@@ -16,10 +16,11 @@ import tritonclient.grpc as triton
 from server.probe import probe_clip
 from tests.launching import Launched, wait_until
 from vemoclap_client.channels import channel_options
-from vemoclap_client.contract import ENSEMBLE, PROBABILITIES
+from vemoclap_client.contract import ENTRY, PROBABILITIES
 from vemoclap_client.errors import VemoclapError
 from vemoclap_client.media.video import decode_timed
-from vemoclap_client.requests import build_inference, build_request, send
+from vemoclap_client.requests import build_inference, build_request
+from vemoclap_client.server_errors import server_errors
 
 TRITON = "triton"
 REQUEST_TIMEOUT_S = 180.0
@@ -31,7 +32,7 @@ RECOVERY_TIMEOUT_S = 300.0
 
 def small_request() -> dict[str, Any]:
     """A request that every step of the ensemble computes quickly."""
-    return build_inference(ENSEMBLE, probe_clip(), (PROBABILITIES,))
+    return build_inference(ENTRY, probe_clip(), (PROBABILITIES,))
 
 
 def clip_request(video: Path) -> dict[str, Any]:
@@ -101,7 +102,8 @@ class Load:
             while not self._over.is_set():
                 sent_s, error = time.monotonic(), None
                 try:
-                    send(connection, request, url, REQUEST_TIMEOUT_S)
+                    with server_errors(url, REQUEST_TIMEOUT_S):
+                        connection.infer(**request, client_timeout=REQUEST_TIMEOUT_S)
                 except VemoclapError as failure:
                     error = failure
                 except BaseException as failure:

@@ -55,10 +55,6 @@ class Receiver:
         wait_until(found)
         return found()[0]
 
-    def has_parent_of(self, span: ReceivedSpan) -> bool:
-        """Whether the span that another is a part of has come, if there is one."""
-        return not span.parent_id or self.by_id(span.parent_id) is not None
-
     def by_id(self, span_id: str) -> ReceivedSpan | None:
         """The span of that id."""
         return next((span for span in self.spans if span.span_id == span_id), None)

@@ -11,7 +11,8 @@ from training.errors import StoreError
 from training.manifest import MANIFEST
 from training.recipe import FAST, RECIPES, Recipe
 from training.store import Store
-from vemoclap_client.client import DEFAULT_TIMEOUT_S, default_url
+from vemoclap_client.channels import default_url
+from vemoclap_client.client import DEFAULT_TIMEOUT_S
 from vemoclap_client.contract import EMOTIONS
 
 DESCRIPTION = """\

@@ -29,6 +29,7 @@ from ui.jobs.library import Library
 from ui.logs import set_up_observation, take_over_streamlit
 from ui.routes import MediaOfPages, media_routes
 from ui.screens.library.export import export_route
+from ui.settings import check_address
 from ui.uploads.reception import UploadsToDisk
 
 LOG = logging.getLogger(__name__)
@@ -44,9 +45,10 @@ async def lifespan(_: st.App) -> AsyncIterator[None]:
         FolderInUseError: another app works on the same folder.
     """
     take_over_streamlit()
+    app = application()
+    check_address(st.get_option("server.address"), app.settings)
     # Before anyone is let in. Only now Streamlit has read where its secrets are.
     LOG.info("people sign in" if sign_in().is_required else "nobody signs in: one library")
-    app = application()
     runner = app.runner
     runner.start()
     deliveries = Deliveries(app.settings, app.store)
@@ -79,13 +81,18 @@ app = st.App(
 
 def main() -> None:
     """Serves until it is interrupted."""
+    arguments = ["run", __file__, *sys.argv[1:]]
+    # What neither option nor variable says, a file may: `lifespan` checks what counts in the end.
+    found = cli.main_run.make_context("run", arguments[1:], resilient_parsing=True).params
     try:
+        if address := found["server_address"]:
+            check_address(address, application().settings)
         set_up_observation()
         application().runner.reserve()
     except (ValueError, FolderInUseError) as error:
         sys.exit(f"error: {error}")
     try:
-        cli.main(["run", __file__, *sys.argv[1:]], standalone_mode=False)
+        cli.main(arguments, standalone_mode=False)
     except click.Abort:
         # Ctrl-C is how it is meant to end.
         return

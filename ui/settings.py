@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
-from vemoclap_client.client import DEFAULT_URL
+from vemoclap_client.channels import DEFAULT_URL, is_loopback_host
 from vemoclap_client.limited import DecodingLimits
 
 DEFAULT_METRICS_URL = "http://127.0.0.1:8002/metrics"
@@ -39,6 +39,8 @@ class Settings:
             ($VEMOCLAP_APP_DECODE_S).
         decode_mb: memory that decoding a clip may take, in millions of bytes
             ($VEMOCLAP_APP_DECODE_MB).
+        unprotected: whether the app may listen where other machines reach it
+            ($VEMOCLAP_APP_UNPROTECTED is 1).
         queue_limit: clips that may wait at once; further ones are refused ($VEMOCLAP_APP_QUEUE).
         is_behind_gateway: nobody can reach the app but through the gateway, which says in a header
             whose token a request had ($VEMOCLAP_APP_GATEWAY is 1).
@@ -68,6 +70,7 @@ class Settings:
     windows_at_once: int = 2
     decode_s: int = DecodingLimits.processor_s
     decode_mb: int = DecodingLimits.memory_bytes // BYTES_PER_MB
+    unprotected: bool = False
     queue_limit: int = 1000
     is_behind_gateway: bool = False
     hosts: frozenset[str] = frozenset()
@@ -102,6 +105,7 @@ class Settings:
             keep_days=number("VEMOCLAP_APP_KEEP_DAYS", cls.keep_days),
             workers=number("VEMOCLAP_APP_WORKERS", cls.workers),
             windows_at_once=number("VEMOCLAP_APP_WINDOWS", cls.windows_at_once),
+            unprotected=environment.get("VEMOCLAP_APP_UNPROTECTED") == "1",
             queue_limit=number("VEMOCLAP_APP_QUEUE", cls.queue_limit),
             is_behind_gateway=environment.get("VEMOCLAP_APP_GATEWAY") == "1",
             hosts=_names(environment, "VEMOCLAP_API_HOSTS"),
@@ -133,6 +137,23 @@ class Settings:
 
 class SettingsError(ValueError):
     """A variable of the environment cannot be used."""
+
+
+def check_address(address: str | None, settings: Settings) -> None:
+    """Returns if the app may listen at an address; None is every address of the machine.
+
+    Raises:
+        SettingsError: other machines reach it, and nothing says that they may.
+    """
+    # A path is a socket's, which is for this machine alone.
+    is_reached = not (address and (address.startswith("unix://") or is_loopback_host(address)))
+    if is_reached and not (settings.unprotected or settings.is_behind_gateway):
+        raise SettingsError(
+            f"other machines would reach the app at {address or 'every address'}, and it lets in "
+            "everyone who does. Leave --server.address at 127.0.0.1, behind the gateway for "
+            "others, or set $VEMOCLAP_APP_UNPROTECTED to 1 where only the right ones reach it. "
+            "See docs/security.md."
+        )
 
 
 def _number(environment: Mapping[str, str], name: str, default: int) -> int:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from vemoclap_client.async_client import AsyncEmotionClient
     from vemoclap_client.client import EmotionClient
+    from vemoclap_client.credentials import Credentials
     from vemoclap_client.errors import ServerError, VemoclapError, VideoError
     from vemoclap_client.media.video import Decoded, DecodedClip, decode
     from vemoclap_client.requests import FrameFormat
@@ -21,6 +22,7 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "AsyncEmotionClient": "async_client",
+    "Credentials": "credentials",
     "Decoded": "media.video",
     "DecodedClip": "media.video",
     "EmotionClient": "client",
@@ -37,6 +39,7 @@ _HOMES = {
 
 __all__ = [
     "AsyncEmotionClient",
+    "Credentials",
     "Decoded",
     "DecodedClip",
     "EmotionClient",

@@ -16,8 +16,9 @@ from tritonclient.grpc import service_pb2, service_pb2_grpc
 from tritonclient.utils import InferenceServerException
 
 from vemoclap_client._waiting import Outcome, next_outcome
-from vemoclap_client.channels import channel_options, channel_target
+from vemoclap_client.channels import open_channel
 from vemoclap_client.contract import ENTRY, STEP
+from vemoclap_client.credentials import Credentials
 from vemoclap_client.tracing import Span
 
 ENDED_EARLY = ("the stream of responses ended before the last one", "StatusCode.UNAVAILABLE")
@@ -29,6 +30,7 @@ def stream_responses(
     timeout_s: float,
     cancel: Flag | None,
     sent: Span,
+    credentials: Credentials | None,
 ) -> Generator[triton.InferResult]:
     """The responses to one request, until the last one.
 
@@ -39,7 +41,7 @@ def stream_responses(
         CancelledError: `cancel` was set.
     """
     responses: SimpleQueue[Outcome[Any]] = SimpleQueue()
-    with grpc.insecure_channel(channel_target(url), channel_options(url)) as channel:
+    with open_channel(url, credentials) as channel:
         stub = service_pb2_grpc.GRPCInferenceServiceStub(channel)
         call = _call(stub, request, timeout_s, sent)
         receiver = Thread(target=_receive, args=(responses, call), name="vemoclap-stream")
@@ -71,10 +73,14 @@ def _receive(responses: "SimpleQueue[Outcome[Any]]", call: Any) -> None:
 
 
 async def stream_responses_async(
-    url: str, request: service_pb2.ModelInferRequest, timeout_s: float, sent: Span
+    url: str,
+    request: service_pb2.ModelInferRequest,
+    timeout_s: float,
+    sent: Span,
+    credentials: Credentials | None,
 ) -> AsyncGenerator[triton.InferResult]:
     """As stream_responses."""
-    async with grpc.aio.insecure_channel(channel_target(url), channel_options(url)) as channel:
+    async with open_channel(url, credentials, grpc.aio) as channel:
         stub = service_pb2_grpc.GRPCInferenceServiceStub(channel)
         call = _call(stub, request, timeout_s, sent)
         try:

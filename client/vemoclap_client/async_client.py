@@ -42,7 +42,7 @@ class AsyncEmotionClient(BaseClient):
 
     @cached_property
     def _triton(self) -> Any:
-        return triton_aio.InferenceServerClient(**connection(self.url))
+        return triton_aio.InferenceServerClient(**connection(self.url, self.credentials))
 
     async def __aenter__(self) -> Self:
         return self
@@ -97,7 +97,9 @@ class AsyncEmotionClient(BaseClient):
                 parser = StreamParser(str(video), decoded, sent)
                 async for left_s in (attempts := Attempts(self.timeout_s)):
                     try:
-                        responses = stream_responses_async(self.url, request, left_s, sent)
+                        responses = stream_responses_async(
+                            self.url, request, left_s, sent, self.credentials
+                        )
                         async with aclosing(responses):
                             with self._errors():
                                 async for response in responses:
@@ -148,6 +150,7 @@ class AsyncEmotionClient(BaseClient):
             timeout_s=self.timeout_s,
             windows_at_once=self.windows_at_once,
             decoder=self.decoder,
+            credentials=self.credentials,
         )
         windows = client.classify_windows(video, window_s, hop_s, audio_track)
         async with aclosing(iterate_in_thread(windows, client.close)) as classified:

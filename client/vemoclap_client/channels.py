@@ -1,4 +1,4 @@
-"""How this package's gRPC channels behave: servers, proxies, message sizes, reconnection.
+"""This package's gRPC channels: servers, credentials, proxies, message sizes, reconnection.
 
 A url is host:port, or several of them separated by commas. A name may have several addresses, such
 as that of a headless service of Kubernetes. Requests go to all servers in turn; one to which there
@@ -6,13 +6,19 @@ is no connection is left out until there is one again.
 """
 
 import json
+import os
 import socket
 from ipaddress import ip_address
 from typing import Any
 
+import grpc
+
+from vemoclap_client.credentials import Credentials
 from vemoclap_client.errors import ServerUnavailableError
 
 ChannelOptions = list[tuple[str, int | str]]
+
+DEFAULT_URL = "127.0.0.1:8001"
 
 CONNECT_TIMEOUT_MS = 20_000
 """How long one attempt to connect may last, which is what gRPC uses its shortest pause for: a busy
@@ -27,6 +33,11 @@ LOOK_UP_AGAIN_MS = 2_000
 back has another address in Kubernetes. gRPC's own is half a minute."""
 
 SERVICE_CONFIG = json.dumps({"loadBalancingConfig": [{"round_robin": {}}]})
+
+
+def default_url() -> str:
+    """$VEMOCLAP_URL, else 127.0.0.1:8001."""
+    return os.environ.get("VEMOCLAP_URL") or DEFAULT_URL
 
 
 def check_url(url: str) -> None:
@@ -53,13 +64,42 @@ def _has_port(address: str) -> bool:
     return bool(host) and port.isascii() and port.isdigit()
 
 
-def connection(url: str) -> dict[str, Any]:
+def connection(
+    url: str, credentials: Credentials | None = None, *, in_turn: bool = True
+) -> dict[str, Any]:
     """The arguments of tritonclient's clients of these servers.
+
+    Args:
+        url: the servers.
+        credentials: by default those that the environment names.
+        in_turn: see channel_options.
 
     Raises:
         ServerUnavailableError: as channel_target.
+        CertificateError, AccessDeniedError: as Credentials.to_grpc.
     """
-    return {"url": channel_target(url), "channel_args": channel_options(url)}
+    credentials = Credentials.read() if credentials is None else credentials
+    return {
+        "url": channel_target(url),
+        "creds": credentials.to_grpc(),
+        "channel_args": [*channel_options(url, in_turn), *name_options(url, credentials)],
+    }
+
+
+def open_channel(url: str, credentials: Credentials | None, in_: Any = grpc) -> Any:
+    """A channel to these servers, of the module grpc or grpc.aio; arguments as of `connection`."""
+    found = connection(url, credentials)
+    if found["creds"] is None:
+        return in_.insecure_channel(found["url"], found["channel_args"])
+    return in_.secure_channel(found["url"], found["creds"], found["channel_args"])
+
+
+def name_options(url: str, credentials: Credentials) -> ChannelOptions:
+    """Whose certificate is expected, where gRPC cannot take it from the target."""
+    addresses = split(url)
+    of_first = addresses[0].rpartition(":")[0].strip("[]") if len(addresses) > 1 else None
+    name = credentials.name or of_first
+    return [("grpc.ssl_target_name_override", name)] if name else []
 
 
 def channel_target(url: str) -> str:
@@ -118,8 +158,12 @@ def channel_options(url: str, in_turn: bool = True) -> ChannelOptions:
 
 
 def is_loopback(address: str) -> bool:
-    """Whether host:port is on this machine; names but "localhost" are not looked up."""
-    host = address.rpartition(":")[0].strip("[]")
+    """Whether host:port is on this machine; see is_loopback_host."""
+    return is_loopback_host(address.rpartition(":")[0].strip("[]"))
+
+
+def is_loopback_host(host: str) -> bool:
+    """Whether a host is this machine; names but "localhost" are not looked up."""
     if host == "localhost":
         return True
     try:

@@ -3,7 +3,6 @@
 What both share is in one base class; only the calls are written twice.
 """
 
-import os
 import time
 from collections.abc import Callable, Generator
 from concurrent.futures import Future
@@ -20,8 +19,9 @@ from vemoclap_client._in_flight import IN_FLIGHT_MAX, classify_in_order, windows
 from vemoclap_client._retrying import Attempts, send_again
 from vemoclap_client._stream_call import stream_responses
 from vemoclap_client._waiting import run_cancellable, submit
-from vemoclap_client.channels import check_url, connection
+from vemoclap_client.channels import check_url, connection, default_url
 from vemoclap_client.contract import ATTENTION, ENTRY, STREAM
+from vemoclap_client.credentials import Credentials
 from vemoclap_client.errors import ServerNotReadyError
 from vemoclap_client.media.container import check_file
 from vemoclap_client.media.decoder import Decoder, DecoderHere
@@ -53,16 +53,10 @@ from vemoclap_client.tracing import Span, start_call
 Request = dict[str, Any]
 Value = TypeVar("Value")
 
-DEFAULT_URL = "127.0.0.1:8001"
 DEFAULT_TIMEOUT_S = 600.0
 
 READY_TIMEOUT_S = 10.0
 """Longest wait for whether a model is ready, which a server that works says at once."""
-
-
-def default_url() -> str:
-    """$VEMOCLAP_URL, else 127.0.0.1:8001."""
-    return os.environ.get("VEMOCLAP_URL") or DEFAULT_URL
 
 
 class BaseClient:
@@ -76,6 +70,7 @@ class BaseClient:
         windows_at_once: int = IN_FLIGHT_MAX,
         frame_format: FrameFormat = FrameFormat.RAW,
         decoder: Decoder | None = None,
+        credentials: Credentials | None = None,
     ) -> None:
         """Prepares a client; nothing is sent yet.
 
@@ -84,10 +79,10 @@ class BaseClient:
                 are asked in turn (channels.py); default $VEMOCLAP_URL or 127.0.0.1:8001.
             timeout_s: longest wait for a response, in seconds. Meanwhile a request that the server
                 refuses as busy, or that is lost with it, is sent again (docs/serving.md).
-            windows_at_once: of a timeline, blocks of 16 frames and pieces of sound that are sent to
-                the server side by side; at least 1.
-            frame_format: how `classify` and `stream` send frames. As JPEG files they are a tenth of
-                the bytes, and the result is not exactly the same.
+            windows_at_once: parts of a timeline that the server is sent side by side; at least 1.
+            frame_format: of `classify` and `stream`: JPEG is a tenth of the bytes, for not exactly
+                the same result.
+            credentials: TLS and a token; default those that the environment names.
             decoder: what decodes; by default this process. See limited.LimitedDecoder.
 
         Raises:
@@ -99,6 +94,7 @@ class BaseClient:
         self.windows_at_once = windows_at_once
         self.frame_format = frame_format
         self.decoder = decoder or DecoderHere()
+        self.credentials = credentials
         self._has_answered = False
         self._closed = Flag()
 
@@ -127,7 +123,7 @@ class EmotionClient(BaseClient):
 
     @cached_property
     def _triton(self) -> Any:
-        return triton.InferenceServerClient(**connection(self.url))
+        return triton.InferenceServerClient(**connection(self.url, self.credentials))
 
     def __enter__(self) -> Self:
         return self
@@ -220,6 +216,7 @@ class EmotionClient(BaseClient):
             with call.send(STREAM) as sent:
                 parser = StreamParser(str(video), decoded, sent)
                 send = partial(stream_responses, self.url, request, cancel=cancel, sent=sent)
+                send = partial(send, credentials=self.credentials)
                 yield from parser.events(send, Attempts(self.timeout_s, cancel), self._errors)
 
     def timeline(

@@ -19,7 +19,9 @@ VemoclapError
 │   ├── ServerOverloadedError      it has as much to do as it takes
 │   ├── RequestTimeoutError        no answer in time
 │   ├── RequestRejectedError       it refused the request's tensors
-│   └── InferenceError             a model failed
+│   ├── InferenceError             a model failed
+│   ├── AccessDeniedError          it does not know the token, or does not allow the request
+│   └── CertificateError           its certificate, or ours, is not accepted
 └── FetchError                     this link cannot be downloaded
     ├── FetchingNotInstalledError  yt-dlp, an optional extra, is missing
     ├── BadLinkError               not an http or https URL
@@ -172,6 +174,18 @@ class InferenceError(ServerError):
     """A model failed while it worked on the request."""
 
     exit_code = 27
+
+
+class AccessDeniedError(ServerError):
+    """The token is missing, unknown or unusable, or does not allow the request."""
+
+    exit_code = 28
+
+
+class CertificateError(ServerError):
+    """No encrypted connection: a certificate is missing, unusable or not accepted."""
+
+    exit_code = 29
 
 
 class FetchError(VemoclapError):

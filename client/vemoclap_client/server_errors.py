@@ -8,6 +8,8 @@ from tritonclient.utils import InferenceServerException
 
 from vemoclap_client.contract import BUSY
 from vemoclap_client.errors import (
+    AccessDeniedError,
+    CertificateError,
     InferenceError,
     RequestRejectedError,
     RequestTimeoutError,
@@ -19,9 +21,17 @@ from vemoclap_client.errors import (
 )
 
 TOO_MUCH_TO_DO = (BUSY, "request timeout expired", "exceeds maximum queue size")
-"""Triton gives these no status of their own: UNAVAILABLE, or none in a stream's response, with one
-of these words."""
+"""Triton gives these no status of their own: UNAVAILABLE, INTERNAL where one model has called
+another, or none in a stream's response, with one of these words."""
+UNKNOWN_MODEL = "request for unknown model"
+"""Of a server that is still loading: NOT_FOUND, or no status in a stream's response."""
 RETRY_AFTER = re.compile(rf"{BUSY} (\d+(?:\.\d+)?) s")
+
+NO_TLS = re.compile("handshake failed|verification check failed|certificate", re.IGNORECASE)
+"""What gRPC says where an encrypted connection fails."""
+CLOSED_AT_ONCE = re.compile("last error: .*: socket closed", re.IGNORECASE)
+"""What it says of a server that does not accept a client's certificate, or misses it. One that was
+there before may have been stopped."""
 
 
 @contextmanager
@@ -47,7 +57,9 @@ def server_error(
     """
     status = str(error.status() or "").removeprefix("StatusCode.")
     said = error.message() or "no details"
-    if status in ("UNAVAILABLE", "") and any(words in said.lower() for words in TOO_MUCH_TO_DO):
+    if status in ("UNAVAILABLE", "INTERNAL", "") and any(
+        words in said.lower() for words in TOO_MUCH_TO_DO
+    ):
         found = RETRY_AFTER.search(said)
         return ServerOverloadedError(
             f"the server at {url} has too much to do ({said}). Try again later, or send fewer "
@@ -59,6 +71,8 @@ def server_error(
             f"the server at {url} did not answer within {timeout_s:g} s. It may be overloaded; "
             "try again, or allow more time (--timeout-s)."
         )
+    if refused := _refusal(status, said, url, connected):
+        return refused
     if status == "UNAVAILABLE" and not connected:
         return ServerUnavailableError(
             f"nothing answers at {url} ({said}). Start the server with `make serve`, or name "
@@ -69,8 +83,25 @@ def server_error(
             f"the connection to {url} broke during the request ({said}). The server may have been "
             "stopped; start it with `make serve` and try again."
         )
-    if status == "NOT_FOUND":
+    if status == "NOT_FOUND" or (not status and UNKNOWN_MODEL in said.lower()):
         return ServerNotReadyError(f"the server at {url} misses a model: {said}.")
     if status in ("INVALID_ARGUMENT", "RESOURCE_EXHAUSTED", "OUT_OF_RANGE"):
         return RequestRejectedError(f"the server at {url} refused the request: {said}.")
     return InferenceError(f"a model failed on the server at {url}: {said}.")
+
+
+def _refusal(status: str, said: str, url: str, connected: bool) -> ServerError | None:
+    """The error of a client that is not let in; None if that is not what happened."""
+    if status in ("UNAUTHENTICATED", "PERMISSION_DENIED"):
+        return AccessDeniedError(
+            f"the server at {url} does not allow this ({said}). Give it a token that it knows: "
+            "$VEMOCLAP_TOKEN, or a file with --token-file or $VEMOCLAP_TOKEN_FILE."
+        )
+    is_closed = not connected and CLOSED_AT_ONCE.search(said)
+    if status == "UNAVAILABLE" and (is_closed or NO_TLS.search(said)):
+        return CertificateError(
+            f"no encrypted connection to {url} ({said}). Check whether the server speaks TLS there "
+            "and what signed its certificate (--tls-root), which host it is made out to "
+            "(--tls-name), and, if it asks for one, your own (--tls-certificate, --tls-key)."
+        )
+    return None

@@ -1,7 +1,9 @@
 """The folder outside the repository that keeps what was fetched, and what is known of it."""
 
+import errno
 import hashlib
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -9,7 +11,7 @@ from pathlib import Path
 
 from export.errors import ChecksumError, WeightsError
 from export.weights.manifest import Artifact
-from vemoclap_client.files import checksum
+from vemoclap_client.files import checksum, locked
 
 GIT_DIGITS = 40
 
@@ -30,7 +32,7 @@ def cached_path(artifact: Artifact) -> Path:
     and revision.
     """
     file_name = Path(artifact.members[0]).name.removesuffix(".part1")
-    folder = artifact.sha256[:16] or artifact.packages[0].replace("/", "--")
+    folder = artifact.checksum[:16] or artifact.packages[0].replace("/", "--")
     return cache_folder() / "weights" / folder / file_name
 
 
@@ -44,6 +46,25 @@ def using_cache() -> Iterator[None]:
             f"cannot use the cache folder {cache_folder()} ({error}); "
             "set $VEMOCLAP_CACHE to a folder that can be written and has room"
         ) from error
+
+
+@contextmanager
+def alone(artifact: Artifact) -> Iterator[None]:
+    """Let one process at a time fetch this file: a part that is left belongs to whoever is here."""
+    path = cached_path(artifact)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lock = path.with_name(f".{path.name}.lock")
+    lock.touch()
+    with locked(lock):
+        yield
+
+
+def check_room(needed_bytes: int, folder: Path) -> None:
+    """Raise an OSError now rather than after an hour of fetching."""
+    free_bytes = shutil.disk_usage(folder).free
+    if needed_bytes > free_bytes:
+        needed, free = needed_bytes / 1e6, free_bytes / 1e6
+        raise OSError(errno.ENOSPC, f"{needed:.1f} MB are needed and {free:.1f} MB are free")
 
 
 def git_checksum(path: Path) -> str:
@@ -73,7 +94,7 @@ def check(path: Path, expected: str, name: str) -> None:
 def expected_checksum(artifact: Artifact) -> str | None:
     """Return the manifest's checksum, else what the hub told at the first fetch, or None."""
     found = resolved(artifact)
-    return artifact.sha256 or (found.checksum if found else None)
+    return artifact.checksum or (found.checksum if found else None)
 
 
 def identity(artifact: Artifact) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import IO
 
 from export.errors import ChecksumError, FetchError, WeightsError
-from export.weights import hub, registries
+from export.weights import github, hub, registries
 from export.weights.cache import (
     cached_path,
     check,
@@ -106,6 +106,8 @@ def _fetch(wanted: Artifact, packages: Packages, verify: bool) -> Path:
     print(f"{wanted.name}: {size}", file=sys.stderr)
     if wanted.registry == "hub":
         return hub.fetch(wanted)
+    if wanted.registry == "github":
+        return github.fetch(wanted)
     return deliver(wanted, (packages, second_source))
 
 

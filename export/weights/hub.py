@@ -7,21 +7,19 @@ network. The hub's client decides what it always decides: $HF_ENDPOINT, $HF_HOME
 $HF_HUB_OFFLINE, and the progress bar.
 """
 
-import errno
 import io
 import re
-import shutil
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from export.errors import ChecksumError, FetchError
 from export.weights.cache import (
     Resolved,
+    alone,
     cached_path,
     check,
+    check_room,
     expected_checksum,
     is_verified,
     mark_verified,
@@ -32,7 +30,7 @@ from export.weights.cache import (
 from export.weights.delivery import UNFINISHED, settle
 from export.weights.hub_errors import asking
 from export.weights.manifest import Artifact
-from vemoclap_client.files import checksum, link_or_copy, locked, workspace
+from vemoclap_client.files import checksum, link_or_copy, workspace
 
 CHECKSUM = re.compile("[0-9a-f]{40}|[0-9a-f]{64}")
 """Git's name of a small file's content, or a large file's sha256: how the hub names its blobs."""
@@ -65,12 +63,22 @@ def fetch(wanted: Artifact) -> Path:
         WeightsError: the cache cannot be written, or the disk is full.
     """
     try:
-        with using_cache(), _alone(wanted):
+        with using_cache(), alone(wanted):
             return _fetch(wanted)
     except (FetchError, ChecksumError) as problem:
         raise type(problem)(
             f"cannot get artifact {wanted.name!r}:\n- {problem}\n{advice(wanted)}"
         ) from problem
+
+
+def size_bytes(wanted: Artifact) -> int:
+    """Ask the hub for the size of a file, 0 where it does not tell.
+
+    Raises:
+        FetchError: it does not answer, or does not have the file.
+        ChecksumError: it has another file than the manifest pins.
+    """
+    return _ask(wanted).size_bytes or 0
 
 
 def advice(wanted: Artifact) -> str:
@@ -82,17 +90,6 @@ def advice(wanted: Artifact) -> str:
         f"Then run again, or put {wanted.members[0]} of {repository}, revision {revision}{known}, "
         f"at {cached_path(wanted)} yourself."
     )
-
-
-@contextmanager
-def _alone(wanted: Artifact) -> Iterator[None]:
-    """Let one process at a time fetch this file: a part that is left belongs to whoever is here."""
-    path = cached_path(wanted)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    lock = path.with_name(f".{path.name}.lock")
-    lock.touch()
-    with locked(lock):
-        yield
 
 
 def _fetch(wanted: Artifact) -> Path:
@@ -207,7 +204,7 @@ def _receive(wanted: Artifact, remote: Remote, partial: Path) -> None:
     if remote.size_bytes is None or there > remote.size_bytes:
         partial.unlink(missing_ok=True)
         there = 0
-    _check_room((remote.size_bytes or 0) - there, partial.parent)
+    check_room((remote.size_bytes or 0) - there, partial.parent)
     begun = f", from {there / 1e6:.1f} MB on" if there else ""
     print(f"  fetching {remote.address}{begun}", file=sys.stderr)
     with _CacheFile(io.FileIO(partial, "ab")) as file, asking(wanted):
@@ -230,14 +227,6 @@ class _CacheFile(io.BufferedWriter):
             written = super().write(content)
             self.flush()
         return written
-
-
-def _check_room(needed_bytes: int, folder: Path) -> None:
-    """Raise an OSError now rather than after an hour of fetching."""
-    free_bytes = shutil.disk_usage(folder).free
-    if needed_bytes > free_bytes:
-        needed, free = needed_bytes / 1e6, free_bytes / 1e6
-        raise OSError(errno.ENOSPC, f"{needed:.1f} MB are needed and {free:.1f} MB are free")
 
 
 def _keep(wanted: Artifact, found: Resolved) -> Path:

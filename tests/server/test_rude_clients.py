@@ -19,7 +19,7 @@ from vemoclap_client.channels import channel_options
 from vemoclap_client.contract import ENTRY, STEP, STREAM
 
 STREAMS_AT_ONCE = 6
-"""As many as vemoclap_stream computes side by side."""
+"""Half of what a server on one processor admits, and more."""
 UNREAD_REQUESTS = 8
 MOST_GROWTH_MB = 600.0
 """Of the server, by 160 such requests; it grew by 20 MB in eight that were read, too."""
@@ -78,7 +78,7 @@ def test_clients_that_vanish_in_the_middle_take_nothing_from_others(
     video = samples / "title_card.mp4"
     expected = client.classify(video).probabilities
     vanish(server, video, "classify", 1, "started")
-    # If each kept its place, no stream would be computed any more.
+    # If each kept its place, few would be left.
     vanish(server, video, "stream", STREAMS_AT_ONCE, "Evidence")
     assert client.classify(video).probabilities == expected
     assert streamed(client, video).probabilities == expected

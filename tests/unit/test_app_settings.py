@@ -28,6 +28,7 @@ def test_every_setting_can_be_chosen() -> None:
             "VEMOCLAP_APP_WINDOWS": "7",
             "VEMOCLAP_APP_DECODE_S": "12",
             "VEMOCLAP_APP_DECODE_MB": "13",
+            "VEMOCLAP_APP_UNPROTECTED": "1",
             "VEMOCLAP_APP_QUEUE": "8",
             "VEMOCLAP_APP_GATEWAY": "1",
             "VEMOCLAP_API_HOSTS": "clips.example",

@@ -2,16 +2,13 @@
 
 import ast
 import importlib.util
-import json
 import re
 import shlex
 import subprocess
 import sys
-from importlib.metadata import distribution
 from pathlib import Path
 from typing import Any
 
-import jsonschema
 import pytest
 
 from server.__main__ import _parser as launcher
@@ -28,6 +25,7 @@ from tests.docker_files import (
     reaches_builder,
     server_arguments,
     stages,
+    validate,
     values,
 )
 from tests.link_server import serve
@@ -98,12 +96,8 @@ def test_images_run_as_an_ordinary_user(path: Path) -> None:
 
 
 def test_compose_files_are_valid(composition: dict[str, Any]) -> None:
-    # The Compose Specification's own schema, as check-jsonschema brings it (Apache-2.0).
-    name = "check_jsonschema/builtin_schemas/vendor/compose-spec.json"
-    schema = Path(str(distribution("check-jsonschema").locate_file(name)))
-    validator = jsonschema.Draft202012Validator(json.loads(schema.read_text(encoding="utf-8")))
-    validator.validate(composition)
-    validator.validate(compose("compose.gpu.yaml"))
+    validate(composition)
+    validate(compose("compose.gpu.yaml"))
 
 
 def test_services_are_built_and_mounted_from_the_project(composition: dict[str, Any]) -> None:

@@ -56,9 +56,9 @@ def test_the_server_image_installs_what_the_server_needs() -> None:
 
 
 def test_the_app_image_installs_the_releases_that_are_tested() -> None:
-    locked = requirements(PROJECT / "requirements" / "development.txt")
-    for name, requirement in requirements(PROJECT / "requirements" / "app.in").items():
-        assert requirement.specifier == locked[name].specifier
+    tested = requirements(PROJECT / "requirements" / "development.txt")
+    for name, requirement in requirements(PROJECT / "requirements" / "app.txt").items():
+        assert requirement.specifier == tested[name].specifier
 
 
 def test_the_server_image_installs_the_releases_that_are_tested() -> None:

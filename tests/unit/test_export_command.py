@@ -11,7 +11,7 @@ from export.cli import main
 from export.errors import FetchError
 from export.exporting import Report
 from export.options import Checkpoint, Format, Options, Precision, Pretrained, Random
-from export.registry import PROFILES, artifacts_of, select
+from export.registry import PROFILES, needed, select
 from export.spec import Slot
 from export.weights import artifacts
 
@@ -60,7 +60,7 @@ def test_the_weights_are_fetched_and_verified_on_demand(
         cli, "fetch_all", lambda names, verify=False: asked.append((list(names), verify))
     )
     assert main(["weights", "--verify"]) == 0
-    assert asked == [(artifacts_of("embedded"), True)]
+    assert asked == [(needed(select("embedded", [])), True)]
     assert capsys.readouterr().out
 
 

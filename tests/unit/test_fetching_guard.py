@@ -1,5 +1,6 @@
 """Which addresses a download may reach, and which format it takes."""
 
+import json
 import socket
 import subprocess
 import sys
@@ -129,6 +130,99 @@ def test_the_interpreter_itself_refuses(code: str, error: str) -> None:
         check=False,
     )
     assert (finished.returncode, finished.stderr.strip()) == (1, error)
+
+
+DISGUISES = [
+    "http://127.0.0.1/",
+    "http://127.1/",
+    "http://127.0.1/",
+    "http://2130706433/",
+    "http://017700000001/",
+    "http://0x7f000001/",
+    "http://0x7f.0.0.1/",
+    "http://0177.0.0.1/",
+    "http://LOCALHOST/",
+    "http://127.255.255.254/",
+    "http://0/",
+    "http://0.0.0.0/",
+    "http://10.0.0.1/",
+    "http://192.168.0.1/",
+    "http://169.254.169.254/latest/meta-data/",
+    "http://0xa9fea9fe/",
+    "http://2852039166/",
+    "http://0251.0376.0251.0376/",
+    "http://[::1]/",
+    "http://[::]/",
+    "http://[0:0:0:0:0:0:0:1]/",
+    "http://[::ffff:127.0.0.1]/",
+    "http://[::ffff:7f00:1]/",
+    "http://[0:0:0:0:0:ffff:a9fe:a9fe]/",
+    "http://[::127.0.0.1]/",
+    "http://[64:ff9b::7f00:1]/",
+    "http://[64:ff9b::169.254.169.254]/",
+    "http://[2002:7f00:1::]/",
+    "http://[2002:a9fe:a9fe::1]/",
+    "http://[2001:0:7f00:1::]/",
+    "http://[fe80::1]/",
+    "http://[fd00:ec2::254]/",
+    "http://rebound.example/",
+]
+NO_HOSTS = {
+    "http://127.0.0.1./",
+    "http://localhost./",
+    "http://%31%32%37.0.0.1/",
+    "http://\u2460\u2461\u2466.0.0.1/",
+}
+"""Which systems take these for an address differs."""
+
+GUARDED_LINKS = """
+import json, socket, sys, urllib.request
+from vemoclap_client.fetch._guard import AddressRefused, Guard
+answers = {"rebound.example": ["8.8.8.8", "127.0.0.1"]}
+look_up = socket.getaddrinfo
+def rebinding(host, *arguments, **options):
+    # The first look-up, as a check would make it, has another answer than the second.
+    host = (answers.get(host) or [host]).pop(0)
+    return look_up(host, *arguments, **options)
+socket.getaddrinfo = rebinding
+socket.getaddrinfo("rebound.example", 80)
+Guard(allow_private=False, networks=[], max_bytes=1).install()
+opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+for link in json.load(sys.stdin):
+    try:
+        opener.open(link, timeout=5)
+        print("reached")
+    except AddressRefused as error:
+        print("refused")
+    except Exception as error:
+        print(f"no such host: {error!r}")
+"""
+
+
+def test_no_disguise_of_a_private_address_is_connected_to() -> None:
+    links = [*DISGUISES, *NO_HOSTS]
+    finished = subprocess.run(
+        [sys.executable, "-c", GUARDED_LINKS],
+        input=json.dumps(links),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    outcomes = dict(zip(links, finished.stdout.splitlines(), strict=True))
+    # What the system takes for no address at all cannot be connected to either.
+    assert {link for link, outcome in outcomes.items() if outcome == "reached"} == set()
+    unknown = {link for link, outcome in outcomes.items() if outcome != "refused"}
+    assert unknown <= NO_HOSTS, outcomes
+
+
+def test_this_machine_s_own_public_address_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test knows a public address of this machine: one of its own stands for it."""
+    monkeypatch.setattr("vemoclap_client.fetch._guard.is_public", lambda address: True)
+    guard = Guard(allow_private=False, networks=[], max_bytes=1)
+    assert not guard.permits(socket.AF_INET, ("127.0.0.1", 80))
+    assert guard.permits(socket.AF_INET, ("8.8.8.8", 80))
+    allowed = Guard(allow_private=False, networks=["127.0.0.0/8"], max_bytes=1)
+    assert allowed.permits(socket.AF_INET, ("127.0.0.1", 80))
 
 
 def a_format(name: str, height: int | None, codecs: str = "va", **more: Any) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from vemoclap_client.fetch import FetchLimits, fetch
         "2130706433",
         "0x7f.0.0.1",
         "0177.0.0.1",
+        "8.8.8.8:80@127.0.0.1",
     ],
 )
 def test_this_computer_is_refused_however_it_is_spelt(

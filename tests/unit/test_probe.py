@@ -11,10 +11,14 @@ from server import probe
 from server.control import ModelControl
 from server.probe import Probe
 from tests.launching import wait_until
-from vemoclap_client.contract import ENSEMBLE
+from vemoclap_client.contract import ENSEMBLE, ENTRY
 from vemoclap_client.errors import InferenceError, ServerError, ServerOverloadedError
 
-CONFIGS = {ENSEMBLE: ModelConfig(platform="ensemble"), "fusion": ModelConfig(platform="other")}
+CONFIGS = {
+    ENTRY: ModelConfig(),
+    ENSEMBLE: ModelConfig(platform="ensemble"),
+    "fusion": ModelConfig(platform="other"),
+}
 BROKEN, BUSY = InferenceError("it failed"), ServerOverloadedError("it is busy")
 
 
@@ -74,7 +78,7 @@ def test_a_server_that_nobody_asks_is_asked_again_and_again(
     asked = running()
     wait_until(lambda: asked.answers >= 3)
     assert len(control.sent) >= 3
-    assert set(control.sent) == {ENSEMBLE}
+    assert set(control.sent) == {ENTRY}
 
 
 def test_answers_to_others_make_a_probe_needless(
@@ -120,6 +124,8 @@ def test_a_failure_counts_and_busy_is_neither_failure_nor_answer(
     assert asked.is_unanswered
     assert asked.answers == 0
     assert (asked.failures >= 2) == is_failure
+    asked.begin_again()
+    assert asked.failures <= 1  # One may have been sent meanwhile.
     control.answer = lambda: None
     wait_until(lambda: asked.answers > 0)
     assert asked.failures == 0
@@ -139,6 +145,6 @@ def test_a_server_that_is_never_probed_counts_as_answering(
 ) -> None:
     asked = running(interval_s=None)
     assert asked.answers == 1
-    asked.hurry()  # After something was restarted.
+    asked.begin_again()  # After something was restarted.
     assert asked.answers == 2
     assert control.sent == []

@@ -29,3 +29,16 @@ def test_every_import_is_declared(package: str) -> None:
     for name in others:
         brought_by = {found.lower().replace("_", "-") for found in distributions[name]}
         assert brought_by & known, f"{name} is not declared"
+
+
+@pytest.mark.parametrize("name", ["export", "app"])
+def test_what_users_install_is_what_is_tested(name: str) -> None:
+    """But for torch, of which the tests need another release: see development.in."""
+    tested = pins("development")
+    assert {package for package, pin in pins(name).items() if tested[package] != pin} <= {"torch"}
+
+
+def pins(name: str) -> dict[str, str]:
+    """Package -> release of requirements/NAME.txt."""
+    lines = (PROJECT / "requirements" / f"{name}.txt").read_text().splitlines()
+    return dict(line.split("==") for line in lines if "==" in line)

@@ -9,18 +9,28 @@ from tests.launching import PROJECT
 from vemoclap_client import EmotionClient, errors
 from vemoclap_client.cli._output import CLOSED_PIPE
 from vemoclap_client.cli.main import EXIT_CODES, INTERRUPTED
+from vemoclap_client.contract import BUSY
 from vemoclap_client.server_errors import server_error
 
 CASES = [
     ("UNAVAILABLE", "Exceeds maximum queue size", errors.ServerOverloadedError),
     ("UNAVAILABLE", "Request timeout expired", errors.ServerOverloadedError),
+    ("INTERNAL", "Request timeout expired", errors.ServerOverloadedError),
+    ("UNAVAILABLE", f"{BUSY} 2.5 s: 16 clips", errors.ServerOverloadedError),
     ("", "[request id: 1] Exceeds maximum queue size", errors.ServerOverloadedError),
     ("UNAVAILABLE", "Socket closed", errors.ServerLostError),
     ("CANCELLED", "Channel closed", errors.ServerLostError),
     ("DEADLINE_EXCEEDED", "Deadline Exceeded", errors.RequestTimeoutError),
     ("NOT_FOUND", "unknown model: 'vemoclap'", errors.ServerNotReadyError),
+    ("", "Request for unknown model: 'vemoclap_stream' is not found", errors.ServerNotReadyError),
     ("INVALID_ARGUMENT", "unexpected shape", errors.RequestRejectedError),
     ("RESOURCE_EXHAUSTED", "message larger than max", errors.RequestRejectedError),
+    ("UNAUTHENTICATED", "no token, or one that is not known", errors.AccessDeniedError),
+    ("PERMISSION_DENIED", "only inference and health", errors.AccessDeniedError),
+    ("UNAVAILABLE", "busy: retry after 1 s", errors.ServerOverloadedError),
+    ("UNAVAILABLE", "Tls handshake failed (TSI_PROTOCOL_FAILURE)", errors.CertificateError),
+    ("UNAVAILABLE", "last error: UNAVAILABLE: ipv4:1: Socket closed", errors.ServerLostError),
+    ("UNAVAILABLE", "Hostname Verification Check failed.", errors.CertificateError),
     ("INTERNAL", "face_analyzer: broken", errors.InferenceError),
     ("UNKNOWN", "", errors.InferenceError),
 ]
@@ -36,6 +46,13 @@ def test_status_becomes_an_error_that_says_where_and_what(
     assert "host:1" in str(error)
     if expected is not errors.RequestTimeoutError:
         assert (said or "no details") in str(error)
+
+
+def test_a_server_that_closes_the_first_connection_at_once_wants_a_certificate() -> None:
+    said = "last error: UNAVAILABLE: ipv4:1: Socket closed"
+    raised = InferenceServerException(said, "StatusCode.UNAVAILABLE")
+    error = server_error(raised, "host:1", 3.0, connected=False)
+    assert type(error) is errors.CertificateError
 
 
 def test_a_server_that_never_answered_is_not_there() -> None:
@@ -62,7 +79,7 @@ def test_every_error_of_the_client_has_an_exit_code_of_its_own() -> None:
         # Two kinds of one error share its code.
         if error.__module__ == errors.__name__ and "exit_code" in vars(error)
     ]
-    assert len(codes) == len(set(codes)) == 29
+    assert len(codes) == len(set(codes)) == 31
     assert not {0, 2} & set(codes)
     # The bases VemoclapError, VideoError and ServerError are never raised themselves.
     raised = set(codes) - {1, 10, 20}

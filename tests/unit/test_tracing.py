@@ -121,6 +121,8 @@ def test_triton_sends_traces_where_the_variables_say(environment: dict[str, str]
     assert "--trace-config=opentelemetry,resource=service.name=vemoclap-server" in arguments
     named = trace_arguments({**environment, "OTEL_SERVICE_NAME": "mine"})
     assert "--trace-config=opentelemetry,resource=service.name=mine" in named
+    often = trace_arguments({**environment, "OTEL_BSP_SCHEDULE_DELAY": "200"})
+    assert set(often) - set(arguments) == {"--trace-config=opentelemetry,bsp_schedule_delay=200"}
 
 
 def test_triton_traces_nothing_unless_asked() -> None:

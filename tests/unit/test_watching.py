@@ -80,6 +80,7 @@ def test_what_was_killed_to_be_loaded_again_is_not_reported_again() -> None:
         watch = Watch(parent.pid, probe())
         watch.kill(frozenset({"face_analyzer"}))
         assert trouble_within(watch, 20)
+        assert psutil.STATUS_ZOMBIE in {child.status() for child in parent.children()}
         watch.renew()
         assert trouble_within(watch, 0.3) is None
 

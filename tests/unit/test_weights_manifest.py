@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from export.errors import UnknownNameError
+from export.fusion import authors
 from export.registry import PROFILES
 from export.samples import SAMPLES
 from export.slots import paper
@@ -24,14 +25,17 @@ NAMES = list(artifacts())
 def test_an_artifact_is_pinned_and_licensed(name: str) -> None:
     artifact = artifacts()[name]
     assert artifact.is_pinned != (name in NOT_PINNED)
-    assert re.fullmatch("[0-9a-f]{64}", artifact.sha256) or artifact.registry == "hub"
-    assert artifact.size_bytes > 0 or artifact.registry == "hub"
+    assert (
+        re.fullmatch("[0-9a-f]{40}|[0-9a-f]{64}", artifact.checksum) or artifact.registry == "hub"
+    )
+    assert artifact.size_bytes > 0 or artifact.registry in ("hub", "github")
     assert artifact.licence
     assert len(artifact.packages) == len(artifact.members) > 0
     pinned = {
         "pypi": r"[\w.-]+==\d[\w.]*",
         "npm": r"(@[\w-]+/)?[\w-]+@\d[\w.]*",
         "hub": r"[\w-]+/[\w.-]+@([0-9a-f]{40}|main)",
+        "github": r"[\w-]+/[\w.-]+@[0-9a-f]{40}",
     }
     assert all(re.fullmatch(pinned[artifact.registry], package) for package in artifact.packages)
     assert artifact.second_source is None or artifact.second_source.startswith("https://")
@@ -56,7 +60,7 @@ def test_what_may_not_be_used_commercially_says_so() -> None:
 
 
 def test_every_artifact_is_used_and_every_used_one_is_listed() -> None:
-    used = set(ONLY_FOR_TESTS)
+    used = {*ONLY_FOR_TESTS, *authors.ARTIFACTS}
     for slot in (*declared_slots(), *(slot for one in PROFILES.values() for slot in one.values())):
         used |= set(slot.pretrained.fetched) if slot.pretrained else set()
     for files in speech_recognizer.SIZES.values():

@@ -3,8 +3,12 @@
 import argparse
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
 
-from vemoclap_client.client import DEFAULT_TIMEOUT_S, EmotionClient, default_url
+from vemoclap_client.channels import default_url
+from vemoclap_client.client import DEFAULT_TIMEOUT_S, EmotionClient
+from vemoclap_client.credentials import VARIABLES, Credentials
 from vemoclap_client.limited import DecodingLimits, LimitedDecoder
 from vemoclap_client.limited.limits import BYTES_PER_MB
 from vemoclap_client.requests import FrameFormat
@@ -41,6 +45,44 @@ def add_server_options(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--timeout-s", type=_seconds, default=DEFAULT_TIMEOUT_S, help="longest wait (%(default)g)"
     )
+    _add_credentials(command)
+
+
+def _add_credentials(command: argparse.ArgumentParser) -> None:
+    """Adds the options of which read_credentials makes Credentials. A token itself is none: other
+    users of the machine see a command's arguments."""
+    command.add_argument(
+        "--tls",
+        action="store_true",
+        default=None,
+        help="encrypt; the options below do so, too ($VEMOCLAP_TLS=1)",
+    )
+    for name, what in (
+        ("tls_root", "PEM file of the authority of the server's certificate"),
+        ("tls_certificate", "PEM file of your own certificate, where the server asks for one"),
+        ("tls_key", "PEM file of its private key"),
+        ("token_file", "file with the token for a gateway, which $VEMOCLAP_TOKEN holds else"),
+    ):
+        command.add_argument(
+            f"--{name.replace('_', '-')}",
+            type=Path,
+            metavar="FILE",
+            help=f"{what} ($VEMOCLAP_{name.upper()})",
+        )
+    command.add_argument(
+        "--tls-name",
+        metavar="HOST",
+        help="host in the server's certificate, where --url has another ($VEMOCLAP_TLS_NAME)",
+    )
+
+
+def read_credentials(options: argparse.Namespace) -> Credentials:
+    """Those of the environment, and of the command line in their place."""
+    given = {
+        name: getattr(options, variable.removeprefix("VEMOCLAP_").lower(), None)
+        for name, variable in VARIABLES.items()
+    }
+    return replace(Credentials.read(), **{name: value for name, value in given.items() if value})
 
 
 @contextmanager
@@ -55,6 +97,7 @@ def open_client(
             timeout_s=options.timeout_s,
             frame_format=frame_format,
             decoder=decoder if options.untrusted else None,
+            credentials=read_credentials(options),
         ) as client,
     ):
         yield client

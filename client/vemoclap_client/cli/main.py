@@ -45,7 +45,8 @@ exit codes: 0 all went well; 2 wrong usage; 3 a result cannot be written,
 1x a video: 11 not found, 12 empty, 13 not a video, 14 sound only, 15 not decodable, 16 encrypted,
 17 no such sound track, 18 needs more time or memory than allowed;
 2x the server: 21 not there, 22 not ready, 23 lost during the request, 24 overloaded,
-25 too slow, 26 refused the request, 27 a model failed;
+25 too slow, 26 refused the request, 27 a model failed, 28 no access (token),
+29 no encrypted connection (certificates);
 3x a link: 30 failed, 31 yt-dlp not installed, 32 not http(s), 33 address refused, 34 no video
 there, 35 too large or too long, 36 needs a JavaScript runtime, 37 asks for a person,
 38 unavailable (private, removed, live), 39 network failed or too slow;
@@ -82,6 +83,8 @@ def build_parser() -> argparse.ArgumentParser:
     layout: dict[str, Any] = {
         "epilog": EXIT_CODES,
         "formatter_class": argparse.RawDescriptionHelpFormatter,
+        # A prefix of an option is not taken for it: --token TEXT would show a token.
+        "allow_abbrev": False,
     }
     parser = argparse.ArgumentParser(
         prog="vemoclap", description="Which emotion a video conveys, and why.", **layout

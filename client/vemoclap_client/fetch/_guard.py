@@ -48,6 +48,7 @@ NOT_PUBLIC = tuple(
 PUBLIC_IPV6 = IPv6Network("2000::/3")
 """All that is given out so far. NAT64 and IPv4-mapped addresses lie outside."""
 
+PROBED_PORT = 9
 CONNECTING = ("socket.connect", "socket.sendto", "socket.sendmsg")
 
 FORBIDDEN = (
@@ -99,6 +100,7 @@ class Guard:
         self._allow_private = allow_private
         self._networks = [ip_network(text) for text in networks]
         self._max_bytes = max_bytes
+        self._is_probing = False
         self.bytes_received = 0
         self.refused: str | None = None
 
@@ -115,14 +117,32 @@ class Guard:
         # A name would be looked up after this check.
         if not isinstance(host, str) or not is_ip_address(host):
             return False
-        return self._allow_private or is_public(host) or self._is_in_networks(host)
+        if self._allow_private or self._is_in_networks(host):
+            return True
+        return is_public(host) and not self._is_own(family, host)
+
+    def _is_own(self, family: int, host: str) -> bool:
+        """Whether it is an address of this machine, whose services a firewall may keep from others.
+
+        The system connects to those from the same address. Nothing is sent.
+        """
+        self._is_probing = True
+        try:
+            with socket.socket(family, socket.SOCK_DGRAM) as probe:
+                probe.connect((host, PROBED_PORT))
+                return bool(ip_address(probe.getsockname()[0]) == ip_address(host))
+        except OSError:  # There is no way to it, for a connection either.
+            return False
+        finally:
+            self._is_probing = False
 
     def _is_in_networks(self, host: str) -> bool:
         return any(ip_address(host) in network for network in self._networks)
 
     def _check(self, event: str, arguments: tuple[Any, ...]) -> None:
         if event in CONNECTING:
-            self._check_address(*arguments)
+            if not self._is_probing:
+                self._check_address(*arguments)
         elif event == "subprocess.Popen" and Path(arguments[0]).stem != PROGRAM:
             raise PermissionError(f"no other program may be started: {arguments[0]}")
         elif event in FORBIDDEN:

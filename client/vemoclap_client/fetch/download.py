@@ -45,6 +45,9 @@ SHOWN_MAX = 200
 SUFFIX = re.compile(r"\.[a-z0-9]{1,5}")
 DEFAULT_SUFFIX = ".mp4"
 
+KEPT_BACK = ("SSLKEYLOGFILE", "VEMOCLAP_TOKEN", "VEMOCLAP_TOKEN_FILE", "VEMOCLAP_TLS_KEY")
+"""Variables that the process that downloads has no use for: it reads what strangers wrote."""
+
 Request = dict[str, Any]
 
 
@@ -281,7 +284,7 @@ def _environment() -> dict[str, str]:
     kept = {
         name: value
         for name, value in os.environ.items()
-        if not name.lower().endswith("_proxy") and name != "SSLKEYLOGFILE"
+        if not name.lower().endswith("_proxy") and name not in KEPT_BACK
     }
     places = os.pathsep.join(str(Path(place or ".").resolve()) for place in sys.path)
     return {**kept, "PYTHONPATH": places, "YTDLP_NO_PLUGINS": "1"}

@@ -14,7 +14,7 @@ from typing import Any, Self
 import tritonclient.grpc as triton
 
 from ui.screens.service.slots import SLOTS, Slot
-from vemoclap_client.channels import channel_options, channel_target, split
+from vemoclap_client.channels import connection, split
 from vemoclap_client.client import BaseClient
 from vemoclap_client.contract import ENTRY
 from vemoclap_client.errors import ServerError
@@ -124,12 +124,11 @@ def poll(url: str, before: ServerState | None = None, timeout_s: float = TIMEOUT
     """
     try:
         url = split(BaseClient(url).url)[0]
-        options = [*channel_options(url, in_turn=False), *CHANNEL]
+        options = connection(url, in_turn=False)
+        options["channel_args"] += CHANNEL
         with (
             server_errors(url, timeout_s, connected=False),
-            closing(
-                triton.InferenceServerClient(channel_target(url), channel_args=options)
-            ) as client,
+            closing(triton.InferenceServerClient(**options)) as client,
         ):
             return _ask(client, before, timeout_s)
     except ServerError as error:

@@ -1,0 +1,65 @@
+"""The app behind the real gateway, in a real browser that gives a name and a token."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, expect
+
+from tests.browser.driving import RunningApp
+from tests.browser.steps import FRAMES, PATIENCE_MS, expect_answer, upload
+from tests.gateway import TOKEN, USER, Gateway, running_gateway
+from tests.launching import Launched, wait_until
+
+PATHS = ("/", "/library", "/result?id=1", "/clips/1/clip", "/_stcore/host-config", "/index.html")
+WEBSOCKET = {
+    "Connection": "Upgrade",
+    "Upgrade": "websocket",
+    "Sec-WebSocket-Version": "13",
+    "Sec-WebSocket-Key": "AAAAAAAAAAAAAAAAAAAAAA==",
+}
+
+
+@pytest.fixture(scope="module")
+def gateway(
+    server: Launched, app: RunningApp, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Gateway]:
+    folder = tmp_path_factory.mktemp("gateway")
+    address = app.url.removeprefix("http://").replace("localhost", "127.0.0.1")
+    with running_gateway(folder, server, address) as running:
+        yield running
+
+
+def test_without_a_token_nothing_but_health_answers(gateway: Gateway) -> None:
+    for token in (None, "another"):
+        assert gateway.get("/_stcore/health", token) == (200, "ok")
+        assert {gateway.get(path, token)[0] for path in PATHS} == {401}
+        assert gateway.get("/_stcore/stream", token, WEBSOCKET)[0] == 401
+
+
+def test_with_a_token_the_app_works(
+    browser: Browser, gateway: Gateway, app: RunningApp, samples: Path
+) -> None:
+    context = browser.new_context(
+        base_url=f"https://{gateway.address}",
+        http_credentials={"username": USER, "password": TOKEN},
+        ignore_https_errors=True,  # The authority is the test's own.
+    )
+    context.set_default_timeout(PATIENCE_MS)
+    page = context.new_page()
+    page.goto("/")
+    # Pages come over the WebSocket, uploads and frames by requests of their own.
+    upload(page, samples / "title_card.mp4")
+    expect_answer(page, "sadness")
+    frame = page.locator(FRAMES).first
+    expect(frame).to_be_visible()
+    assert frame.evaluate("image => image.complete && image.naturalWidth > 0")
+    (identifier,) = re.findall(r"id=([\w-]+)$", page.url)
+    context.close()
+    # A WebSocket is logged when it has ended.
+    opened = '"client":"alice","route":"app","status":101'
+    wait_until(lambda: opened in gateway.logs())
+    written = gateway.logs() + (app.data.parent / "app.log").read_text()
+    for secret in (TOKEN, identifier, "title_card"):
+        assert secret not in written

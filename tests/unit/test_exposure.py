@@ -1,0 +1,94 @@
+"""What listens where other machines reach it only if that is said: the server and the app."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from server.__main__ import _parser as launcher
+from server.doors import check_doors, read_address, read_tls
+from server.errors import UsageError
+from tests.gateway import Certificates
+from tests.launching import PROJECT
+from ui.settings import Settings, SettingsError, check_address
+
+EXPOSED = ["0.0.0.0", "::", "192.0.2.1", "2001:db8::1", "vemoclap.example"]
+LOCAL = ["127.0.0.1", "127.9.9.9", "::1", "localhost"]
+
+
+def check(*arguments: str | Path) -> None:
+    """Has the launcher check its options, as before it starts anything."""
+    given = launcher().parse_args([str(argument) for argument in arguments])
+    check_doors(given, read_address(given), read_tls(given))
+
+
+def server_certificate(folder: Path) -> tuple[str | Path, ...]:
+    """The options of a server with a certificate; a root for clients is in the folder, too."""
+    certificate = Certificates(folder).file("server")
+    return "--grpc-server-cert", certificate, "--grpc-server-key", folder / "server.key"
+
+
+@pytest.mark.parametrize("host", EXPOSED)
+def test_the_server_refuses_an_address_that_others_reach(host: str, tmp_path: Path) -> None:
+    one_way = server_certificate(tmp_path)
+    for options in ((), one_way):
+        with pytest.raises(UsageError, match="--unprotected"):
+            check("--host", host, *options)
+    # Certificates of the clients or a word open it.
+    check("--host", host, *one_way, "--grpc-root-cert", tmp_path / "root.pem")
+    check("--host", host, "--unprotected")
+
+
+@pytest.mark.parametrize("host", LOCAL)
+def test_this_machine_s_own_addresses_are_not_refused(host: str) -> None:
+    check("--host", host)
+
+
+def test_what_triton_does_not_encrypt_stays_on_this_machine(tmp_path: Path) -> None:
+    encrypted = ["--host", "0.0.0.0", *map(str, server_certificate(tmp_path))]
+    for options, http_host in (((), "127.0.0.1"), (("--unprotected",), "0.0.0.0")):
+        address = read_address(launcher().parse_args([*encrypted, *options]))
+        assert address.hosts == {"grpc": "0.0.0.0", "http": http_host, "metrics": http_host}
+
+
+def test_certificates_that_triton_could_not_use_are_named(tmp_path: Path) -> None:
+    cert, certificate, key, key_file = server_certificate(tmp_path)
+    for options, said in (
+        ((cert, certificate), "give both"),
+        (("--grpc-root-cert", tmp_path / "root.pem"), "--grpc-root-cert needs"),
+        ((cert, tmp_path / "nowhere", key, key_file), "nowhere"),
+        ((cert, certificate, key, tmp_path / "client.key"), "cannot be used together"),
+        ((cert, certificate, key, key_file, "--grpc-root-cert", key_file), "--grpc-root-cert"),
+    ):
+        with pytest.raises(UsageError, match=said):
+            check(*options)
+
+
+@pytest.mark.parametrize("address", [*EXPOSED, None, ""])
+def test_the_app_refuses_an_address_that_others_reach(address: str | None) -> None:
+    with pytest.raises(SettingsError, match="VEMOCLAP_APP_UNPROTECTED"):
+        check_address(address, Settings(Path()))
+    check_address(address, Settings(Path(), unprotected=True))
+    check_address(address, Settings(Path(), is_behind_gateway=True))
+
+
+def test_the_app_says_so_before_it_listens(tmp_path: Path) -> None:
+    environment = {"STREAMLIT_SERVER_ADDRESS": "0.0.0.0", "VEMOCLAP_APP_DATA": str(tmp_path)}
+    done = subprocess.run(
+        [sys.executable, "-m", "ui.serve"],
+        cwd=PROJECT,
+        env=os.environ | environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert done.stderr.startswith("error: other machines would reach the app at 0.0.0.0")
+
+
+@pytest.mark.parametrize("address", [*LOCAL, "unix:///run/vemoclap.sock"])
+def test_the_app_listens_on_this_machine(address: str) -> None:
+    check_address(address, Settings(Path()))

@@ -1,0 +1,65 @@
+"""`make setup`: what requirements/install.py prints, and how it fails."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from requirements.install import pip_settings
+from tests.launching import PROJECT
+
+
+def test_what_pip_is_configured_to_use_is_handed_to_uv(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    config = tmp_path / "pip.conf"
+    config.write_text("[global]\nindex-url = https://mirror.example/simple\ncert = /no/such.pem\n")
+    monkeypatch.setenv("PIP_CONFIG_FILE", str(config))
+    monkeypatch.setenv("PIP_CERT", "/the/environment/comes/first.pem")
+    monkeypatch.setenv("UV_FIND_LINKS", "/set/already")
+    monkeypatch.delenv("SSL_CERT_FILE", raising=False)
+    settings = pip_settings()
+    assert settings["UV_DEFAULT_INDEX"] == "https://mirror.example/simple"
+    assert settings["SSL_CERT_FILE"] == "/the/environment/comes/first.pem"
+    assert "UV_FIND_LINKS" not in settings
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """The part of a checkout that set-up uses, with uv as it is installed here."""
+    installed = PROJECT / "build" / "uv" / "bin" / "uv"
+    if not installed.exists():
+        pytest.skip("build/uv is missing: run `make setup`")
+    copy = tmp_path / "checkout"
+    (copy / "requirements").mkdir(parents=True)
+    shutil.copy(PROJECT / "requirements" / "install.py", copy / "requirements")
+    (copy / "requirements" / "toy.txt").write_text("vemoclap-no-such-package==1.0\n")
+    (copy / "client").mkdir()
+    (copy / "client" / "pyproject.toml").write_text('[project]\nname = "toy"\nversion = "1"\n')
+    (copy / "build" / "uv" / "bin").mkdir(parents=True)
+    (copy / "build" / "uv" / "bin" / "uv").symlink_to(installed)
+    return copy
+
+
+def test_an_error_quotes_the_log(checkout: Path) -> None:
+    """The index is a folder without packages: no network."""
+    (checkout / "environment" / "bin").mkdir(parents=True)
+    (checkout / "environment" / "bin" / "python").symlink_to(sys.executable)
+    done = subprocess.run(
+        [sys.executable, "requirements/install.py", "environment", "toy", "a toy"],
+        cwd=checkout,
+        env={**os.environ, "UV_OFFLINE": "1", "UV_NO_INDEX": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "setup: environment (a toy) failed" in done.stderr
+    assert "vemoclap-no-such-package" in done.stderr
+    assert "run it again" in done.stderr
+    assert "Traceback" not in done.stderr
+    log = (checkout / "build" / "setup-toy.log").read_text()
+    assert log.startswith("$ ")
