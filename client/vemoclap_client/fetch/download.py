@@ -124,8 +124,7 @@ def fetch(
         limits: what it may cost and reach.
         on_progress: is called every half second at least; what it raises ends the download.
         folder: where to make the temporary folder; the system's place for such by default.
-        cookies: a file in Netscape's format, for sites that want to know who asks; by default
-            $VEMOCLAP_FETCH_COOKIES, else none.
+        cookies: a file in Netscape's format; by default $VEMOCLAP_FETCH_COOKIES, else none.
         decoder: looks at what was downloaded; by default one for this file.
 
     Raises:
@@ -138,7 +137,7 @@ def fetch(
     request = {**asdict(limits), "url": url, "cookies": _read_cookies(cookies)}
     with temporary_folder(folder) as temporary:
         request["folder"] = str(temporary)
-        title = _download(request, shown, temporary, on_progress or _ignore)
+        title = _download(request, shown, temporary, on_progress or (lambda _: None))
         with nullcontext(decoder) if decoder else LimitedDecoder() as looking:
             path = _find_file(temporary, shown, looking)
             check_video(looking, path, shown, limits.duration_s)
@@ -162,10 +161,6 @@ def check_link(url: str) -> str:
         shown = clean(url)[:SHOWN_MAX]
         raise BadLinkError(f"{shown!r} is not a link that can be used: give an http or https URL.")
     return without_user(url)
-
-
-def _ignore(_: FetchProgress) -> None:
-    pass
 
 
 def _check_installed() -> None:
