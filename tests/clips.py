@@ -295,6 +295,25 @@ def claim_keyframes(source: Path, target: Path, every: int) -> Path:
     return _copy_pictures(source, target, claim)
 
 
+def repeat_pictures(source: Path, target: Path, times: int) -> Path:
+    """Copy a clip's pictures many times after each other, with one keyframe in all.
+
+    Every one of them must be decoded to know the last: that takes long, writing it does not.
+    """
+    with av.open(str(source)) as container:
+        packets = [packet for packet in container.demux(video=0) if packet.size]
+        step = packets[1].pts - packets[0].pts
+        with av.open(str(target), "w") as output:
+            copied = output.add_stream_from_template(container.streams.video[0])
+            for number in range(times * len(packets)):
+                packet = packets[number % len(packets)]
+                packet.pts = packet.dts = number * step
+                packet.is_keyframe = number == 0
+                packet.stream = copied
+                output.mux(packet)
+    return target
+
+
 def _copy_pictures(source: Path, target: Path, change: Callable[[list[Packet]], None]) -> Path:
     with av.open(str(source)) as container, av.open(str(target), "w") as output:
         stream = container.streams.video[0]

@@ -58,7 +58,7 @@ async def lifespan(_: st.App) -> AsyncIterator[None]:
     finally:
         deliveries.stop()
         if not await run_in_threadpool(runner.stop):
-            LOG.warning("a job was still being decoded; it begins anew at the next start")
+            LOG.warning("a job was still at work; it begins anew at the next start")
 
 
 def api_library_of(request: HTTPConnection) -> Library:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Self
 
 from vemoclap_client.channels import DEFAULT_URL, is_loopback_host
+from vemoclap_client.limited import DecodingLimits
 
 DEFAULT_METRICS_URL = "http://127.0.0.1:8002/metrics"
 BYTES_PER_MB = 1_000_000
@@ -34,6 +35,10 @@ class Settings:
         workers: clips that are answered side by side ($VEMOCLAP_APP_WORKERS).
         windows_at_once: parts of a timeline that are encoded at a time ($VEMOCLAP_APP_WINDOWS);
             few, so that a new clip need not wait for many of them, more where a GPU serves.
+        decode_s: seconds of processor time that decoding a clip may take
+            ($VEMOCLAP_APP_DECODE_S).
+        decode_mb: memory that decoding a clip may take, in millions of bytes
+            ($VEMOCLAP_APP_DECODE_MB).
         unprotected: whether the app may listen where other machines reach it
             ($VEMOCLAP_APP_UNPROTECTED is 1).
         queue_limit: clips that may wait at once; further ones are refused ($VEMOCLAP_APP_QUEUE).
@@ -63,6 +68,8 @@ class Settings:
     keep_days: int = 30
     workers: int = 2
     windows_at_once: int = 2
+    decode_s: int = DecodingLimits.processor_s
+    decode_mb: int = DecodingLimits.memory_bytes // BYTES_PER_MB
     unprotected: bool = False
     queue_limit: int = 1000
     is_behind_gateway: bool = False
@@ -108,12 +115,19 @@ class Settings:
             owner_jobs=number("VEMOCLAP_APP_OWNER_JOBS", cls.owner_jobs),
             owner_mb=number("VEMOCLAP_APP_OWNER_MB", cls.owner_mb),
             owner_uploads=number("VEMOCLAP_APP_OWNER_UPLOADS", cls.owner_uploads),
+            decode_s=number("VEMOCLAP_APP_DECODE_S", cls.decode_s),
+            decode_mb=number("VEMOCLAP_APP_DECODE_MB", cls.decode_mb),
         )
 
     @property
     def upload_limit_bytes(self) -> int:
         """The largest upload and download."""
         return self.upload_limit_mb * BYTES_PER_MB
+
+    @property
+    def decoding_limits(self) -> DecodingLimits:
+        """What decoding one clip may cost."""
+        return DecodingLimits(self.decode_s, memory_bytes=self.decode_mb * BYTES_PER_MB)
 
     @property
     def owner_bytes(self) -> int:

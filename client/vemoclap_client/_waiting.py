@@ -5,7 +5,7 @@ from concurrent.futures import CancelledError, Future
 from queue import Empty, SimpleQueue
 from threading import Event as Flag
 from threading import Thread
-from typing import TypeAlias, TypeVar
+from typing import TypeAlias, TypeVar, cast
 
 POLL_INTERVAL_S = 0.1
 """How often a waiting thread checks whether it was cancelled."""
@@ -67,8 +67,7 @@ def next_outcome(outcomes: "SimpleQueue[Outcome[Value]]", cancel: Flag | None) -
             continue
         if error is not None:
             raise error
-        assert value is not None
-        return value
+        return cast(Value, value)
 
 
 def check(cancel: Flag | None) -> None:

@@ -6,6 +6,7 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from functools import cached_property
 from pathlib import Path
+from threading import Event as Flag
 from typing import Any, Self
 
 import tritonclient.grpc as triton
@@ -19,7 +20,7 @@ from vemoclap_client.channels import connection
 from vemoclap_client.client import READY_TIMEOUT_S, BaseClient, EmotionClient
 from vemoclap_client.contract import ENTRY, STREAM
 from vemoclap_client.media.container import check_file
-from vemoclap_client.media.video import decode_timed
+from vemoclap_client.media.video import Decoded
 from vemoclap_client.requests import build_stream_request, parse_result
 from vemoclap_client.result import EmotionResult
 from vemoclap_client.server_errors import server_errors
@@ -76,7 +77,7 @@ class AsyncEmotionClient(BaseClient):
         with start_call("classify") as call:
             await self.check_ready(self.frame_format.ensemble)
             with call.start("decode"):
-                decoded = await asyncio.to_thread(decode_timed, video, audio_track)
+                decoded = await self._decode(video, audio_track)
             request, decoded = self._request(decoded.clip, attention), decoded.without_arrays()
             started = time.perf_counter()
             response = await self._send(request, call)
@@ -88,7 +89,7 @@ class AsyncEmotionClient(BaseClient):
         with start_call("stream") as call:
             await self.check_ready(STREAM)
             with call.start("decode"):
-                decoded = await asyncio.to_thread(decode_timed, video)
+                decoded = await self._decode(video)
             yield decoded
             request = build_stream_request(decoded.clip, caption, self.frame_format)
             decoded = decoded.without_arrays()
@@ -148,12 +149,21 @@ class AsyncEmotionClient(BaseClient):
             self.url,
             timeout_s=self.timeout_s,
             windows_at_once=self.windows_at_once,
+            decoder=self.decoder,
             credentials=self.credentials,
         )
         windows = client.classify_windows(video, window_s, hop_s, audio_track)
         async with aclosing(iterate_in_thread(windows, client.close)) as classified:
             async for each in classified:
                 yield each
+
+    async def _decode(self, video: str | Path, audio_track: int | None = None) -> Decoded:
+        cancel = Flag()
+        try:
+            return await asyncio.to_thread(self.decoder.decode, video, audio_track, cancel)
+        finally:
+            # Where the task was cancelled, the thread still waits for the decoder.
+            cancel.set()
 
     async def _send(self, request: dict[str, Any], call: Span) -> triton.InferResult:
         with call.send(request["model_name"]) as sent:

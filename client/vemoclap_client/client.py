@@ -24,8 +24,8 @@ from vemoclap_client.contract import ATTENTION, ENTRY, STREAM
 from vemoclap_client.credentials import Credentials
 from vemoclap_client.errors import ServerNotReadyError
 from vemoclap_client.media.container import check_file
-from vemoclap_client.media.parts import decode_parts
-from vemoclap_client.media.video import Decoded, DecodedClip, decode_timed
+from vemoclap_client.media.decoder import Decoder, DecoderHere
+from vemoclap_client.media.video import DecodedClip
 from vemoclap_client.media.windows import check_lengths
 from vemoclap_client.requests import (
     RESULT_OUTPUTS,
@@ -69,6 +69,7 @@ class BaseClient:
         timeout_s: float = DEFAULT_TIMEOUT_S,
         windows_at_once: int = IN_FLIGHT_MAX,
         frame_format: FrameFormat = FrameFormat.RAW,
+        decoder: Decoder | None = None,
         credentials: Credentials | None = None,
     ) -> None:
         """Prepares a client; nothing is sent yet.
@@ -82,6 +83,7 @@ class BaseClient:
             frame_format: of `classify` and `stream`: JPEG is a tenth of the bytes, for not exactly
                 the same result.
             credentials: TLS and a token; default those that the environment names.
+            decoder: what decodes; by default this process. See limited.LimitedDecoder.
 
         Raises:
             ServerUnavailableError: an address is not of the form host:port.
@@ -91,6 +93,7 @@ class BaseClient:
         self.timeout_s = timeout_s
         self.windows_at_once = windows_at_once
         self.frame_format = frame_format
+        self.decoder = decoder or DecoderHere()
         self.credentials = credentials
         self._has_answered = False
         self._closed = Flag()
@@ -175,7 +178,7 @@ class EmotionClient(BaseClient):
         with start_call("classify") as call:
             self.check_ready(self.frame_format.ensemble)
             with call.start("decode"):
-                decoded = decode_timed(video, audio_track)
+                decoded = self.decoder.decode(video, audio_track, self._closed)
             request, decoded = self._request(decoded.clip, attention), decoded.without_arrays()
             started = time.perf_counter()
             response = self._send(request, call)
@@ -192,8 +195,7 @@ class EmotionClient(BaseClient):
         Args:
             video: the file.
             caption: ask for a caption of one frame, where the server's profile has a captioner.
-            cancel: when set, the request is cancelled. A video that is then being decoded is
-                decoded to its end in the background, and forgotten.
+            cancel: when set, the request is cancelled, and decoding where `decoder` can be.
 
         Raises:
             VideoError: the file cannot be classified; its kind says why.
@@ -204,13 +206,10 @@ class EmotionClient(BaseClient):
         return self._events(video, caption, cancel)
 
     def _events(self, video: str | Path, caption: bool, cancel: Flag | None) -> Generator[Event]:
-        def decode() -> Decoded:
-            self.check_ready(STREAM)
-            return decode_timed(video)
-
         with start_call("stream") as call:
+            run_cancellable(lambda: self.check_ready(STREAM), cancel)
             with call.start("decode"):
-                decoded = run_cancellable(decode, cancel)
+                decoded = self.decoder.decode(video, cancel=cancel)
             yield decoded
             request = build_stream_request(decoded.clip, caption, self.frame_format)
             decoded = decoded.without_arrays()
@@ -277,7 +276,7 @@ class EmotionClient(BaseClient):
         """As iterate_timeline, with what was decoded of each window; checks nothing beforehand."""
         with start_call("timeline") as call:
             yield from classify_in_order(
-                decode_parts(video, window_s, hop_s, audio_track),
+                self.decoder.decode_parts(video, window_s, hop_s, audio_track, self._closed),
                 partial(self._submit, call),
                 lambda window: window.parse(self._send(window.request(), call)),
                 self.windows_at_once,

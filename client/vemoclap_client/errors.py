@@ -10,7 +10,8 @@ VemoclapError
 │   ├── NoVideoStreamError         sound only
 │   ├── UndecodableVideoError      a video stream of which no frame can be decoded
 │   ├── EncryptedVideoError        its pictures are encrypted (DRM)
-│   └── AudioTrackError            it has no sound track of this number
+│   ├── AudioTrackError            it has no sound track of this number
+│   └── DecodingLimitError         decoding it needs more time or memory than is allowed
 ├── ServerError                    the file is fine, the server is not
 │   ├── ServerUnavailableError     nothing answers at that address
 │   ├── ServerNotReadyError        it answers, but is still loading or misses a model
@@ -110,6 +111,12 @@ class AudioTrackError(VideoError):
     """The file has no sound track of the number that was asked for."""
 
     exit_code = 17
+
+
+class DecodingLimitError(VideoError):
+    """Decoding the file needs more time or memory than is allowed."""
+
+    exit_code = 18
 
 
 class ServerError(VemoclapError):

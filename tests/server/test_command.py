@@ -31,6 +31,19 @@ def test_json_holds_the_whole_result(server: Launched, tmp_path: Path) -> None:
     assert [path.name for path in file.parent.iterdir()] == ["result.json"]
 
 
+def test_an_untrusted_video_has_the_same_result(server: Launched, tmp_path: Path) -> None:
+    video = write_clip(tmp_path / "clip.mp4", seconds=1)
+    results = []
+    for options in ([], ["--untrusted"]):
+        file = tmp_path / "result.json"
+        arguments = ["classify", str(video), *options, "--json", str(file), "--url", server.url]
+        assert main(arguments) == 0
+        result = json.loads(file.read_text())
+        del result["timings_ms"]
+        results.append(result)
+    assert results[0] == results[1]
+
+
 def test_a_result_for_a_pipe_behind_a_proxy(server: Launched, tmp_path: Path) -> None:
     """A local server is reached although a proxy is set, and `--json -` is JSON alone."""
     video = write_clip(tmp_path / "clip.mp4", seconds=1)

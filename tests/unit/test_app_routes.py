@@ -125,7 +125,7 @@ def test_frames_and_thumbnails(app: Application, web: TestClient) -> None:
 def test_a_sample_s_thumbnail_is_made_once(app: Application) -> None:
     clip = app.settings.samples / "a clip.mp4"
     write_clip(clip, seconds=1)
-    made = [media.sample_thumbnail(app.store, clip) for _ in range(2)]
+    made = [media.sample_thumbnail(app.store, app.runner.decoder, clip) for _ in range(2)]
     assert made[0] == made[1]
     assert list(app.store.thumbnails.iterdir()) == made[:1]
     with Image.open(made[0]) as image:

@@ -359,6 +359,7 @@ class Fetching:
         limits: FetchLimits,
         on_progress: Callable[[FetchProgress], None],
         folder: Path,
+        decoder: object,
     ) -> Iterator[Fetched]:
         self.limits = limits
         if self.error:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from ui.settings import Settings, SettingsError
+from vemoclap_client.limited import DecodingLimits
 
 PROJECT = Path(__file__).parents[2]
 VARIABLE = re.compile(r"VEMOCLAP_[A-Z_]+")
@@ -25,6 +26,8 @@ def test_every_setting_can_be_chosen() -> None:
             "VEMOCLAP_APP_KEEP_DAYS": "5",
             "VEMOCLAP_APP_WORKERS": "6",
             "VEMOCLAP_APP_WINDOWS": "7",
+            "VEMOCLAP_APP_DECODE_S": "12",
+            "VEMOCLAP_APP_DECODE_MB": "13",
             "VEMOCLAP_APP_UNPROTECTED": "1",
             "VEMOCLAP_APP_QUEUE": "8",
             "VEMOCLAP_APP_GATEWAY": "1",
@@ -41,6 +44,7 @@ def test_every_setting_can_be_chosen() -> None:
     for field in fields(Settings):
         assert getattr(chosen, field.name) != getattr(default, field.name), field.name
     assert chosen.upload_limit_bytes == 3_000_000
+    assert chosen.decoding_limits == DecodingLimits(12, memory_bytes=13_000_000)
 
 
 @pytest.mark.parametrize("text", ["0", "-1", "many", "1.5", "²"])
@@ -61,6 +65,8 @@ def test_the_guide_lists_every_variable_with_its_default() -> None:
         "VEMOCLAP_APP_KEEP_DAYS": Settings.keep_days,
         "VEMOCLAP_APP_WORKERS": Settings.workers,
         "VEMOCLAP_APP_WINDOWS": Settings.windows_at_once,
+        "VEMOCLAP_APP_DECODE_S": Settings.decode_s,
+        "VEMOCLAP_APP_DECODE_MB": Settings.decode_mb,
         "VEMOCLAP_APP_QUEUE": Settings.queue_limit,
         "VEMOCLAP_APP_SESSION_HOURS": Settings.session_hours,
         "VEMOCLAP_APP_OWNER_JOBS": Settings.owner_jobs,

@@ -7,7 +7,13 @@ from pathlib import Path
 import pytest
 
 from vemoclap_client.media.parts import decode_parts
-from vemoclap_client.media.windows import WindowTimes, check_lengths, plan_windows
+from vemoclap_client.media.windows import (
+    WINDOWS_MAX,
+    TooManyWindowsError,
+    WindowTimes,
+    check_lengths,
+    plan_windows,
+)
 
 NAN = float("nan")
 
@@ -35,6 +41,15 @@ def test_where_windows_lie(
 ) -> None:
     planned = plan_windows(Fraction(duration_s), window_s, hop_s)
     assert [(float(window.start_s), float(window.end_s)) for window in planned] == times
+
+
+def test_a_clip_has_a_limited_number_of_windows() -> None:
+    longest = Fraction(WINDOWS_MAX - 1, 4) + 1
+    assert len(plan_windows(longest, 1, 0.25)) == WINDOWS_MAX
+    with pytest.raises(TooManyWindowsError, match="50001 windows; there can be 50000"):
+        plan_windows(longest + Fraction(1, 4), 1, 0.25)
+    with pytest.raises(TooManyWindowsError):
+        plan_windows(Fraction(10**12), 600, 600)
 
 
 def test_lengths_are_the_decimal_numbers_that_they_look_like() -> None:

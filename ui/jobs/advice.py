@@ -23,6 +23,8 @@ ADVICE = {
     "EmptyVideoError": "Check the file on your device: it may not have been saved completely.",
     "NotAVideoError": "Choose a video file, for example MP4, MOV, MKV or WebM.",
     "NoVideoStreamError": "Choose a file with pictures: sound alone cannot be analyzed.",
+    "DecodingLimitError": "Cut the part that matters out of the video, or convert it, for example "
+    "to MP4 with H.264.",
     "VideoError": CONVERT,
     "ServerUnavailableError": START_SERVER,
     "ServerNotReadyError": START_SERVER,

@@ -11,6 +11,7 @@ from ui.jobs.shares import check_room
 from ui.jobs.store import JobNotFoundError, JobStore
 from ui.owners import Owner
 from ui.settings import Settings
+from vemoclap_client.limited import LimitedDecoder
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,11 @@ class Library:
     def folders(self) -> Folders:
         """Where files are. Take a job's only after `get` has returned the job."""
         return self._store
+
+    @property
+    def decoder(self) -> LimitedDecoder:
+        """Decodes files of strangers."""
+        return self._runner.decoder
 
     def get(self, identifier: str) -> Job:
         """The job as it is now; one whose document cannot be read is a failed job.

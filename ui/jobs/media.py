@@ -13,7 +13,7 @@ from ui.jobs.job import ClipNotAllowedError, Job, Source, SourceKind
 from ui.settings import Settings
 from vemoclap_client.contract import FRAME_COUNT
 from vemoclap_client.files import UNFINISHED, remove, write
-from vemoclap_client.media.video import open_video
+from vemoclap_client.limited import LimitedDecoder
 
 CLIP = "clip"
 FRAMES = "frames"
@@ -140,7 +140,7 @@ def job_thumbnail(folders: Folders, job_id: str) -> Path | None:
     return path
 
 
-def sample_thumbnail(folders: Folders, clip: Path) -> Path:
+def sample_thumbnail(folders: Folders, decoder: LimitedDecoder, clip: Path) -> Path:
     """A small JPEG of the frame in the middle of a clip, made once.
 
     Raises:
@@ -150,18 +150,12 @@ def sample_thumbnail(folders: Folders, clip: Path) -> Path:
     key = f"{clip.resolve()} {state.st_size} {state.st_mtime_ns}"
     path = folders.thumbnails / f"{hashlib.sha256(key.encode()).hexdigest()}.jpg"
     if not path.is_file():
-        _write_small(Image.fromarray(_middle_frame(clip)), path)
+        _write_small(Image.fromarray(decoder.decode_middle_frame(clip)), path)
     return path
 
 
 def _folder_of(settings: Settings, kind: SourceKind) -> Path | None:
     return settings.samples if kind is SourceKind.SAMPLE else settings.folder
-
-
-def _middle_frame(clip: Path) -> NDArray[np.uint8]:
-    with open_video(clip) as video:
-        _, frame = next(video.frames_at([video.index.duration_s / 2]))
-    return frame
 
 
 def _write_small(image: Image.Image, path: Path) -> None:

@@ -21,6 +21,7 @@ from ui.jobs.work import Connect, JobWork
 from ui.logs import recorded, short
 from ui.settings import Settings
 from vemoclap_client import EmotionClient
+from vemoclap_client.limited import LimitedDecoder
 from vemoclap_client.tracing import new_request_id
 
 LOG = logging.getLogger(__name__)
@@ -59,7 +60,11 @@ class Runner:
         """
         self._settings = settings
         self._store = store
-        self._connect = connect or partial(EmotionClient, windows_at_once=settings.windows_at_once)
+        self.decoder = LimitedDecoder(settings.decoding_limits)
+        """Decodes what users bring, in processes that `stop` ends."""
+        self._connect = connect or partial(
+            EmotionClient, windows_at_once=settings.windows_at_once, decoder=self.decoder
+        )
         self._lock = FolderLock(store.data)
         self._threads: list[threading.Thread] = []
         self._stopping = threading.Event()
@@ -86,6 +91,7 @@ class Runner:
         """
         self.reserve()
         self._stopping.clear()
+        self.decoder.start()
         self._store.release_all()
         self._remove_old()
         targets = [self._check_jobs, self._work_on_timelines] + [
@@ -111,6 +117,7 @@ class Runner:
         deadline = time.monotonic() + timeout_s
         for thread in self._threads:
             thread.join(max(0.0, deadline - time.monotonic()))
+        self.decoder.close()
         has_ended = not any(thread.is_alive() for thread in self._threads)
         if has_ended:
             self._lock.release()
@@ -163,7 +170,7 @@ class Runner:
         cancellation = self._at_work[job.id] = Cancellation()
         if self._stopping.is_set():
             cancellation.request()
-        work = JobWork(self._settings, self._store, job, cancellation, self._connect)
+        work = JobWork(self._settings, self._store, job, cancellation, self._connect, self.decoder)
         return Task(job, cancellation, work, new_request_id())
 
     def _work_on_timelines(self) -> None:

@@ -23,6 +23,7 @@ from vemoclap_client.contract import MODALITIES
 from vemoclap_client.errors import VideoNotFoundError
 from vemoclap_client.fetch import FetchLimits, FetchProgress, fetch
 from vemoclap_client.files import remove
+from vemoclap_client.limited import LimitedDecoder
 from vemoclap_client.media.video import Decoded, DecodedClip
 from vemoclap_client.result import EmotionResult
 from vemoclap_client.stream import Evidence
@@ -60,6 +61,7 @@ class JobWork:
         job: Job,
         cancellation: Cancellation,
         connect: Connect,
+        decoder: LimitedDecoder,
     ) -> None:
         """Nothing is done before `classify`."""
         self._settings = settings
@@ -67,6 +69,7 @@ class JobWork:
         self._job = job
         self._cancellation = cancellation
         self._connect = connect
+        self._decoder = decoder
         self._record = JobRecord(store, job.id)
         self._name = job.name
         self._reported = 0.0
@@ -155,7 +158,7 @@ class JobWork:
         remove(unfinished)
         unfinished.mkdir()
         link = self._job.source.location
-        with fetch(link, limits, self._on_progress, unfinished) as fetched:
+        with fetch(link, limits, self._on_progress, unfinished, decoder=self._decoder) as fetched:
             path = fetched.path.rename(folder / media.clip_name(fetched.path.name))
             self._name = fetched.title.strip() or self._name
         remove(unfinished)

@@ -35,8 +35,8 @@ from vemoclap_client.errors import (
     WorkerKilledError,
 )
 from vemoclap_client.fetch import FetchLimits
+from vemoclap_client.limited import LimitedDecoder
 from vemoclap_client.media.container import check_file
-from vemoclap_client.media.video import decode_timed
 from vemoclap_client.requests import (
     RESULT_OUTPUTS,
     FrameFormat,
@@ -66,6 +66,7 @@ class Settings:
         patience_s: how long to try again while no server answers. The client itself sends what was
             lost or refused as busy again until timeout_s.
         features: whether rows have them.
+        untrusted: whether clips are decoded in processes with limits.
     """
 
     url: str
@@ -77,6 +78,7 @@ class Settings:
     limits: FetchLimits = field(default_factory=FetchLimits)
     cookies: Path | None = None
     credentials: Credentials | None = None
+    untrusted: bool = False
 
     @property
     def schema(self) -> pa.Schema:
@@ -95,7 +97,7 @@ class FeatureClient(EmotionClient):
         with start_call("classify") as call:
             self.check_ready(self.frame_format.ensemble)
             with call.start("decode"):
-                decoded = decode_timed(video, audio_track)
+                decoded = self.decoder.decode(video, audio_track)
             outputs = (*RESULT_OUTPUTS, LENGTHS, *FEATURES.values())
             request = build_request(decoded.clip, outputs, self.frame_format)
             decoded, started = decoded.without_arrays(), time.perf_counter()
@@ -137,6 +139,7 @@ class ClipWorker:
             timeout_s=settings.timeout_s,
             frame_format=settings.frame_format,
             credentials=settings.credentials,
+            decoder=LimitedDecoder() if settings.untrusted else None,
         )
 
     def __call__(self, block: pa.Table) -> pa.Table:

@@ -1,15 +1,20 @@
 """Options that several commands share."""
 
 import argparse
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 from vemoclap_client.channels import default_url
-from vemoclap_client.client import DEFAULT_TIMEOUT_S
+from vemoclap_client.client import DEFAULT_TIMEOUT_S, EmotionClient
 from vemoclap_client.credentials import VARIABLES, Credentials
+from vemoclap_client.limited import DecodingLimits, LimitedDecoder
+from vemoclap_client.limited.limits import BYTES_PER_MB
 from vemoclap_client.requests import FrameFormat
 
 LONGEST_TIMEOUT_S = 86_400
+LIMITS = DecodingLimits()
 
 
 def add_server_options(command: argparse.ArgumentParser) -> None:
@@ -25,6 +30,12 @@ def add_server_options(command: argparse.ArgumentParser) -> None:
         type=int,
         metavar="N",
         help="the video's N-th sound track, from 1, in place of the main one",
+    )
+    command.add_argument(
+        "--untrusted",
+        action="store_true",
+        help="decode in a process that can reach no network and no other file, with at most "
+        f"{LIMITS.processor_s} s of processor time and {LIMITS.memory_bytes // BYTES_PER_MB} MB",
     )
     command.add_argument(
         "--quiet",
@@ -83,6 +94,24 @@ def add_frame_option(command: argparse.ArgumentParser) -> None:
         help="how the frames are sent (%(default)s); as JPEG files they are a tenth of the bytes, "
         "and the result is not exactly the same",
     )
+
+
+@contextmanager
+def open_client(
+    options: argparse.Namespace, frame_format: FrameFormat = FrameFormat.RAW
+) -> Iterator[EmotionClient]:
+    """A client as these options want it."""
+    with (
+        LimitedDecoder(LIMITS) as decoder,
+        EmotionClient(
+            options.url,
+            timeout_s=options.timeout_s,
+            frame_format=frame_format,
+            decoder=decoder if options.untrusted else None,
+            credentials=read_credentials(options),
+        ) as client,
+    ):
+        yield client
 
 
 def _seconds(text: str) -> float:

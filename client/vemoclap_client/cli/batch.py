@@ -41,6 +41,7 @@ def run(options: argparse.Namespace) -> int:
         link_limits(options),
         options.cookies,
         credentials,
+        options.untrusted,
     )
     batch = Batch(
         options.input,

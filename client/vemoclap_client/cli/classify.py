@@ -6,11 +6,7 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
-from vemoclap_client.cli._options import (
-    add_frame_option,
-    add_server_options,
-    read_credentials,
-)
+from vemoclap_client.cli._options import add_frame_option, add_server_options, open_client
 from vemoclap_client.cli._output import STANDARD_OUTPUT
 from vemoclap_client.cli.fetch import add_link_options, open_source, shown_name
 from vemoclap_client.cli.render import render_result
@@ -71,12 +67,7 @@ def run(options: argparse.Namespace) -> int:
     """
     targets = _targets(options)
     tally = Tally(len(targets))
-    with EmotionClient(
-        options.url,
-        timeout_s=options.timeout_s,
-        frame_format=FrameFormat(options.frames),
-        credentials=read_credentials(options),
-    ) as client:
+    with open_client(options, FrameFormat(options.frames)) as client:
         try:
             return _classify_all(targets, client, options, tally)
         finally:  # After Ctrl-C, too.

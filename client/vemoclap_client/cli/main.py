@@ -50,7 +50,7 @@ EXIT_CODES = """\
 exit codes: 0 all went well; 2 wrong usage; 3 a result cannot be written,
 4 a document of another release;
 1x a video: 11 not found, 12 empty, 13 not a video, 14 sound only, 15 not decodable, 16 encrypted,
-17 no such sound track;
+17 no such sound track, 18 needs more time or memory than allowed;
 2x the server: 21 not there, 22 not ready, 23 lost during the request, 24 overloaded,
 25 too slow, 26 refused the request, 27 a model failed, 28 no access (token),
 29 no encrypted connection (certificates);

@@ -7,11 +7,10 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
-from vemoclap_client.cli._options import add_server_options, read_credentials
+from vemoclap_client.cli._options import add_server_options, open_client
 from vemoclap_client.cli._output import STANDARD_OUTPUT
 from vemoclap_client.cli.fetch import add_link_options, open_source, shown_name
 from vemoclap_client.cli.render import render_summary, render_window
-from vemoclap_client.client import EmotionClient
 from vemoclap_client.files import check_writable, write_text
 from vemoclap_client.formats.document import format_json
 from vemoclap_client.formats.subtitles import format_srt, format_vtt
@@ -73,9 +72,7 @@ def _classify(options: argparse.Namespace, is_for_people: bool) -> Timeline:
     options.output.task = shown_name(options.video)
     options.output.progress()
     with (
-        EmotionClient(
-            options.url, timeout_s=options.timeout_s, credentials=read_credentials(options)
-        ) as client,
+        open_client(options) as client,
         open_source(options.video, options, client.check_ready) as source,
     ):
         timeline = client.timeline(

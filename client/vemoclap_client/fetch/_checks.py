@@ -1,15 +1,13 @@
-"""Looks at a downloaded file: is it a video, and how long?"""
+"""Looks at what was downloaded: is it a video, and how long? A file of a stranger's, so in a
+process with limits."""
 
 from pathlib import Path
 
-import av
-from av.container import InputContainer
-
 from vemoclap_client.errors import NothingThereError, TooLongError, VideoError
-from vemoclap_client.media.container import choose_video_stream, open_container
+from vemoclap_client.limited.decoder import LimitedDecoder
 
 
-def check_video(path: Path, url: str, duration_limit_s: float) -> None:
+def check_video(decoder: LimitedDecoder, path: Path, url: str, duration_limit_s: float) -> None:
     """Returns if the file is a video that is short enough. What cannot be known is allowed.
 
     Raises:
@@ -17,9 +15,8 @@ def check_video(path: Path, url: str, duration_limit_s: float) -> None:
         TooLongError: it is too long.
     """
     try:
-        with open_container(path) as container:
-            choose_video_stream(container, path)
-            duration_s = _duration_s(container)
+        # As the container says, which may be wrong; 0 where it does not say.
+        duration_s = decoder.stated_duration_s(path)
     except VideoError as error:
         reason = str(error).removeprefix(f"{path}: ")
         raise NothingThereError(f"{url}: what is there cannot be used: {reason}") from error
@@ -29,6 +26,17 @@ def check_video(path: Path, url: str, duration_limit_s: float) -> None:
         )
 
 
-def _duration_s(container: InputContainer) -> float:
-    """As the container says, which may be wrong; 0 where it does not say."""
-    return (container.duration or 0) / av.time_base
+def join(decoder: LimitedDecoder, pictures: Path, sound: Path, target: Path, url: str) -> Path:
+    """Writes a Matroska file of both; nothing is encoded anew.
+
+    Raises:
+        NothingThereError: one of them cannot be read.
+    """
+    try:
+        decoder.join(pictures, sound, target)
+    except VideoError as error:
+        raise NothingThereError(
+            f"{url}: its pictures and its sound come apart, and cannot be joined. "
+            "Download the video yourself and give the file."
+        ) from error
+    return target

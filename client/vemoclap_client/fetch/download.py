@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import asdict, dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
@@ -25,11 +25,11 @@ from vemoclap_client.errors import (
     FetchingNotInstalledError,
     TransferError,
 )
-from vemoclap_client.fetch._checks import check_video
+from vemoclap_client.fetch._checks import check_video, join
 from vemoclap_client.fetch._folder import temporary_folder
 from vemoclap_client.fetch._formats import PICTURES_NAME, SOUND_NAME
-from vemoclap_client.fetch._joining import join
 from vemoclap_client.fetch._messages import clean, to_error, without_user
+from vemoclap_client.limited.decoder import LimitedDecoder
 
 WORKER = "vemoclap_client.fetch._worker"
 
@@ -115,6 +115,7 @@ def fetch(
     folder: Path | None = None,
     *,
     cookies: Path | None = None,
+    decoder: LimitedDecoder | None = None,
 ) -> Iterator[Fetched]:
     """The video that a link leads to, as a file that is there as long as the block lasts.
 
@@ -123,8 +124,8 @@ def fetch(
         limits: what it may cost and reach.
         on_progress: is called every half second at least; what it raises ends the download.
         folder: where to make the temporary folder; the system's place for such by default.
-        cookies: a file in Netscape's format, for sites that want to know who asks; by default
-            $VEMOCLAP_FETCH_COOKIES, else none.
+        cookies: a file in Netscape's format; by default $VEMOCLAP_FETCH_COOKIES, else none.
+        decoder: looks at what was downloaded; by default one for this file.
 
     Raises:
         FetchError: it cannot be downloaded; its kind says why.
@@ -136,9 +137,10 @@ def fetch(
     request = {**asdict(limits), "url": url, "cookies": _read_cookies(cookies)}
     with temporary_folder(folder) as temporary:
         request["folder"] = str(temporary)
-        title = _download(request, shown, temporary, on_progress or _ignore)
-        path = _find_file(temporary, shown)
-        check_video(path, shown, limits.duration_s)
+        title = _download(request, shown, temporary, on_progress or (lambda _: None))
+        with nullcontext(decoder) if decoder else LimitedDecoder() as looking:
+            path = _find_file(temporary, shown, looking)
+            check_video(looking, path, shown, limits.duration_s)
         yield Fetched(path, title or path.stem, shown)
 
 
@@ -159,10 +161,6 @@ def check_link(url: str) -> str:
         shown = clean(url)[:SHOWN_MAX]
         raise BadLinkError(f"{shown!r} is not a link that can be used: give an http or https URL.")
     return without_user(url)
-
-
-def _ignore(_: FetchProgress) -> None:
-    pass
 
 
 def _check_installed() -> None:
@@ -287,13 +285,13 @@ def _environment() -> dict[str, str]:
     return {**kept, "PYTHONPATH": places, "YTDLP_NO_PLUGINS": "1"}
 
 
-def _find_file(folder: Path, url: str) -> Path:
+def _find_file(folder: Path, url: str, decoder: LimitedDecoder) -> Path:
     """The downloaded file, of both parts where there are two."""
     parts = {file.stem: file for file in folder.iterdir() if file.stat().st_size}
     pictures, sound = parts.get(PICTURES_NAME), parts.get(SOUND_NAME)
     if pictures is None:
         raise TransferError(f"{url}: nothing was received. Try again.")
     if sound is not None:
-        return join(pictures, sound, folder / "joined.mkv", url)
+        return join(decoder, pictures, sound, folder / "joined.mkv", url)
     suffix = pictures.suffix if SUFFIX.fullmatch(pictures.suffix) else DEFAULT_SUFFIX
     return pictures.rename(folder / f"{PICTURES_NAME}{suffix}")

@@ -50,6 +50,8 @@ class DecodingStatistics:
     damaged_packets: int = 0
     full_decode: bool = False
     """Whether seeking was of no use, so that the file was decoded from its start."""
+    lacked_memory: bool = False
+    """Whether the decoder of a packet was refused memory."""
 
 
 class _NotExactError(Exception):
@@ -207,6 +209,7 @@ class _Reader:
         try:
             self._take(self._stream.codec_context.decode(packet))
         except av.FFmpegError as error:
+            self._statistics.lacked_memory |= isinstance(error, MemoryError)
             if self._jumps:
                 raise _NotExactError from error
             self._statistics.damaged_packets += 1
@@ -215,7 +218,8 @@ class _Reader:
         """Get the last frames out of the decoder; False if it has been done."""
         try:
             self._take(self._stream.codec_context.decode(None))
-        except av.FFmpegError:
+        except av.FFmpegError as error:
+            self._statistics.lacked_memory |= isinstance(error, MemoryError)
             return False
         return True
 

@@ -15,12 +15,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vemoclap_client.contract import AUDIO_MAX_S, FRAME_COUNT
-from vemoclap_client.errors import VideoError
+from vemoclap_client.errors import DecodingLimitError, VideoError
 from vemoclap_client.media._scaling import stack_images
 from vemoclap_client.media._sound_parts import AudioWindows, PartedSound, SpeechPiece, WindowSound
 from vemoclap_client.media.container import VideoFile
 from vemoclap_client.media.video import OpenVideo, open_pictures
-from vemoclap_client.media.windows import WindowTimes, check_lengths, plan_windows
+from vemoclap_client.media.windows import (
+    TooManyWindowsError,
+    WindowTimes,
+    check_lengths,
+    plan_windows,
+)
 
 
 @dataclass(frozen=True)
@@ -79,8 +84,19 @@ def decode_parts(
         ValueError: as check_lengths.
     """
     check_lengths(window_s, hop_s)
-    with VideoFile(Path(path), audio_track) as file, open_pictures(file) as video:
-        windows = plan_windows(video.index.duration_s, window_s, hop_s)
+    with VideoFile(Path(path), audio_track) as file:
+        yield from decode_file_parts(file, window_s, hop_s)
+
+
+def decode_file_parts(
+    file: VideoFile, window_s: float, hop_s: float
+) -> Iterator[Part | DecodedWindow]:
+    """As decode_parts, of an open file."""
+    with open_pictures(file) as video:
+        try:
+            windows = plan_windows(video.index.duration_s, window_s, hop_s)
+        except TooManyWindowsError as error:
+            raise DecodingLimitError(f"{file.path}: {error}") from error
         heard = windows
         if len(windows) == 1:
             # The only window is the whole clip, whose sound counts also after its frames.

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from vemoclap_client._clock import milliseconds_since
 from vemoclap_client.contract import FRAME_COUNT
-from vemoclap_client.errors import EncryptedVideoError, UndecodableVideoError
+from vemoclap_client.errors import DecodingLimitError, EncryptedVideoError, UndecodableVideoError
 from vemoclap_client.media._audio import decode_sound
 from vemoclap_client.media._frames import DecodingStatistics, TimedFrame, find_frames
 from vemoclap_client.media._packets import DEFAULT_FRAME_RATE, VideoIndex, index_video
@@ -202,7 +202,7 @@ class OpenVideo:
                 expected=len(targets),
             )
         except av.FFmpegError as error:
-            raise _undecodable(self.file.path) from error
+            raise _undecodable(self.file.path, self.statistics.lacked_memory) from error
 
     def _scaled(self, frames: Iterator[TimedFrame], expected: int) -> Iterator[TimedImage]:
         ticks: int | None = None
@@ -213,7 +213,7 @@ class OpenVideo:
             yield self.index.seconds_at(ticks), image
             expected -= 1
         if expected:
-            raise _undecodable(self.file.path)
+            raise _undecodable(self.file.path, self.statistics.lacked_memory)
 
     def warnings(self) -> tuple[str, ...]:
         """What could not be used of the pictures read so far, in words for the user."""
@@ -283,7 +283,14 @@ def open_pictures(file: VideoFile) -> Iterator[OpenVideo]:
         yield OpenVideo(file, container, stream, index, Scaler(aspect))
 
 
-def _undecodable(path: Path) -> UndecodableVideoError:
+def _undecodable(
+    path: Path, lacked_memory: bool = False
+) -> DecodingLimitError | UndecodableVideoError:
+    if lacked_memory:
+        return DecodingLimitError(
+            f"{path}: its pictures need more memory to decode than there is. Convert the file to "
+            "smaller pictures, for example to MP4 with H.264."
+        )
     return UndecodableVideoError(
         f"{path}: not one of its pictures can be decoded. The file is damaged, larger than 8K "
         "(7680 x 4320) or uses an unusual codec: get it again, or convert it, for example to MP4 "

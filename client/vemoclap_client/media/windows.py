@@ -14,8 +14,15 @@ HOP_MIN_S = 0.25
 HOPS_PER_WINDOW_MAX = 16
 """As many frames as a window has: beyond that, windows share nearly all of them."""
 
+WINDOWS_MAX = 50_000
+"""More than a clip can have: 62 hours at the default hop. A few bytes can claim any duration."""
+
 TAIL_MAX_S = 1
 """A shorter rest at the clip's end lengthens the last window rather than adding one."""
+
+
+class TooManyWindowsError(Exception):
+    """A clip is too long for windows of a length; the text says how long."""
 
 
 @dataclass(frozen=True)
@@ -56,12 +63,18 @@ def plan_windows(duration_s: Fraction, window_s: float, hop_s: float) -> list[Wi
 
     Raises:
         ValueError: as check_lengths.
+        TooManyWindowsError: the clip is so long that there are more than WINDOWS_MAX.
     """
     check_lengths(window_s, hop_s)
     window, hop = _exact(window_s), _exact(hop_s)
     if duration_s <= window:
         return [WindowTimes(Fraction(0), duration_s)]
     steps = (duration_s - window) // hop
+    if steps >= WINDOWS_MAX:
+        raise TooManyWindowsError(
+            f"the file claims to last {float(duration_s):.0f} s, which are {steps + 1} windows; "
+            f"there can be {WINDOWS_MAX}. Choose longer windows."
+        )
     windows = [WindowTimes(i * hop, i * hop + window) for i in range(steps + 1)]
     rest = duration_s - windows[-1].end_s
     if rest >= min(Fraction(TAIL_MAX_S), hop / 2):

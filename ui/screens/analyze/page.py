@@ -116,9 +116,8 @@ def _show_samples(library: Library) -> None:
 def _show_sample(library: Library, sample: Path) -> None:
     title, description = SAMPLES.get(sample.stem, (sample.stem, "A clip on this server"))
     try:
-        st.image(
-            str(media.sample_thumbnail(library.folders, sample)), width="stretch", alt=description
-        )
+        thumbnail = media.sample_thumbnail(library.folders, library.decoder, sample)
+        st.image(str(thumbnail), width="stretch", alt=description)
     except VideoError:
         st.caption("No picture of this clip can be decoded.")
     st.button(

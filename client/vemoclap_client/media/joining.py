@@ -1,50 +1,48 @@
-"""Puts pictures and sound that a site has in two files into one, as they are."""
+"""Puts the pictures of one file and the sound of another into one file, as they are."""
 
 from __future__ import annotations
 
 import heapq
 from fractions import Fraction
-from pathlib import Path
+from io import RawIOBase
 
 import av
 from av.packet import Packet
 from av.stream import Stream
 
-from vemoclap_client.errors import NothingThereError, VideoError
+from vemoclap_client.errors import UndecodableVideoError
 from vemoclap_client.media.container import (
+    VideoFile,
     choose_audio_stream,
     choose_video_stream,
-    open_container,
     read_packets,
 )
 
 
-def join(pictures: Path, sound: Path, target: Path, url: str) -> Path:
+def join(pictures: VideoFile, sound: VideoFile, target: RawIOBase) -> None:
     """Writes a Matroska file of both; nothing is encoded anew.
 
     Raises:
-        NothingThereError: one of them cannot be read.
+        VideoError: one of them cannot be read, or they do not fit together.
     """
     try:
         _join(pictures, sound, target)
-    except (VideoError, av.FFmpegError) as error:
-        raise NothingThereError(
-            f"{url}: its pictures and its sound come apart, and cannot be joined. "
-            "Download the video yourself and give the file."
+    except av.FFmpegError as error:
+        raise UndecodableVideoError(
+            f"{pictures.path}: its pictures and its sound come apart, and cannot be joined."
         ) from error
-    return target
 
 
-def _join(pictures: Path, sound: Path, target: Path) -> None:
+def _join(pictures: VideoFile, sound: VideoFile, target: RawIOBase) -> None:
     with (
-        open_container(pictures) as video_file,
-        open_container(sound) as audio_file,
-        av.open(f"file:{target}", "w", format="matroska") as joined,
+        pictures.open_container() as video_file,
+        sound.open_container() as audio_file,
+        av.open(target, "w", format="matroska") as joined,
     ):
-        video = choose_video_stream(video_file, pictures)
+        video = choose_video_stream(video_file, pictures.path)
         audio = choose_audio_stream(audio_file)
         if audio is None:
-            raise VideoError(f"{sound.name}: there is no sound")
+            raise UndecodableVideoError(f"{sound.path}: there is no sound")
         copies: dict[Stream, Stream] = {
             stream: joined.add_stream_from_template(stream) for stream in (video, audio)
         }

@@ -1,0 +1,50 @@
+"""What decodes clips for a client: this process, or limited.LimitedDecoder."""
+
+from collections.abc import Generator
+from pathlib import Path
+from threading import Event as Flag
+from typing import Protocol
+
+from vemoclap_client._waiting import run_cancellable
+from vemoclap_client.media.parts import DecodedWindow, Part, decode_parts
+from vemoclap_client.media.video import Decoded, decode_timed
+
+
+class Decoder(Protocol):
+    """What a client needs of a decoder."""
+
+    def decode(
+        self, path: str | Path, audio_track: int | None = None, cancel: Flag | None = None
+    ) -> Decoded:
+        """As media.video.decode_timed; CancelledError where `cancel` was set."""
+
+    def decode_parts(
+        self,
+        path: str | Path,
+        window_s: float,
+        hop_s: float,
+        audio_track: int | None = None,
+        cancel: Flag | None = None,
+    ) -> Generator[Part | DecodedWindow]:
+        """As media.parts.decode_parts; CancelledError where `cancel` was set."""
+
+
+class DecoderHere:
+    """Decodes in this process, which can be cancelled between two parts of a timeline only."""
+
+    def decode(
+        self, path: str | Path, audio_track: int | None = None, cancel: Flag | None = None
+    ) -> Decoded:
+        """As media.video.decode_timed; once `cancel` is set, it ends in the background."""
+        return run_cancellable(lambda: decode_timed(path, audio_track), cancel)
+
+    def decode_parts(
+        self,
+        path: str | Path,
+        window_s: float,
+        hop_s: float,
+        audio_track: int | None = None,
+        cancel: Flag | None = None,
+    ) -> Generator[Part | DecodedWindow]:
+        """As media.parts.decode_parts."""
+        return decode_parts(path, window_s, hop_s, audio_track)
