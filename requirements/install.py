@@ -121,10 +121,11 @@ def _uv() -> Path:
 def pip_settings() -> dict[str, str]:
     """uv's variables for what pip is configured to use; those that are set already are left."""
     found: dict[str, str] = {}
-    for line in _output(sys.executable, "-m", "pip", "config", "list").splitlines():
+    lines = _output(sys.executable, "-m", "pip", "config", "list").splitlines()
+    # pip prefers the environment's own to those of its files.
+    for line in sorted(lines, key=lambda line: not line.startswith(":env:")):
         name, _, value = line.partition("=")
         variable = SAME_SETTING.get(name.rpartition(".")[2])
-        # The environment's own come first in the list, and pip prefers them too.
         if variable is not None and variable not in os.environ:
             found.setdefault(variable, value.strip("'"))
     return found

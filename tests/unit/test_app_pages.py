@@ -329,6 +329,7 @@ def test_about_and_readme_say_the_same_of_the_numbers() -> None:
 
 
 LAYERS = (
+    "logs",
     "settings",
     "owners",
     "files",

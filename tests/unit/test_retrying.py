@@ -32,6 +32,7 @@ from vemoclap_client.errors import (
 from vemoclap_client.media.video import DecodedClip
 from vemoclap_client.requests import build_inference
 from vemoclap_client.sending import send
+from vemoclap_client.tracing import start_call
 
 REQUEST = build_inference("any", {FRAMES: np.zeros((1, 16, 1, 1, 3), np.uint8)}, ())
 UNAVAILABLE = grpc.StatusCode.UNAVAILABLE
@@ -80,7 +81,7 @@ def blocking(url: str, timeout_s: float) -> Any:
 def in_asyncio(url: str, timeout_s: float) -> Any:
     async def ask() -> Any:
         async with AsyncEmotionClient(url, timeout_s=timeout_s) as client:
-            return await client._send(REQUEST)
+            return await client._send(REQUEST, start_call("test"))
 
     return asyncio.run(ask())
 
@@ -205,7 +206,7 @@ def test_closing_the_client_ends_the_wait(server: Failing) -> None:
     client = EmotionClient(server.url)
     threading.Timer(0.3, client.close).start()
     with pytest.raises(CancelledError):
-        client._send(REQUEST)
+        client._send(REQUEST, start_call("test"))
     assert server.count == 1
 
 
@@ -218,7 +219,7 @@ def test_a_cancelled_task_ends_its_wait(server: Failing) -> None:
 
 async def in_task(url: str) -> Any:
     async with AsyncEmotionClient(url) as client:
-        return await client._send(REQUEST)
+        return await client._send(REQUEST, start_call("test"))
 
 
 def test_a_server_that_loads_is_an_error_at_once_unless_it_was_ready_before() -> None:
