@@ -53,8 +53,11 @@ def write_clips(folder: Path, count: int) -> list[Path]:
 def cluster_of_two_nodes(folder: Path) -> Iterator[Any]:
     """A Ray cluster on this machine, two nodes of one processor each."""
     os.environ |= {**ENVIRONMENT, "RAY_AUTH_MODE": "disabled"}
+    from ray._common.utils import get_default_ray_temp_dir
     from ray.cluster_utils import Cluster
 
+    # The cluster's address is written there, whatever folder its nodes use.
+    Path(get_default_ray_temp_dir()).mkdir(exist_ok=True)
     node = {"num_cpus": 1, "object_store_memory": STORE_BYTES, "include_dashboard": False}
     cluster = Cluster(initialize_head=True, head_node_args={**node, "temp_dir": str(folder)})
     try:
