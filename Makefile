@@ -180,8 +180,8 @@ paper-random: .venv-development/.ready ## Export the paper profile with random w
 	@$(DEVELOPMENT)/python -m export --profile paper --weights random --out build/paper-random
 
 .PHONY: test
-test: setup-development setup-torchscript export paper-random ## Run every test but the slow ones of parity
-	@$(MAKE) --no-print-directory samples
+test: setup-development setup-torchscript ## Run every test but the slow and the long ones
+	@$(MAKE) --no-print-directory --jobs 2 --output-sync export paper-random samples
 	OMP_NUM_THREADS=1 $(DEVELOPMENT)/pytest tests/unit tests/parity $(IN_PARALLEL)
 	$(DEVELOPMENT)/pytest tests/server
 
