@@ -28,7 +28,7 @@ def test_it_measures_one_clip_at_1_and_2_in_flight(server: Launched, clip: Clip)
     alone = measure(measured, [clip], in_flight=1, count=1)
     pair = measure(measured, [clip], in_flight=2, count=2)
     files = measure_files(measured, [clip], in_flight=1, count=1)
-    assert "vemoclap" in measured.ensembles
+    assert "vemoclap_ensemble" in measured.ensembles
     assert "image_encoder" in measured.steps
     assert [alone.clips, pair.clips] == [1, 2]
     assert pair.slots["image_encoder"].rows == 2
