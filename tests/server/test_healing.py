@@ -2,7 +2,6 @@
 
 import json
 import os
-import resource
 import signal
 import subprocess
 import sys
@@ -172,9 +171,13 @@ def launcher(*arguments: str | Path) -> list[str]:
     return [str(SERVER_PYTHON), "-m", "server", *FREE_PORTS, *map(str, arguments)]
 
 
-def limited_to(size_bytes: int) -> Callable[[], None]:
-    """As a disk that is full: the process that calls it can write no larger file."""
-    return lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (size_bytes, size_bytes))
+def limited_to(size_bytes: int) -> list[str]:
+    """As a disk that is full: the command that comes after it can write no larger file.
+
+    Not by preexec_fn: a process that uses gRPC, as this one does, may crash between fork and exec
+    (grpc#43055).
+    """
+    return ["prlimit", f"--fsize={size_bytes}"]
 
 
 @pytest.mark.parametrize("full", ["temporary folder", "ready-file"])
@@ -183,10 +186,12 @@ def test_a_server_that_cannot_write_its_files_says_so(
 ) -> None:
     ready_file = "/dev/full" if full == "ready-file" else tmp_path / "ready.json"
     finished = subprocess.run(
-        launcher("--model-repository", mood(""), "--ready-file", ready_file),
+        [
+            *(limited_to(1000) if full == "temporary folder" else []),
+            *launcher("--model-repository", mood(""), "--ready-file", ready_file),
+        ],
         cwd=PROJECT,
         env={**os.environ, "TMPDIR": str(tmp_path)},
-        preexec_fn=limited_to(1000) if full == "temporary folder" else None,
         capture_output=True,
         text=True,
         check=False,
@@ -217,8 +222,11 @@ def test_a_full_disk_leaves_no_half_written_result(
 ) -> None:
     results = tmp_path / "results"
     finished = subprocess.run(
-        [*VEMOCLAP, "--url", server.url, "--json-dir", results, samples / "title_card.mp4"],
-        preexec_fn=limited_to(100),
+        [
+            *limited_to(100),
+            *(*VEMOCLAP, "--url", server.url),
+            *("--json-dir", results, samples / "title_card.mp4"),
+        ],
         capture_output=True,
         text=True,
         check=False,

@@ -290,6 +290,7 @@ def test_every_neural_slot_but_the_tiny_head_warms_up(name: str) -> None:
     ("slot", "labels"),
     [
         (contract.ENTRY, contract.EMOTIONS),
+        (contract.JPEG_ENTRY, contract.EMOTIONS),
         (contract.ENSEMBLE, contract.EMOTIONS),
         (contract.WINDOW_MODEL, contract.EMOTIONS),
         ("fusion", contract.EMOTIONS),
