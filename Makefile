@@ -201,7 +201,7 @@ test-browser: setup-development exported ## Use the app in a real browser (needs
 	$(DEVELOPMENT)/pytest tests/browser
 
 .PHONY: test-soak
-test-soak: setup-development setup-torchscript export ## Run the long tests: load, faults, mutated files, batches (an hour)
+test-soak: setup-development setup-torchscript export paper-random ## Run the long tests: load, faults, mutated files, batches (over an hour)
 	@$(MAKE) --no-print-directory samples
 	$(DEVELOPMENT)/pytest tests -m soak
 

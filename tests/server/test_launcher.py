@@ -351,6 +351,7 @@ def test_a_client_can_tell_a_loading_server_from_none(light: Path, tmp_path: Pat
         launcher.communicate(timeout=60)
 
 
+@pytest.mark.soak
 def test_what_a_killed_server_loses_is_answered_by_the_next_one(
     samples: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -70,6 +70,7 @@ def test_what_is_too_much_is_refused_at_once_and_the_rest_is_answered(small: Lau
         assert overloaded.retry_after_s
 
 
+@pytest.mark.soak
 def test_every_client_gets_its_answer_in_the_end(small: Launched, tmp_path: Path) -> None:
     film = write_clip(tmp_path / "film.mp4", seconds=3, fps=5)
 

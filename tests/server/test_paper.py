@@ -32,6 +32,9 @@ from vemoclap_client.contract import (
 )
 from vemoclap_client.requests import parse_result
 
+pytestmark = pytest.mark.soak
+"""Two minutes, half of them for loading; the parity tests compare each of its networks."""
+
 WIDTHS = {"image": 512, "audio": 768, "face": 768, "speech": 768, "text": 768}
 TIMEOUT_S = 240
 
