@@ -68,7 +68,7 @@ setup: .venv/.ready .venv-server/.ready ## Make the environments that serve and 
 	@touch $@
 
 .PHONY: setup-development
-setup-development: .venv-development/.ready setup ## Make .venv-development too: paper profile, tests (7 GB)
+setup-development: .venv-development/.ready setup ## Make .venv-development too: paper profile, tests (8 GB)
 
 .venv-development/.ready: requirements/development.txt client/pyproject.toml | python
 	@$(INSTALL) .venv-development development "paper profile and tests"
