@@ -29,6 +29,10 @@ SAME_SETTING = {
 """pip's setting -> the variable by which uv takes the same, for those behind a mirror."""
 
 
+AT_ONCE = {"UV_HTTP_RETRIES": "1", "UV_HTTP_TIMEOUT": "15"}
+"""Of the attempt with PyTorch's own index: where it cannot be reached, that is soon known."""
+
+
 class SetupError(Exception):
     """An environment could not be made; the message quotes the log."""
 
@@ -95,7 +99,7 @@ def install(environment: Path, name: str, title: str) -> None:
     command = (*command, "--editable", "client")
     settings = {**os.environ, **pip_settings()}
     done = "torch==" in lock.read_text() and step.run(
-        *command, "--torch-backend", "cpu", environment={**settings, "UV_HTTP_RETRIES": "1"}
+        *command, "--torch-backend", "cpu", environment={**settings, **AT_ONCE}
     )
     if not done and not step.run(*command, environment=settings):
         raise step.failed()
