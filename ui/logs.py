@@ -33,6 +33,10 @@ def take_over_streamlit() -> None:
     """Has Streamlit's messages written as the app's own, once it has set up its logs."""
     # A request's line has its whole address, and whoever knows that of a clip can see the clip.
     logging.getLogger("uvicorn.access").setLevel(logging.WARNING)
+    # Its own handler would write each line a second time, as text.
+    uvicorn = logging.getLogger("uvicorn")
+    uvicorn.handlers.clear()
+    uvicorn.propagate = True
     for logger in list(logging.root.manager.loggerDict.values()):
         if handler := getattr(logger, STREAMLIT_HANDLER, None):
             assert isinstance(logger, logging.Logger)

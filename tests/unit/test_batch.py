@@ -33,6 +33,8 @@ from vemoclap_client.batch.worker import ClipWorker, Settings
 from vemoclap_client.cli.main import main
 from vemoclap_client.contract import EMOTIONS, FRAME_COUNT, MODALITIES
 from vemoclap_client.fetch import FetchLimits
+from vemoclap_client.limited import LimitedDecoder
+from vemoclap_client.media.decoder import DecoderHere
 from vemoclap_client.result import EmotionResult
 
 CARRIED = pa.schema([("label", pa.string())])
@@ -333,3 +335,9 @@ def test_what_is_tried_again(
         with pytest.raises(ends_with):
             failing._answer("a.mp4")
     assert failing.failures == []
+
+
+@pytest.mark.parametrize(("untrusted", "kind"), [(True, LimitedDecoder), (False, DecoderHere)])
+def test_a_worker_decodes_with_limits_where_it_is_to(untrusted: bool, kind: type) -> None:
+    worker = ClipWorker(Settings("127.0.0.1:1", 1, 1, untrusted=untrusted), None)
+    assert isinstance(worker._client.decoder, kind)

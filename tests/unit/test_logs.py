@@ -135,6 +135,20 @@ def test_the_app_logs_how_a_job_ends_without_its_whole_id(
         assert "holiday" not in str(line)
 
 
+def test_a_line_of_uvicorns_is_written_once(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    uvicorn = logging.getLogger("uvicorn")
+    monkeypatch.setattr(uvicorn, "handlers", [logging.StreamHandler()])
+    monkeypatch.setattr(uvicorn, "propagate", False)
+    monkeypatch.setenv("VEMOCLAP_LOG_FORMAT", "json")
+    set_up_observation()
+    take_over_streamlit()
+    logging.getLogger("uvicorn.error").warning("shutting down")
+    (line,) = lines(capsys)
+    assert line["message"] == "shutting down"
+
+
 def test_streamlits_messages_become_the_apps(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
