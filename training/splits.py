@@ -73,3 +73,27 @@ def _split_class(
         chosen |= dict.fromkeys(new[:missing], part)
         new = new[missing:]
     return chosen | dict.fromkeys(new, TRAIN)
+
+
+def with_validation(
+    given: Mapping[str, str], labels: Mapping[str, str], seed: int
+) -> dict[str, str]:
+    """Return a data set's own split with clips for validation.
+
+    Where it has none, they are drawn from its training clips. Its test clips stay what they are.
+
+    Args:
+        given: id -> split.
+        labels: id -> emotion.
+        seed: of the draw.
+    """
+    parts = dict(given)
+    if VALIDATION in parts.values():
+        return parts
+    training = {name: labels[name] for name, part in parts.items() if part == TRAIN}
+    for number, label in enumerate(count(training)):
+        ids = sorted(name for name, of in training.items() if of == label)
+        np.random.default_rng([seed, number]).shuffle(ids)
+        wanted = max(1, round(HELD_OUT * len(ids))) if len(ids) > 1 else 0
+        parts |= dict.fromkeys(ids[:wanted], VALIDATION)
+    return parts
