@@ -1,4 +1,4 @@
-"""`python -m training ekman6 FOLDER --out DIR`: from the downloaded files to the paper's results."""
+"""`python -m training ekman6 FOLDER --out DIR`: from the downloaded files to a table of results."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def differences(given: argparse.Namespace, form: str, profile: str) -> list[str]
     if recipe != PAPER:
         changed = {key: value for key, value in asdict(recipe).items() if key in CHANGEABLE}
         settings = ", ".join(f"{key} {value}" for key, value in changed.items())
-        found.append(f'recipe {recipe.name} ({settings}); the authors\': --recipe paper')
+        found.append(f"recipe {recipe.name} ({settings}); the authors': --recipe paper")
     if given.splits is None:
         found.append(f"the split was drawn here (seed {given.seed}): it is not the authors'")
     elif not lists.names_split(given.splits, splits.VALIDATION):

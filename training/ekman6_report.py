@@ -51,8 +51,8 @@ def _lines(document: dict[str, Any], differences: Sequence[str]) -> list[str]:
         *(f"  {f'{name} alone':22} {row['accuracy']:6.1%}" for name, row in alone),
         "",
         *(f"differs from the paper: {difference}" for difference in differences),
-        f"The paper's figures: the table of {PAPER}, which reports {REPORTED}.",
-        "They are not repeated here.",
+        f"The paper's own figures are in {PAPER} and are not repeated here;",
+        f"its abstract reports {REPORTED}.",
     ]
 
 

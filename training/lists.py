@@ -143,7 +143,9 @@ def _match(
         note = f"{path}: {len(unknown)} of {len(matched) + len(unknown)} names are no clip's, as "
         note += unknown[0]
         if not matched:
-            raise StoreError(f"{note}; a clip is called {next(iter(ids), 'nothing: there is none')}")
+            raise StoreError(
+                f"{note}; a clip is called {next(iter(ids), 'nothing: there is none')}"
+            )
         notes.append(note)
     return matched
 

@@ -30,6 +30,7 @@ from training.store import Store, Writer
 from vemoclap_client import files
 from vemoclap_client.contract import EMOTIONS
 
+
 @dataclass(frozen=True)
 class Import:
     """The store, id -> why a sample is not in it, and what on the lists could not be used."""

@@ -19,6 +19,7 @@ from training.lists import Lists
 from training.restricted_pickle import read
 from training.upstream import Import, store_features
 
+
 def load(
     path: Path, folder: Path, splits: Path | None = None, blacklist: Path | None = None
 ) -> Import:
