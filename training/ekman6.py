@@ -6,7 +6,7 @@ videos and features. Their other files' names are not: files are recognised by w
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from vemoclap_client.contract import EMOTIONS
 
 NAME = "Ekman-6"
 FEATURES, VIDEOS = FORMS = ("features", "videos")
+SPLIT, BLACKLIST = "split", "blacklist"
 
 EXPLANATION = """\
 Ekman-6 comes from two records, which you download yourself:
@@ -31,15 +32,36 @@ Features need minutes on a processor; videos go through your server's encoders f
 See docs/training.md#ekman-6."""
 
 
+PATTERNS = {FEATURES: "*.pkl", SPLIT: "*split*.json", BLACKLIST: "*blacklist*.txt"}
+
+
 @dataclass(frozen=True)
 class Download:
-    """The files of the data set that are there."""
+    """The files of the data set that are there, unpacked.
+
+    Args:
+        folder: that holds them.
+        found: features, videos, split, blacklist -> all that may be it.
+    """
 
     folder: Path
-    features: Path | None
-    videos: Path | None
-    splits: Path | None
-    blacklist: Path | None
+    found: Mapping[str, Sequence[Path]]
+
+    def only(self, what: str) -> Path | None:
+        """Return the one there is; of several, the one of Ekman-6: a record has other data too.
+
+        Raises:
+            DataSetError: several may be meant.
+        """
+        found = self.found[what]
+        named = [path for path in found if "ekman" in str(path.relative_to(self.folder)).lower()]
+        chosen = found if len(found) == 1 else named
+        if found and len(chosen) != 1:
+            raise DataSetError(
+                f"the {what} may be any of {', '.join(map(str, found))}: move away what is not "
+                "to be used"
+            )
+        return chosen[0] if chosen else None
 
     def data(self, wanted: str | None) -> tuple[str, Path]:
         """Return the form of the data, "features" or "videos", and where they are.
@@ -48,11 +70,10 @@ class Download:
             wanted: a form, or None for features where they are there, else videos.
 
         Raises:
-            DataSetError: there are none.
+            DataSetError: there are none, or several may be meant.
         """
-        there = {FEATURES: self.features, VIDEOS: self.videos}
         for form in (wanted,) if wanted else FORMS:
-            if path := there[form]:
+            if path := self.only(form):
                 return form, path
         raise missing(self.folder, f"no {wanted or 'features and no videos'} of {NAME}")
 
@@ -65,7 +86,7 @@ def find(folder: Path, report: Callable[[str], None] = print) -> Download:
         report: told what is being unpacked.
 
     Raises:
-        DataSetError: nothing is there, an archive is damaged, or several files could be meant.
+        DataSetError: there is no such folder, or an archive is damaged.
         OutputError: an archive cannot be unpacked: the disk is full, or the folder read-only.
     """
     if not folder.is_dir():
@@ -73,15 +94,10 @@ def find(folder: Path, report: Callable[[str], None] = print) -> Download:
     for archive in unpacking.unpack_all(folder):
         report(f"unpacking {archive} ({archive.stat().st_size / 1e9:.1f} GB)")
     paths = [path for path in sorted(folder.rglob("*")) if _is_shown(path, folder)]
+    found = {what: [p for p in paths if p.match(pattern)] for what, pattern in PATTERNS.items()}
     videos = {path.parent for path in paths if path.name.lower() in EMOTIONS and path.is_dir()}
-    inside = {path for path in videos if not videos.isdisjoint(path.parents)}
-    return Download(
-        folder,
-        _only(folder, [path for path in paths if path.suffix == ".pkl"], "features"),
-        _only(folder, sorted(videos - inside), "videos"),
-        _only(folder, [path for path in paths if path.match("*split*.json")], "split"),
-        _only(folder, [path for path in paths if path.match("*blacklist*.txt")], "blacklist"),
-    )
+    outermost = sorted(path for path in videos if videos.isdisjoint(path.parents))
+    return Download(folder, {**found, VIDEOS: outermost})
 
 
 def missing(folder: Path, what: str) -> DataSetError:
@@ -92,17 +108,6 @@ def missing(folder: Path, what: str) -> DataSetError:
     return DataSetError(
         f"{folder}: {what} (there is: {names}{rest}).\n{EXPLANATION.format(folder=folder)}"
     )
-
-
-def _only(folder: Path, found: Sequence[Path], what: str) -> Path | None:
-    """The one there is; of several, the one of Ekman-6: a record has another data set too."""
-    named = [path for path in found if "ekman" in str(path.relative_to(folder)).lower()]
-    chosen = found if len(found) == 1 else named
-    if found and len(chosen) != 1:
-        raise DataSetError(
-            f"the {what} may be any of {', '.join(map(str, found))}: remove what is not to be used"
-        )
-    return chosen[0] if chosen else None
 
 
 def _is_shown(path: Path, folder: Path) -> bool:

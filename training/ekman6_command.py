@@ -33,8 +33,10 @@ def main(arguments: Sequence[str]) -> None:
     given = _parser().parse_args(arguments)
     found = ekman6.find(given.data, report=partial(print, file=sys.stderr, flush=True))
     form, given.data = found.data(given.use)
-    given.splits = None if given.own_split else _needed(given.splits, found, "split")
-    given.blacklist = None if given.no_blacklist else _needed(given.blacklist, found, "blacklist")
+    given.splits = None if given.own_split else _needed(given.splits, found, ekman6.SPLIT)
+    given.blacklist = (
+        None if given.no_blacklist else _needed(given.blacklist, found, ekman6.BLACKLIST)
+    )
     if given.form:
         print(form)
         return
@@ -48,13 +50,16 @@ def main(arguments: Sequence[str]) -> None:
     ekman6_report.write(given.out, differences(given, form, Store(folder).manifest.profile))
 
 
-OPTIONS = {"split": ("--splits", "--own-split"), "blacklist": ("--blacklist", "--no-blacklist")}
+OPTIONS = {
+    ekman6.SPLIT: ("--splits", "--own-split"),
+    ekman6.BLACKLIST: ("--blacklist", "--no-blacklist"),
+}
 """What is needed -> the options that name it, and that do without."""
 
 
 def _needed(named: Path | None, found: Download, what: str) -> Path:
     """The list that is named, else the one that was downloaded."""
-    path = named or {"split": found.splits, "blacklist": found.blacklist}[what]
+    path = named or found.only(what)
     if not path:
         option, without = OPTIONS[what]
         raise ekman6.missing(

@@ -191,7 +191,7 @@ class _Filling:
             return self.writer.finish(self.found.labels, seed, given)
         except LabelError as error:
             skipped = len(self.found.skipped)
-            raise LabelError(f"{error} {skipped} clips were left out or damaged.") from error
+            raise LabelError(f"{error} {skipped} clips could not be used.") from error
 
     def _open(self, profile: str, widths: dict[str, int] | None) -> Writer:
         if self.writer is None or self.writer.manifest.profile != profile:

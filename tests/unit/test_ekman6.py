@@ -136,7 +136,7 @@ def test_archives_are_unpacked_once_and_the_other_data_set_is_left(
     assert run(packed, tmp_path / "out", "--form") == 0
     assert capsys.readouterr().err == ""
     found = ekman6.find(packed)
-    assert found.features == packed / "unpacked/features.zip/ekman6/features.pkl"
+    assert found.only(ekman6.FEATURES) == packed / "unpacked/features.zip/ekman6/features.pkl"
 
 
 def test_videos_are_found_wherever_the_archive_has_them(
@@ -146,7 +146,7 @@ def test_videos_are_found_wherever_the_archive_has_them(
         (tmp_path / "content" / "data" / emotion.title()).mkdir(parents=True)
         (tmp_path / "content" / "__MACOSX" / "data" / emotion.title()).mkdir(parents=True)
     shutil.make_archive(str(folder / "videos"), "gztar", tmp_path / "content")
-    assert ekman6.find(folder).videos == folder / "unpacked/videos.tar.gz/data"
+    assert ekman6.find(folder).only(ekman6.VIDEOS) == folder / "unpacked/videos.tar.gz/data"
     assert run(folder, tmp_path / "out", "--form") == 0
     assert run(folder, tmp_path / "out", "--form", "--use", "videos") == 0
     assert capsys.readouterr().out.split()[-2:] == ["features", "videos"]
@@ -175,6 +175,16 @@ def test_without_a_list_it_goes_on_only_if_told_to_and_says_so(
     assert not (tmp_path / "out").exists()
     assert run(folder, tmp_path / "out", *QUICK, flag) == 0
     assert f"differs from the paper: {difference}" in capsys.readouterr().out
+
+
+def test_a_list_that_is_named_is_used_whatever_else_is_there(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "other_splits.json").write_text("{}")
+    assert run(folder, tmp_path / "out", "--form") == DataSetError.exit_code
+    assert "the split may be any of" in capsys.readouterr().err
+    named = str(folder / "splits.json")
+    assert run(folder, tmp_path / "out", "--form", "--splits", named) == 0
 
 
 def test_validation_comes_out_of_training_where_the_split_has_none(
