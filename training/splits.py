@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -62,13 +62,16 @@ def split(
 
 
 def _split_class(
-    ids: list[str], kept: Mapping[str, str], source: np.random.Generator
+    ids: list[str],
+    kept: Mapping[str, str],
+    source: np.random.Generator,
+    held_out: Sequence[str] = (TEST, VALIDATION),
 ) -> dict[str, str]:
     chosen = {name: kept[name] for name in ids if name in kept}
     new = [name for name in ids if name not in kept]
     source.shuffle(new)
     wanted = max(1, round(HELD_OUT * len(ids)))
-    for part in (TEST, VALIDATION):
+    for part in held_out:
         missing = max(0, wanted - list(chosen.values()).count(part))
         chosen |= dict.fromkeys(new[:missing], part)
         new = new[missing:]
@@ -76,7 +79,10 @@ def _split_class(
 
 
 def with_validation(
-    given: Mapping[str, str], labels: Mapping[str, str], seed: int
+    given: Mapping[str, str],
+    labels: Mapping[str, str],
+    seed: int,
+    earlier: Mapping[str, str] | None = None,
 ) -> dict[str, str]:
     """Return a data set's own split with clips for validation.
 
@@ -86,14 +92,16 @@ def with_validation(
         given: id -> split.
         labels: id -> emotion.
         seed: of the draw.
+        earlier: id -> split of an earlier draw, which is kept.
     """
+    if VALIDATION in given.values():
+        return dict(given)
+    training = {name: labels[name] for name, part in given.items() if part == TRAIN}
+    kept = {n: p for n, p in (earlier or {}).items() if n in training and p != TEST}
     parts = dict(given)
-    if VALIDATION in parts.values():
-        return parts
-    training = {name: labels[name] for name, part in parts.items() if part == TRAIN}
     for number, label in enumerate(count(training)):
         ids = sorted(name for name, of in training.items() if of == label)
-        np.random.default_rng([seed, number]).shuffle(ids)
-        wanted = max(1, round(HELD_OUT * len(ids))) if len(ids) > 1 else 0
-        parts |= dict.fromkeys(ids[:wanted], VALIDATION)
+        if len(ids) > 1:
+            source = np.random.default_rng([seed, number])
+            parts |= _split_class(ids, kept, source, (VALIDATION,))
     return parts

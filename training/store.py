@@ -139,7 +139,7 @@ class Writer:
             LabelError: there is one class only, or one has too few clips.
         """
         kept = read_splits(self.folder) if (self.folder / SPLITS).exists() else None
-        parts = _given(labels, given, seed) if given else splits.split(labels, seed, kept)
+        parts = _given(labels, given, seed, kept) if given else splits.split(labels, seed, kept)
         listed = {part: [n for n, of in parts.items() if of == part] for part in splits.SPLITS}
         entries = {name: self._entry(name, labels[name]) for name in parts}
         is_drawn = given is None or splits.VALIDATION not in given.values()
@@ -177,10 +177,15 @@ def read_splits(folder: Path) -> dict[str, str]:
         raise StoreError(f"{path} cannot be read: {error!r}") from error
 
 
-def _given(labels: Mapping[str, str], given: Mapping[str, str], seed: int) -> dict[str, str]:
+def _given(
+    labels: Mapping[str, str],
+    given: Mapping[str, str],
+    seed: int,
+    kept: Mapping[str, str] | None,
+) -> dict[str, str]:
     """The data set's own split, of the clips that are there."""
     there = {name: part for name, part in sorted(given.items()) if name in labels}
-    parts = splits.with_validation(there, labels, seed)
+    parts = splits.with_validation(there, labels, seed, kept)
     for part in splits.SPLITS:
         if not any(of == part for of in parts.values()):
             raise LabelError(f"the split has no clip for {part}")

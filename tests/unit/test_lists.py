@@ -68,3 +68,18 @@ def test_a_clip_under_two_names_is_in_one_split(tmp_path: Path) -> None:
 
 def test_without_lists_every_clip_is_used() -> None:
     assert lists.choose(IDS, lists.NO_LISTS) == lists.Choice(None, {})
+
+
+def test_validation_is_drawn_from_training_and_then_kept() -> None:
+    labels = {f"{emotion} {n}": emotion for emotion in ("anger", "joy") for n in range(40)}
+    given = {name: splits.TEST if int(name[-1]) > 6 else splits.TRAIN for name in labels}
+    few = {name: part for name, part in given.items() if len(name.split()[1]) < 2}
+    earlier = splits.with_validation(few, labels, seed=1)
+    parts = splits.with_validation(given, labels, seed=1, earlier=earlier)
+    assert earlier.items() <= parts.items()
+    tested = {name for name, part in given.items() if part == splits.TEST}
+    assert {name for name, part in parts.items() if part == splits.TEST} == tested
+    for emotion in ("anger", "joy"):
+        drawn = [n for n, part in parts.items() if part == splits.VALIDATION and emotion in n]
+        assert len(drawn) == round(0.15 * 28)
+    assert splits.with_validation(parts, labels, seed=2) == parts
