@@ -33,6 +33,8 @@ def _lines(result: EmotionResult) -> Iterator[str]:
         yield "  Nothing was found that speaks for any emotion, so all are equally likely."
     else:
         yield f"  {'feeling':{LABEL_WIDTH}}{_feeling(result)}"
+        if not result.stands_out:
+            yield "  No emotion stands out: the evidence is too little, or speaks for several."
     yield ""
     for modality, words in _evidence(result).items():
         yield f"  {modality:{LABEL_WIDTH}}{words}{_contribution(result.contributions[modality])}"
