@@ -33,7 +33,7 @@ from vemoclap_client.result import EVEN_MARGIN
 SAMPLES = REPOSITORY.parent / "samples"
 SAD_WORDS = (
     "My mother died last winter and I miss her so much that I cry every night when I am alone"
-).split()
+)
 LINES = "In loving memory. He died too young. We miss him every day. Rest in peace, dear brother"
 CLIP_S = 12
 """Length of the sound that words are spoken in; silence follows them."""
@@ -90,17 +90,23 @@ def kinds(clips: Clips) -> Iterator[tuple[str, str, Arrays]]:
     half = np.concatenate([faces[:8], sad[:8]])
     yield "faces that disagree", "8 frames smile, 8 are sad", composed(face=half)
     for count in (1, 5, 20):
-        words = " ".join(SAD_WORDS[:count]) if count > 1 else "Died"
+        words = " ".join(SAD_WORDS.split()[:count]) if count > 1 else "Died"
         said, voice = embed([words]), clips.windows(words)
         yield "sad words, said", f"{count} of them", composed(speech=said, audio=voice)
-    yield "one face, 20 sad words", "1 of 16 frames smiles", composed(
-        face=faces[:1], speech=said, audio=voice
+    yield (
+        "one face, 20 sad words",
+        "1 of 16 frames smiles",
+        composed(face=faces[:1], speech=said, audio=voice),
     )
-    yield "faces and 20 words disagree", "16 frames smile, words are sad", composed(
-        face=faces, speech=said, audio=voice
+    yield (
+        "faces and 20 words disagree",
+        "16 frames smile, words are sad",
+        composed(face=faces, speech=said, audio=voice),
     )
-    yield "faces and 20 words agree", "16 frames and words are sad", composed(
-        face=sad, speech=said, audio=voice
+    yield (
+        "faces and 20 words agree",
+        "16 frames and words are sad",
+        composed(face=sad, speech=said, audio=voice),
     )
     for text, count in ((LINES.split(".")[0], "1 line"), (LINES, "4 lines")):
         yield "sad text on the screen", count, composed(text=embed([text]))

@@ -27,8 +27,8 @@ WIDTHS = {
 }
 
 WEIGHTS = {"face": 1.0, "speech": 1.0, "text": 0.5}
-"""Image and audio have none: ImageNet's classes and "someone speaks" name no emotion, and the
-former are often wrong on people and cartoons. On-screen text is more often a logo than a statement."""
+"""Image and audio have none: ImageNet's classes, often wrong on people and cartoons, and "someone
+speaks" name no emotion. On-screen text is more often a logo than a statement."""
 
 SHARPNESS = 12.0
 """Between the cosine and the logit. It does not change which group is nearest; a larger one would

@@ -1,4 +1,4 @@
-"""The zero-shot head: evidence of each modality, by how much of it there is, pooled in log space."""
+"""The zero-shot head: evidence of each modality, by its amount, pooled in log space."""
 
 from __future__ import annotations
 
