@@ -58,7 +58,7 @@ class Clips:
             made, padded = Path(folder) / "said.wav", Path(folder) / "padded.wav"
             say("slt", words, made)
             length = ["pad", "1", str(CLIP_S), "trim", "0", str(CLIP_S)]
-            subprocess.run(["sox", made, "-r", "16000", padded, *length], check=True)
+            subprocess.run(["sox", "-V1", made, "-r", "16000", padded, *length], check=True)
             sound = decode_audio(padded).samples
         batch = {"WINDOW": cut(sound, window_starts(len(sound)))}
         rows = self._networks.run("audio_encoder", batch, ["FEATURES"])["FEATURES"]
