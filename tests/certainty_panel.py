@@ -92,7 +92,7 @@ def kinds(clips: Clips) -> Iterator[tuple[str, str, Arrays]]:
     for count in (1, 5, 20):
         words = " ".join(SAD_WORDS.split()[:count]) if count > 1 else "Died"
         said, voice = embed([words]), clips.windows(words)
-        yield "sad words, said", f"{count} of them", composed(speech=said, audio=voice)
+        yield "sad words, said", f"words: {count}", composed(speech=said, audio=voice)
     yield (
         "one face, 20 sad words",
         "1 of 16 frames smiles",
@@ -114,9 +114,9 @@ def kinds(clips: Clips) -> Iterator[tuple[str, str, Arrays]]:
     yield "sample `portrait`", "16 faces, 10 s of speech, a line", portrait
     for path in map(Path, sys.argv[2:]):
         clip = clips.read(path)
-        faces_found, speech, text = (len(rows_of(clip, name)) for name in MODALITIES[2:])
-        evidence = f"faces in {faces_found} frames, speech: {speech}, text: {text}"
-        yield f"`{path.name}`", evidence, clip
+        others = [name for name in ("speech", "text") if len(rows_of(clip, name))]
+        evidence = ", ".join([f"faces in {len(rows_of(clip, 'face'))} frames", *others])
+        yield path.name, evidence, clip
 
 
 def answer(head: onnxruntime.InferenceSession, inputs: Arrays) -> str:
