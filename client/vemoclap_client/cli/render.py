@@ -105,7 +105,8 @@ def _feeling(judgement: Judgement) -> str:
 
 
 def _bar(probability: float) -> str:
-    filled = round(probability * BAR_CELLS)
+    # Of the number as it is printed beside the bar.
+    filled = round(round(probability, 2) * BAR_CELLS)
     return "█" * filled + "░" * (BAR_CELLS - filled)
 
 
