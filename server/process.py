@@ -129,7 +129,7 @@ def running_server(options: ServerOptions) -> Iterator[RunningServer]:
             *_arguments(installation, served, address, token),
             *(options.tls.arguments if options.tls else ()),
             f"--backend-config=python,shm-region-prefix-name={name}_",
-            f"--backend-config=python,thread-pool-size={max(CALLS_AT_ONCE, options.limits.clips)}",
+            f"--backend-config=python,thread-pool-size={max(CALLS_AT_ONCE, options.limits.clips_at_once)}",
         ]
         log = folder / "triton.log"
         started = time.monotonic()
