@@ -45,9 +45,7 @@ def main(arguments: list[str] | None = None) -> int:
         given.threads,
         dict(given.instances),
         given.log_format is LogFormat.JSON,
-        choose(
-            given.clips_at_once, given.mb_at_once, given.clips_waiting, given.mb_waiting
-        ),
+        choose(given.clips_at_once, given.mb_at_once, given.clips_waiting, given.mb_waiting),
         read_tls(given),
     )
     try:

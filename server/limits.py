@@ -14,9 +14,10 @@ from server.threads import CGROUP, processors
 CLIPS_PER_PROCESSOR = 8
 """More do not make the server faster: two cores are busy with two clips. So many wait in the steps,
 and form batches there."""
-WAITING_PER_PROCESSOR = 24
-"""More that wait to be admitted. At four seconds of a processor for a clip (docs/performance.md) the last
-of them is answered after two minutes, of the ten that a client waits."""
+WAITING_PER_PROCESSOR = 32
+"""More that wait to be admitted. With four seconds of a processor for a clip, which is what
+docs/performance.md has, the last of them is answered after two and a half minutes; a client waits
+for ten."""
 MEMORY_PER_BYTE = 6
 """Bytes of shared memory, and as many of other memory, that the server needs for each byte of a
 clip's frames and sound while it is at work."""
@@ -40,7 +41,7 @@ def choose(
         megabytes_waiting: likewise.
     """
     memory = min(shared_memory_size(), memory_size() // 2)
-    # As many bytes may wait as are at work, so that a queue without others has room for any request.
+    # As many bytes may wait as be at work, so that an empty queue has room for any request.
     chosen = (memory - MEMORY_OF_IDLE_SERVER) // (MEMORY_PER_BYTE + MEMORY_PER_BYTE_WAITING)
     return Limits(
         clips_at_once=clips or CLIPS_PER_PROCESSOR * processors(),

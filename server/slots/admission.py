@@ -1,8 +1,8 @@
 """Admits clips while the server can hold them, in the order of their arrival.
 
 An ensemble has no queue of its own: all that is sent to it is at work and in memory. So the models
-that clients call, the entries, count the clips and bytes between their arrival and their answer. What
-cannot be admitted yet waits; what is too much to wait is refused at once.
+that clients call, the entries, count the clips and bytes between their arrival and their answer.
+What cannot be admitted yet waits; what is too much for that is refused at once.
 """
 
 import os
@@ -38,8 +38,8 @@ FIRST_CLIP_S = 1.0
 SMOOTHING = 0.2
 """Share of the latest answer in the mean time per clip."""
 REOPENING = 0.5
-"""Share of its limits to which a queue that was full must shrink before it takes requests again. Else
-whoever was just answered would take each place that becomes free, before those that were refused."""
+"""Share of its limits to which a queue that was full must shrink before it takes requests again.
+Else whoever was just answered would take each place, before those that were refused."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class Limits:
 
     clips_at_once: int = 16
     bytes_at_once: int = 2**30
-    clips_waiting: int = 48
+    clips_waiting: int = 64
     bytes_waiting: int = 2**30
 
 
@@ -88,8 +88,8 @@ class Admission:
     """Counts what is at work and what waits, with all processes that count in the same file.
 
     Each process has a row of the file, which it locks while it lives. What a killed process had
-    ends with the next one, which takes its row. Each keeps a queue of its own requests; the first of
-    them that arrived before those of all others is the next.
+    ends with the next one, which takes its row. Each process keeps a queue of its own requests, and
+    its row says when the first of them arrived: the earliest of all is admitted next.
     """
 
     def __init__(self, limits: Limits, file: Path | None = None) -> None:

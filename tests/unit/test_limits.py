@@ -27,7 +27,7 @@ def test_clips_come_from_the_processors_and_bytes_from_the_memory(
     machine: pytest.MonkeyPatch,
 ) -> None:
     size = (GB - 64 * 2**20) // 7
-    assert choose() == Limits(32, size, 96, size)
+    assert choose() == Limits(32, size, 128, size)
     machine.setattr(limits, "shared_memory_size", lambda: 100 * GB)
     assert choose().bytes_at_once == (8 * GB - 64 * 2**20) // 7
     assert choose(5, 7, 0, 0) == Limits(5, 7_000_000, 0, 0)
