@@ -16,6 +16,7 @@ import numpy as np
 import tritonclient.grpc as triton
 from numpy.typing import NDArray
 
+from server.installation import FREED_AT_ONCE_BYTES
 from tests.benchmark.processes import memory_mb
 from tests.launching import Launched
 from vemoclap_client.channels import connection
@@ -38,6 +39,9 @@ REFUSED = "vemoclap_refused_requests"
 WAITING = "vemoclap_waiting_requests"
 OUTPUTS = (PROBABILITIES, CONTRIBUTIONS, LENGTHS, *FEATURES.values())
 TIMEOUT_S = 600.0
+C_LIBRARY = ctypes.CDLL(None)
+M_MMAP_THRESHOLD = -3
+"""Of malloc.h."""
 Answer = Mapping[str, NDArray[Any]]
 
 SIZES = ((90, 160), (160, 90), (120, 160), (64, 64), (180, 320), (36, 500), (270, 480), (360, 640))
@@ -145,6 +149,8 @@ def difference(answer: Answer, alone: Answer) -> float:
 
 def run_load(server: Launched, load: Load, alone: list[Answer]) -> Outcome:
     """Runs the clients for the warm-up and each round, and measures memory in between, at rest."""
+    # As in the server's processes: else what was freed stays, and says nothing about a leak.
+    C_LIBRARY.mallopt(M_MMAP_THRESHOLD, FREED_AT_ONCE_BYTES)
     sent = clips()
     refused = counted(server, REFUSED)
     _run(server, load.clients, load.warm_up_s, sent, alone)
@@ -167,7 +173,7 @@ def run_load(server: Launched, load: Load, alone: list[Answer]) -> Outcome:
 def _memory_mb(server: Launched) -> dict[str, float]:
     """Memory of the server, and of this process without what the C library keeps for later."""
     gc.collect()
-    ctypes.CDLL(None).malloc_trim(0)
+    C_LIBRARY.malloc_trim(0)
     return memory_mb(server.triton_pid)
 
 
