@@ -168,8 +168,9 @@ def test_what_an_extra_brings_is_asked_for_by_its_name_and_then_works(
     completion = installed.run("vemoclap", "--print-completion", "bash")
     assert completion.returncode == 0, completion.stderr
     assert "--continue-on-error" in completion.stdout
-    brought = "import yt_dlp, yt_dlp_ejs, certifi, opentelemetry.sdk, pythonjsonlogger"
-    assert installed.run("python", "-c", brought).returncode == 0
+    brought = ["yt_dlp", "yt_dlp_ejs", "certifi", "opentelemetry.sdk", "pythonjsonlogger"]
+    found = f"from importlib.util import find_spec; assert all(map(find_spec, {brought}))"
+    assert installed.run("python", "-c", found).returncode == 0
 
 
 @pytest.mark.parametrize("extra", sorted(LARGE))
