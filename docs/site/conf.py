@@ -6,6 +6,7 @@ and a link works in both. Only the order of the pages, which Markdown has no wor
 
 from pathlib import Path
 
+from msgspec import Struct
 from sphinx.application import Sphinx
 
 import vemoclap_client
@@ -39,11 +40,11 @@ PAGES = {
         "CHANGELOG",
     ],
 }
-"""Heading of the menu -> its pages. Sphinx warns of a page that is in none, which ends the build."""
+"""Heading of the menu -> its pages. A page that is in none ends the build with a warning."""
 TWIGS = ("├", "└")
 
 project = "VEMOCLAP on Triton"
-copyright = "the authors of VEMOCLAP on Triton; Apache-2.0"  # noqa: A001: Sphinx's name
+copyright = "the authors of VEMOCLAP on Triton; Apache-2.0"  # noqa: A001
 version = release = vemoclap_client.__version__
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
 root_doc = "README"
@@ -75,6 +76,7 @@ def setup(app: Sphinx) -> None:
     """Registers what is ours with Sphinx."""
     app.connect("source-read", _add_menu)
     app.connect("autodoc-process-docstring", _keep_trees)
+    app.connect("autodoc-process-signature", _name_fields)
 
 
 def _add_menu(_app: Sphinx, page: str, text: list[str]) -> None:
@@ -94,3 +96,12 @@ def _keep_trees(
         root = branches[0] - 1
         drawn = [f"   {line}" for line in lines[root : branches[-1] + 1]]
         lines[root : branches[-1] + 1] = ["::", "", *drawn]
+
+
+def _name_fields(
+    _app: Sphinx, _kind: str, _name: str, documented: object, *_others: object
+) -> tuple[str, str] | None:
+    """Shows the names of a document's fields; their types have limits that would fill the page."""
+    if isinstance(documented, type) and issubclass(documented, Struct):
+        return f"({', '.join(documented.__struct_fields__)})", ""
+    return None
