@@ -213,6 +213,7 @@ CHECKS: dict[str, Callable[[Command], None]] = {
     "vemoclap": check_vemoclap,
     "python": check_python,
     "python3": check_python,
+    "python3.11": check_python,
     "pytest": check_pytest,
     "pip": check_pip,
     "docker": check_docker,
