@@ -40,7 +40,7 @@ PAGES = {
         "CHANGELOG",
     ],
 }
-"""Heading of the menu -> its pages. A page that is in none ends the build with a warning."""
+"""Heading of the menu -> its pages. Pages that are in none come last, under "More"."""
 TWIGS = ("├", "└")
 
 project = "VEMOCLAP on Triton"
@@ -82,7 +82,10 @@ def setup(app: Sphinx) -> None:
 def _add_menu(_app: Sphinx, page: str, text: list[str]) -> None:
     """Appends the menu, which is not to be seen in the page itself, to the first page."""
     if page == root_doc:
-        for heading, pages in PAGES.items():
+        listed = {entry for pages in PAGES.values() for entry in pages}
+        others = {f"docs/{path.stem}" for path in PROJECT.glob("docs/*.md")} - listed
+        menu = {**PAGES, "More": sorted(others)} if others else PAGES
+        for heading, pages in menu.items():
             entries = "\n".join(pages)
             text[0] += f"\n```{{toctree}}\n:hidden:\n:caption: {heading}\n\n{entries}\n```\n"
 

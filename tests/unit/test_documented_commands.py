@@ -120,21 +120,21 @@ def check_python(command: Command) -> None:
         check_pytest(Command(command.page, tuple(words), is_whole=command.is_whole))
     elif module == "ui.serve":
         check_streamlit(arguments)
-    elif arguments and tuple(words) not in WITHOUT_PARSER and parses_arguments(module):
+    elif arguments and tuple(words) not in WITHOUT_PARSER and mentions(module, "argparse"):
         parser = parser_of(module, *own, parse=command.is_whole)
         assert {word for word in own if word.startswith("--")} <= options_of(parser, own)
         if own != arguments and command.is_whole:
             check(Command(command.page, tuple(arguments[len(own) + 1 :]), command.folder))
     else:
         assert importlib.util.find_spec(module) is not None, f"there is no module {module}"
-        assert not arguments or tuple(words) in WITHOUT_PARSER
+        assert not arguments or tuple(words) in WITHOUT_PARSER or mentions(module, "sys.argv")
 
 
-def parses_arguments(module: str) -> bool:
-    """Whether running it as far as its parser does nothing else."""
+def mentions(module: str, word: str) -> bool:
+    """Whether a program of ours has a parser (argparse), or reads its arguments without one."""
     file = PROJECT / module.replace(".", "/")
     source = file / "__main__.py" if file.is_dir() else file.with_suffix(".py")
-    return module in PACKAGES or (source.is_file() and "argparse" in source.read_text())
+    return module in PACKAGES or (source.is_file() and word in source.read_text())
 
 
 def check_streamlit(arguments: list[str]) -> None:
