@@ -5,6 +5,7 @@ import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from textwrap import dedent
 
 from tests.launching import PROJECT
 
@@ -15,6 +16,7 @@ SHELL, PYTHON = ("sh",), ("python", "py")
 SEPARATORS = {"&&", "||", ";", "|", "(", ")", "{", "}", "&"}
 KEYWORDS = {"if", "then", "else", "elif", "exec", "do", "!"}
 REDIRECTIONS = {"<", ">", ">>", "2>", ">&"}
+FENCE = re.compile(r"^( *)```([^\n]*)\n(.*?)^\1```$", re.DOTALL | re.MULTILINE)
 ASSIGNMENT = re.compile(r"[A-Za-z_]\w*=")
 
 
@@ -48,9 +50,14 @@ def name_of(page: Path) -> str:
 
 
 def fences(page: Path) -> list[tuple[str, str]]:
-    """Language and text of each fenced block."""
-    found = re.findall(r"^```([^\n]*)\n(.*?)^```$", page.read_text(), re.DOTALL | re.MULTILINE)
-    return [(str(language), str(text)) for language, text in found]
+    """Language and text of each fenced block, also of those in lists."""
+    found = FENCE.findall(page.read_text())
+    return [(str(language), dedent(text)) for _, language, text in found]
+
+
+def unfenced(page: Path) -> str:
+    """The page without its blocks."""
+    return FENCE.sub("", page.read_text())
 
 
 def programs(page: Path) -> list[str]:
@@ -71,8 +78,7 @@ def shell_commands(page: Path) -> Iterator[Command]:
 
 def inline_commands(page: Path, named: set[str]) -> Iterator[Command]:
     """The commands of these programs that stand inside sentences, in backquotes."""
-    text = re.sub(r"^```.*?^```$", "", page.read_text(), flags=re.DOTALL | re.MULTILINE)
-    for span in re.findall(r"(?<!`)`([^`\n]+)`(?!`)", text):
+    for span in re.findall(r"(?<!`)`([^`\n]+)`(?!`)", unfenced(page)):
         first, _, others = span.partition(" ")
         if others and Path(first).name in named:
             yield from (Command(name_of(page), words, PROJECT, False) for words in _split(span))

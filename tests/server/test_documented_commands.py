@@ -8,11 +8,12 @@ import pytest
 from tests.clips import solid_frame, write_clip
 from tests.documented import PAGES, name_of, programs, shell_commands
 from tests.launching import Launched
+from tests.link_server import Site
 from vemoclap_client import EmotionClient
 from vemoclap_client.cli.main import main
 
-GATEWAY = "vemoclap.example:8443"
-"""What asks it is parsed only; test_gateway.py has one."""
+NOT_HERE = ("vemoclap.example:8443", "https://example.org/film.mp4")
+"""Of a gateway and of links: parsed only. test_doors.py and test_links.py have both."""
 RUN_BY = {"docs/http-api.md": "test_http_api.py", "README.md": "test_readme.py"}
 """Page -> the test that runs its programs."""
 OUTPUTS = ("--json", "--csv", "--srt", "--vtt")
@@ -22,7 +23,7 @@ COMMANDS = {
     for command in shell_commands(page)
     if command.program == "vemoclap"
     and command.words[1] in ("classify", "timeline")
-    and GATEWAY not in command.words
+    and not set(NOT_HERE) & set(command.words)
 }
 PROGRAMS = [
     (name_of(page), program)
@@ -60,7 +61,11 @@ def test_the_command_runs(
 
 @pytest.mark.parametrize(("page", "program"), PROGRAMS, ids=[page for page, _ in PROGRAMS])
 @pytest.mark.usefixtures("folder")
-def test_the_program_runs(page: str, program: str, server: Launched) -> None:
+def test_the_program_runs(
+    page: str, program: str, server: Launched, site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("VEMOCLAP_FETCH_PRIVATE", "1")
     program = program.replace("127.0.0.1:8001", server.url)
+    program = program.replace("https://example.org/film.mp4", f"{site.address}/clip.mp4")
     with EmotionClient() as client:
         exec(compile(program, page, "exec"), {"client": client})
