@@ -152,9 +152,15 @@ def check_pytest(command: Command) -> None:
 
 @cache
 def dry_run(*words: str) -> str:
-    """What make would run, with all that it has to make before."""
+    """What make would run, with all that it has to make before.
+
+    make runs a line with $(MAKE) in it even then, the whole line: so that word is another here.
+    """
+    makefile = (PROJECT / "Makefile").read_text().replace("$(MAKE)", "make")
+    assert not re.search(r"\$\{MAKE\}|^\t[@-]*\+", makefile, re.MULTILINE), "it would be run"
     done = subprocess.run(
-        ["make", "--dry-run", "--always-make", "--no-print-directory", *words],
+        ["make", "--dry-run", "--always-make", "--file", "-", *words],
+        input=makefile,
         cwd=PROJECT,
         env={**os.environ, "MAKEFLAGS": ""},
         capture_output=True,
@@ -167,12 +173,13 @@ def dry_run(*words: str) -> str:
 
 def check_make(command: Command) -> None:
     makefile = (PROJECT / "Makefile").read_text()
-    for word in command.words[1:]:
+    wanted = [word for word in command.words[1:] if word[0] != "-" and not word.isdigit()]
+    for word in wanted:
         name, is_assigned, _ = word.partition("=")
         pattern = rf"^{name} \?=" if is_assigned else rf"^{name}:|^\.PHONY:.* {name}\b"
         assert re.search(pattern, makefile, re.MULTILINE), word
-    for words in simple_commands(dry_run(*command.words[1:])):
-        if Path(words[0]).name in ("python", "vemoclap", "pytest"):
+    for words in simple_commands(dry_run(*wanted)):
+        if Path(words[0]).name in ("make", "python", "vemoclap", "pytest"):
             check(Command(f"{command} -> {words[0]}", words))
 
 
