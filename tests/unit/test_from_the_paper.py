@@ -28,8 +28,14 @@ def test_each_slot_has_one_place() -> None:
 
 
 def test_what_a_profile_leaves_empty_is_said() -> None:
-    for _, cell, paper, embedded, _ in rows("Each block of Figure 1"):
+    for _, cell, paper, embedded in rows("Each block of Figure 1"):
         for slot in slots_of(cell):
             if slot in PROFILES["paper"]:
                 assert paper != "empty"
                 assert (embedded == "empty") == (slot not in PROFILES["embedded"]), slot
+
+
+def test_what_differs_is_said_of_each_block() -> None:
+    differs = PAGE.split("## What differs in each block, and why")[1]
+    blocks = [row[0] for row in rows("Each block of Figure 1")]
+    assert re.findall(r"^- \*\*(.*?)\*\*:", differs, re.MULTILINE) == blocks
