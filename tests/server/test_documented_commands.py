@@ -34,13 +34,12 @@ PROGRAMS = [
 
 
 @pytest.fixture
-def folder(
-    server: Launched, samples: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Path:
-    """The folder to run in, with the files that the docs name."""
+def folder(server: Launched, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder to run in, with files of the names in the docs: each a still picture for a second."""
     still = solid_frame((81, 90, 240), (96, 64), "yuv420p")
-    write_clip(tmp_path / "clip.mp4", frames=[still] * 25)
-    (tmp_path / "samples").symlink_to(samples)
+    (tmp_path / "samples").mkdir()
+    for name in ("clip.mp4", "samples/portrait.mp4"):
+        write_clip(tmp_path / name, frames=[still] * 25)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("VEMOCLAP_URL", server.url)
     return tmp_path
