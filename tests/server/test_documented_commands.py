@@ -35,7 +35,7 @@ PROGRAMS = [
 
 @pytest.fixture
 def folder(server: Launched, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The folder to run in, with files of the names in the docs: each a still picture for a second."""
+    """The folder to run in, with files of the names in the docs: a still picture for a second."""
     still = solid_frame((81, 90, 240), (96, 64), "yuv420p")
     (tmp_path / "samples").mkdir()
     for name in ("clip.mp4", "samples/portrait.mp4"):
