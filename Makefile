@@ -227,6 +227,11 @@ screenshots: setup-development exported ## Take the pictures of the app in docs/
 schemas: .venv/.ready ## Generate the published JSON schemas from the documents' types
 	@$(BIN)/python -c 'from vemoclap_client.schemas import write_schemas; write_schemas()'
 
+.PHONY: docs
+docs: .venv-development/.ready ## Build the docs as a site: build/site/index.html. A warning is an error
+	@$(DEVELOPMENT)/sphinx-build --quiet --fail-on-warning --keep-going --fresh-env --conf-dir docs/site . build/site
+	@echo "docs: build/site/index.html"
+
 .PHONY: lint
 lint: .venv-development/.ready ## Check style (ruff) and types (mypy)
 	$(DEVELOPMENT)/ruff check

@@ -36,21 +36,3 @@ def test_the_printed_example_is_what_the_command_prints(server: Launched, sample
     )
     printed = finished.stdout.split("  decoded in")[0]
     assert printed.strip() == block("text").strip()
-
-
-def test_every_make_target_named_exists() -> None:
-    targets = set(re.findall(r"^([a-z-]+):", (PROJECT / "Makefile").read_text(), re.MULTILINE))
-    documents = [PROJECT / "README.md", PROJECT / "CONTRIBUTING.md", *PROJECT.glob("docs/*.md")]
-    named = {
-        target
-        for document in documents
-        for target in re.findall(r"(?:^|`)make ([a-z-]+)", document.read_text(), re.MULTILINE)
-    }
-    assert "demo" in named
-    assert named <= targets
-
-
-def test_every_file_linked_exists() -> None:
-    for document in (PROJECT / "README.md", *PROJECT.glob("docs/*.md")):
-        for link in re.findall(r"\]\((?!http)([^)#]+)\)", document.read_text()):
-            assert (document.parent / link).exists(), f"{document.name}: {link}"

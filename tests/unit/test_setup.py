@@ -27,6 +27,18 @@ def test_what_pip_is_configured_to_use_is_handed_to_uv(
     assert "UV_FIND_LINKS" not in settings
 
 
+def test_the_sizes_of_the_docs_are_measured_with_a_script_that_runs() -> None:
+    done = subprocess.run(
+        [sys.executable, "requirements/sizes.py"], cwd=PROJECT, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    *groups, together = [line.strip("|").split("|")[-1] for line in done.stdout.splitlines()[2:]]
+    sizes = [int(cell.strip().replace(",", "") or 0) for cell in groups]
+    total = int(together.strip().replace(",", ""))
+    assert sizes[0] > 100  # torch
+    assert abs(sum(sizes) - total) < len(sizes)
+
+
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
     """The part of a checkout that set-up uses, with uv as it is installed here."""
