@@ -30,8 +30,12 @@ from vemoclap_client.errors import (
 
 CLIENT = PROJECT / "client"
 EXTRAS = tomllib.loads((CLIENT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
-LARGE = {"youtube", "batch"}
-"""Extras that are only resolved: Deno and Ray."""
+LARGE = {
+    extra
+    for extra, packages in EXTRAS.items()
+    if any(package.startswith(("deno", "ray", "pyarrow")) for package in packages)
+}
+"""Extras that are only resolved, as they bring more than 50 MB."""
 PINS = ("--constraint", "requirements/development.txt")
 """So that a new release of a dependency does not change the outcome of a test."""
 NOBODY = "127.0.0.1:1"
