@@ -6,16 +6,20 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from numpy.typing import NDArray
 
 from export import parity
 from export.configuration import REPOSITORY
 from export.fusion import zero_shot
-from export.slots import text_encoder
+from export.fusion.zero_shot_head import ZeroShotHead
+from export.slots import audio_encoder, face_expression, text_encoder
 from export.spec import Arrays
 from export.weights import fetch_all
 from tests.head_inputs import nothing, put, voice_rows, with_faces, with_text
+from vemoclap_client.audio_windows import cut, window_starts
 from vemoclap_client.contract import EMOTIONS, FEATURES, LENGTHS, MODALITIES
+from vemoclap_client.media._audio import decode_audio
 
 SENTENCES = Path(__file__).with_name("emotion_sentences.toml")
 RIGHT_AT_LEAST = 47
@@ -83,6 +87,25 @@ def test_the_longer_somebody_speaks_the_more_certain() -> None:
         certainty.append(answer(inputs)["PROBABILITIES"][0, EMOTIONS.index("sadness")])
     assert certainty == sorted(certainty)
     assert certainty[-1] > certainty[0] + 0.05
+
+
+def test_the_seconds_of_speech_are_those_that_the_audio_encoder_hears(samples: Path) -> None:
+    path = REPOSITORY / "audio_encoder" / "1/model.onnx"
+    if not path.is_file():
+        pytest.skip("the audio encoder is missing; `make export` brings it")
+    sound = decode_audio(samples / "portrait.mp4").samples
+    windows = cut(sound, window_starts(len(sound)))
+    features, speech = parity.open_session(path).run(["FEATURES", "EVENTS"], {"WINDOW": windows})
+    heard_s = speech.mean() * 1.5 * (len(windows) + 1)
+    assert heard_s > 5
+    files = fetch_all((*face_expression.ARTIFACTS, *audio_encoder.ARTIFACTS))
+    layers = face_expression.last_layer(files), audio_encoder.voice_layer(files)
+    head = ZeroShotHead(*layers, torch.ones(7, text_encoder.FEATURES), 1, {}, 1)
+    with torch.inference_mode():
+        seconds = head._speech_s(torch.from_numpy(features)[None])
+        assert head._speech_s(torch.zeros_like(torch.from_numpy(features))[None]) == 1.5
+    # From the mean of the states in place of each: not quite the same.
+    assert float(seconds) == pytest.approx(heard_s, rel=0.35)
 
 
 def test_words_in_sound_without_a_voice_say_little() -> None:
