@@ -73,7 +73,7 @@ class Load:
     growth: float = 0.05
 
 
-SHORT = Load(clients=12, warm_up_s=2.0, rounds=1, round_s=4.0, at_least=12, growth=0.5)
+SHORT = Load(clients=12, warm_up_s=1.0, rounds=1, round_s=3.0, at_least=12, growth=0.5)
 
 
 @dataclass
