@@ -50,19 +50,28 @@ def shot(
 
 
 @pytest.fixture(scope="module")
-def moving(
-    client: EmotionClient, samples: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Timeline:
-    """Two faces that move, then a cut to one of them alone, where one of the two was."""
+def clips(samples: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a card, and with two faces that move, then a cut to one of them alone.
+
+    That one is called portrait.mp4, as the notebook wants it; without sound, it costs little.
+    """
+    folder = tmp_path_factory.mktemp("clips")
+    (folder / "title_card.mp4").symlink_to(samples / "title_card.mp4")
     one = face_picture(samples)
     faces = [one, ImageOps.mirror(one)]
     frames = [
         *shot(faces, [((20, 10), (250, 160)), ((470, 160), (420, 10))], (90, 110, 90)),
         *shot(faces[:1], [((250, 160), (20, 100))], (40, 40, 150)),
     ]
-    video = tmp_path_factory.mktemp("moving") / "faces.mp4"
-    write_clip(video, seconds=2 * SHOT_S, fps=FPS, size=SIZE, frames=frames)
-    return client.timeline(video, 6, 6)
+    file = folder / "portrait.mp4"
+    write_clip(file, seconds=2 * SHOT_S, fps=FPS, size=SIZE, frames=frames)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def moving(client: EmotionClient, clips: Path) -> Timeline:
+    """The faces that move, as one window."""
+    return client.timeline(clips / "portrait.mp4", 6, 6)
 
 
 def test_faces_that_move_keep_their_numbers_until_the_cut(moving: Timeline) -> None:
@@ -137,7 +146,7 @@ def test_the_labeling_interface_is_the_one_that_the_export_names() -> None:
     assert shown == LABELING_CONFIG
 
 
-def test_the_notebook_runs(server: Launched, samples: Path, tmp_path: Path) -> None:
+def test_the_notebook_runs(server: Launched, clips: Path, tmp_path: Path) -> None:
     notebook = json.loads(NOTEBOOK.read_text())
     assert not [cell for cell in notebook["cells"] if cell.get("outputs")], "clear its outputs"
     finished = subprocess.run(
@@ -149,7 +158,7 @@ def test_the_notebook_runs(server: Launched, samples: Path, tmp_path: Path) -> N
             ),
             NOTEBOOK,
         ],
-        env={**environment(server, tmp_path), "CLIPS": str(samples)},
+        env={**environment(server, tmp_path), "CLIPS": str(clips)},
         cwd=tmp_path,
         capture_output=True,
         text=True,
@@ -158,7 +167,7 @@ def test_the_notebook_runs(server: Launched, samples: Path, tmp_path: Path) -> N
     done = json.loads((tmp_path / "done.ipynb").read_text())
     outputs = [output for cell in done["cells"] for output in cell.get("outputs", ())]
     assert sum("image/png" in output.get("data", {}) for output in outputs) == 2
-    clips = pandas.read_csv(tmp_path / "clips.csv").set_index("clip")
-    assert clips.emotion["portrait.mp4"] == "joy"
-    assert clips.emotion["title_card.mp4"] == "sadness"
-    assert len(pandas.read_parquet(tmp_path / "dense.parquet")) == 60
+    table = pandas.read_csv(tmp_path / "clips.csv").set_index("clip")
+    assert table.emotion.to_dict() == {"portrait.mp4": "joy", "title_card.mp4": "sadness"}
+    assert len(pandas.read_parquet(tmp_path / "dense.parquet")) == 30
+    assert set(pandas.read_csv(tmp_path / "faces.csv").track) == {1, 2, 3}
