@@ -29,6 +29,9 @@ DATA ?=
 TRAIN_FLAGS ?=
 STORE ?= build/head/features
 EVALUATE_FLAGS ?=
+# The folder with the downloaded files of Ekman-6, for DATA=ekman6.
+EKMAN6 ?= ekman6
+export EKMAN6 := $(value EKMAN6)
 APP_PORT ?= 8501
 export STORE := $(value STORE)
 export DATA := $(value DATA)
@@ -154,14 +157,24 @@ bench-gpu: setup-development ## The same on a CUDA device, with 1, 8, 32 and 128
 	@$(MAKE) --no-print-directory setup-gpu $(BENCH_WEIGHTS) samples >&2
 	@$(BENCH) --gpu --repository $(BENCH_REPOSITORY) samples $${VIDEOS:+"$$VIDEOS"} $(BENCH_FLAGS)
 
-# A folder of clips goes through a server, which stores of features and features.pkl do not need.
+# Videos go through a server, which stores of features and features.pkl do not need.
 .PHONY: train
-train: setup exported ## Train the head on DATA (labelled clips, a feature store, a batch, features.pkl)
+ifeq ($(value DATA),ekman6)
+TRAIN_EKMAN6 := $(BIN)/python -m training ekman6 "$$EKMAN6" --out build/ekman6 $(TRAIN_FLAGS)
+train: .venv/.ready
+	@form=$$($(TRAIN_EKMAN6) --form) || exit; \
+	if [ $$form = features ]; then $(TRAIN_EKMAN6); \
+	else $(MAKE) --no-print-directory setup exported && \
+	    $(SERVER_PYTHON) -m server --model-repository $(OUT) $(FREE_PORTS) -- \
+	        $(TRAIN_EKMAN6) --repository $(OUT); fi
+else
+train: setup exported ## Train the head on DATA: clips, a feature store, a batch, features.pkl, or ekman6
 	@if [ -d "$$DATA" ] && [ ! -e "$$DATA/manifest.json" ] && ! compgen -G "$$DATA/part-*.parquet" >/dev/null; then \
 	    $(SERVER_PYTHON) -m server --model-repository $(OUT) $(FREE_PORTS) -- \
 	        $(BIN)/python -m training train "$$DATA" --out build/head --repository $(OUT) $(TRAIN_FLAGS); \
 	else $(BIN)/python -m training train "$$DATA" --out build/head $(TRAIN_FLAGS); fi
 	@echo "train: serve it with: python -m export fusion --profile PROFILE --checkpoint build/head/head.pt"
+endif
 
 .PHONY: evaluate
 evaluate: .venv/.ready ## Score the trained head on the test clips of STORE (default: those of `make train`)

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from subprocess import PIPE
 from typing import IO
 
 import psutil
@@ -141,6 +142,7 @@ def running_server(options: ServerOptions) -> Iterator[RunningServer]:
         try:
             control = ModelControl(address, options.credentials, token, options.startup_timeout_s)
             with (
+                _killed_without_launcher(process),
                 passed_on(log, level) if options.log_as_json else nullcontext(),
                 closing(control),
             ):
@@ -194,6 +196,22 @@ def _spawn(
 def die_with_launcher() -> None:
     """Lets the kernel stop this process when the launcher is killed."""
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+@contextmanager
+def _killed_without_launcher(process: subprocess.Popen[bytes]) -> Iterator[None]:
+    """Has a shell kill the process's group if the launcher dies and the end by SIGTERM hangs.
+
+    Triton's gRPC server ends only after its last call, which a model may never answer, and a
+    stopped process does not act on a signal that it could handle.
+    """
+    # The launcher alone holds the other end of the pipe, so that the pipe ends with it.
+    script = f"read -r _; sleep {STOP_TIMEOUT_S}; kill -KILL -{process.pid}"
+    with subprocess.Popen(["sh", "-c", script], stdin=PIPE, start_new_session=True) as shell:
+        try:
+            yield
+        finally:
+            shell.kill()
 
 
 def _wait_until_live(process: subprocess.Popen[bytes], control: ModelControl, log: Path) -> None:

@@ -119,6 +119,7 @@ def processes(triton_pid: int) -> dict[str, psutil.Process]:
     found = {TRITON: psutil.Process(triton_pid)}
     for child in found[TRITON].children():
         if child.status() != psutil.STATUS_ZOMBIE:
-            name = next(word for word in child.cmdline() if re.fullmatch(r"\w+_\d+_\d+", word))
-            found[name] = child
+            # A process that has just been forked has no command line of its own yet.
+            names = (word for word in child.cmdline() if re.fullmatch(r"\w+_\d+_\d+", word))
+            found |= dict.fromkeys(names, child)
     return found

@@ -9,6 +9,7 @@ from vemoclap_client.errors import VemoclapError
 COMMANDS = {
     "train": "training.train_command",
     "evaluate": "training.evaluate_command",
+    "ekman6": "training.ekman6_command",
 }
 """Command -> the module whose `main(arguments)` runs it; imported when it is asked for."""
 

@@ -14,22 +14,26 @@ from vemoclap_client.contract import EMOTIONS
 CELL_PX = 96
 LEFT_PX, TOP_PX, RIGHT_PX, BOTTOM_PX = 150, 24, 24, 84
 TEXT_PX = 20
+CAPTION_PX, LINE_PX = 15, 22
 LIGHT, DARK = (247, 251, 255), (8, 48, 107)
 BLACK, WHITE, EMPTY = (0, 0, 0), (255, 255, 255), (224, 224, 224)
 
 
-def write(path: Path, shares: Floats) -> None:
+def write(path: Path, shares: Floats, caption: str = "") -> None:
     """Write a PNG: true emotions downwards, answers to the right, the darker the more.
 
     Args:
         path: where to.
         shares: float64 [6, 6], of each row; a row of NaN, an emotion without clips, is grey.
+        caption: lines below it.
 
     Raises:
         OutputError: the disk is full.
     """
     side = CELL_PX * len(EMOTIONS)
-    image = Image.new("RGB", (LEFT_PX + side + RIGHT_PX, TOP_PX + side + BOTTOM_PX), WHITE)
+    lines = caption.splitlines()
+    height = TOP_PX + side + BOTTOM_PX + len(lines) * LINE_PX
+    image = Image.new("RGB", (LEFT_PX + side + RIGHT_PX, height), WHITE)
     draw = ImageDraw.Draw(image)
     font = ImageFont.load_default(TEXT_PX)
     for row, column in np.ndindex(shares.shape):
@@ -39,6 +43,10 @@ def write(path: Path, shares: Floats) -> None:
         draw.text((LEFT_PX - 8, TOP_PX + middle), emotion, BLACK, font, "rm")
         draw.text((LEFT_PX + middle, TOP_PX + side + 8), emotion, BLACK, font, "ma")
     draw.text((LEFT_PX + side // 2, TOP_PX + side + BOTTOM_PX - 12), "predicted", BLACK, font, "ms")
+    small = ImageFont.load_default(CAPTION_PX)
+    for number, line in enumerate(lines):
+        top = TOP_PX + side + BOTTOM_PX + number * LINE_PX
+        draw.text((image.width // 2, top), line, BLACK, small, "ma")
     image.paste(_upwards("true", font, side), (8, TOP_PX))
     files.write(path, lambda file: image.save(file, "PNG"))
 

@@ -7,7 +7,8 @@ ExportError
 ├── ProfileMismatchError     features of one profile meet a head of another, or other encoders
 ├── UnsafeFileError          a pickle holds more than arrays and plain containers
 ├── TrainingError            a training cannot start or go on in this folder, or on this device
-└── OtherDataError           a head is to be scored on data that it was not trained with
+├── OtherDataError           a head is to be scored on data that it was not trained with
+└── DataSetError             a file of Ekman-6 is missing, or is not what it should be
 """
 
 from export.errors import ExportError
@@ -53,3 +54,9 @@ class OtherDataError(ExportError):
     """A head is to be scored on another store: it may have been trained on its test clips."""
 
     exit_code = 58
+
+
+class DataSetError(ExportError):
+    """A file of Ekman-6 has not been downloaded, or more than one could be it."""
+
+    exit_code = 59

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,9 +13,10 @@ from tqdm import tqdm
 
 from export import stamp
 from export.errors import ExportError
-from training import features, manifest, splits
+from training import features, lists, manifest, splits
 from training.errors import FeatureError, LabelError, ProfileMismatchError
 from training.features import Sample
+from training.lists import NO_LISTS, Lists
 from training.manifest import MANIFEST, Manifest
 from training.server_features import ClipFeatures, FeatureServer
 from training.store import Store, Writer
@@ -68,12 +69,14 @@ class Extraction:
         kept: how many were in the store already.
         skipped: id -> why it could not be used.
         labels: id -> emotion of all that are in the store.
+        notes: what on the data set's lists could not be used.
     """
 
     encoded: int = 0
     kept: int = 0
     skipped: dict[str, str] = field(default_factory=dict)
     labels: dict[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
 
 def find_clips(data: Path) -> list[LabelledClip]:
@@ -111,6 +114,8 @@ def extract(
     in_flight: int = 4,
     report: Callable[[str], None] = tqdm.write,
     seed: int = 1,
+    given: Lists = NO_LISTS,
+    name: str | None = None,
 ) -> tuple[Store, Extraction]:
     """Fill a feature store with what the server makes of the clips; go on where it was stopped.
 
@@ -122,14 +127,21 @@ def extract(
         in_flight: clips that are decoded and encoded at the same time.
         report: told each clip that is skipped, and why.
         seed: of the split.
+        given: the data set's own split, and the mislabelled clips, which are left out.
+        name: of the data; default: the folder's.
 
     Raises:
         LabelError: the labels cannot be learned from.
+        StoreError: a list cannot be read, or does not fit the clips.
         ProfileMismatchError: the store holds features of other encoders.
         ServerError: the server is not there, or broke down.
     """
-    clips = find_clips(data)
-    filling = _Filling(folder, data.resolve().name, repository)
+    found = find_clips(data)
+    choice = lists.choose([clip.id for clip in found], given)
+    clips = [clip for clip in found if clip.id not in choice.skipped]
+    filling = _Filling(folder, name or data.resolve().name, repository)
+    filling.found.skipped |= choice.skipped
+    filling.found.notes = choice.notes
     waiting = [clip for clip in clips if not filling.has(clip)]
     with tqdm(total=len(clips), initial=filling.found.kept, unit="clip", desc="features") as bar:
         for clip, future in _in_flight(waiting, lambda clip: server.extract(clip.path), in_flight):
@@ -139,7 +151,7 @@ def extract(
                 filling.found.skipped[clip.id] = str(error)
                 report(f"skipped {clip.id}: {error}")
             bar.update()
-    return filling.finish(seed), filling.found
+    return filling.finish(seed, choice.splits), filling.found
 
 
 class _Filling:
@@ -171,15 +183,15 @@ class _Filling:
         self.found.encoded += 1
         self.found.labels[clip.id] = clip.label
 
-    def finish(self, seed: int) -> Store:
+    def finish(self, seed: int, given: Mapping[str, str] | None) -> Store:
         """List the clips in the manifest and split them."""
         if self.writer is None:
-            raise LabelError(f"none of the {len(self.found.skipped)} clips could be read")
+            raise LabelError(f"none of the {len(self.found.skipped)} clips could be used")
         try:
-            return self.writer.finish(self.found.labels, seed)
+            return self.writer.finish(self.found.labels, seed, given)
         except LabelError as error:
             skipped = len(self.found.skipped)
-            raise LabelError(f"{error} {skipped} clips could not be read.") from error
+            raise LabelError(f"{error} {skipped} clips could not be used.") from error
 
     def _open(self, profile: str, widths: dict[str, int] | None) -> Writer:
         if self.writer is None or self.writer.manifest.profile != profile:

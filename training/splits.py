@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -62,14 +62,46 @@ def split(
 
 
 def _split_class(
-    ids: list[str], kept: Mapping[str, str], source: np.random.Generator
+    ids: list[str],
+    kept: Mapping[str, str],
+    source: np.random.Generator,
+    held_out: Sequence[str] = (TEST, VALIDATION),
 ) -> dict[str, str]:
     chosen = {name: kept[name] for name in ids if name in kept}
     new = [name for name in ids if name not in kept]
     source.shuffle(new)
     wanted = max(1, round(HELD_OUT * len(ids)))
-    for part in (TEST, VALIDATION):
+    for part in held_out:
         missing = max(0, wanted - list(chosen.values()).count(part))
         chosen |= dict.fromkeys(new[:missing], part)
         new = new[missing:]
     return chosen | dict.fromkeys(new, TRAIN)
+
+
+def with_validation(
+    given: Mapping[str, str],
+    labels: Mapping[str, str],
+    seed: int,
+    earlier: Mapping[str, str] | None = None,
+) -> dict[str, str]:
+    """Return a data set's own split with clips for validation.
+
+    Where it has none, they are drawn from its training clips. Its test clips stay what they are.
+
+    Args:
+        given: id -> split.
+        labels: id -> emotion.
+        seed: of the draw.
+        earlier: id -> split of an earlier draw, which is kept.
+    """
+    if VALIDATION in given.values():
+        return dict(given)
+    training = {name: labels[name] for name, part in given.items() if part == TRAIN}
+    kept = {n: p for n, p in (earlier or {}).items() if n in training and p != TEST}
+    parts = dict(given)
+    for number, label in enumerate(count(training)):
+        ids = sorted(name for name, of in training.items() if of == label)
+        if len(ids) > 1:
+            source = np.random.default_rng([seed, number])
+            parts |= _split_class(ids, kept, source, (VALIDATION,))
+    return parts

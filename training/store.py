@@ -132,17 +132,18 @@ class Writer:
 
         Args:
             labels: id -> emotion of every clip that belongs to it; others there are left out.
-            seed: of the split.
+            seed: of the split, and of the clips for validation where the given one has none.
             given: id -> split, where the data set comes with one.
 
         Raises:
             LabelError: there is one class only, or one has too few clips.
         """
         kept = read_splits(self.folder) if (self.folder / SPLITS).exists() else None
-        parts = _given(labels, given) if given else splits.split(labels, seed, kept)
+        parts = _given(labels, given, seed, kept) if given else splits.split(labels, seed, kept)
         listed = {part: [n for n, of in parts.items() if of == part] for part in splits.SPLITS}
         entries = {name: self._entry(name, labels[name]) for name in parts}
-        drawn = {"seed": None if given else seed, **listed}
+        is_drawn = given is None or splits.VALIDATION not in given.values()
+        drawn = {"seed": seed if is_drawn else None, **listed}
         files.write_text(self.folder / SPLITS, json.dumps(drawn, indent=1) + "\n")
         complete = replace(
             self.manifest,
@@ -176,9 +177,15 @@ def read_splits(folder: Path) -> dict[str, str]:
         raise StoreError(f"{path} cannot be read: {error!r}") from error
 
 
-def _given(labels: Mapping[str, str], given: Mapping[str, str]) -> dict[str, str]:
+def _given(
+    labels: Mapping[str, str],
+    given: Mapping[str, str],
+    seed: int,
+    kept: Mapping[str, str] | None,
+) -> dict[str, str]:
     """The data set's own split, of the clips that are there."""
-    parts = {name: part for name, part in sorted(given.items()) if name in labels}
+    there = {name: part for name, part in sorted(given.items()) if name in labels}
+    parts = splits.with_validation(there, labels, seed, kept)
     for part in splits.SPLITS:
         if not any(of == part for of in parts.values()):
             raise LabelError(f"the split has no clip for {part}")

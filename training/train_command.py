@@ -1,6 +1,7 @@
 """`python -m training train DATA --out DIR`: from labelled clips to a head to serve."""
 
 import argparse
+import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -8,6 +9,7 @@ from pathlib import Path
 from export.configuration import REPOSITORY
 from training import splits
 from training.errors import StoreError
+from training.lists import Lists
 from training.manifest import MANIFEST
 from training.recipe import FAST, RECIPES, Recipe
 from training.store import Store
@@ -32,14 +34,23 @@ def main(arguments: Sequence[str]) -> None:
         ExportError: the data or the folder is not fit for a training; the type says why.
         ServerError: the server could not extract features.
     """
-    given = _parser().parse_args(arguments)
+    train(build_parser("train", DESCRIPTION).parse_args(arguments))
+
+
+def train(given: argparse.Namespace) -> Path:
+    """Train as the options say, and return head.pt.
+
+    Raises:
+        ExportError: the data or the folder is not fit for a training; the type says why.
+        ServerError: the server could not extract features.
+    """
     store = _store(given)
     _print_store(store)
     # torch is imported only when there is something to train on.
     from training import trained
     from training.trainer import Training
 
-    training = Training(store, given.out, _recipe(given), given.seed, given.device)
+    training = Training(store, given.out, recipe_of(given), given.seed, given.device)
     if training.state.step:
         print(f"going on after step {training.state.step}", flush=True)
     best = training.run()
@@ -52,13 +63,20 @@ def main(arguments: Sequence[str]) -> None:
         "serve it:  python -m export fusion "
         f"--profile {described.profile} --checkpoint {path} && make serve"
     )
+    return path
+
+
+def features_folder(given: argparse.Namespace) -> Path:
+    """Return where the feature store goes."""
+    folder: Path = given.store or given.out / "features"
+    return folder
 
 
 def _store(given: argparse.Namespace) -> Store:
     data: Path = given.data
     if (data / MANIFEST).is_file() and not given.store:
         return Store(data)
-    folder = given.store or given.out / "features"
+    folder = features_folder(given)
     if data.is_dir() and any(data.glob("part-*.parquet")):
         return _from_batch(given, folder)
     if data.is_dir():
@@ -74,8 +92,16 @@ def _from_clips(given: argparse.Namespace, folder: Path) -> Store:
 
     server = FeatureServer(given.url, given.timeout_s)
     store, found = extract(
-        given.data, folder, server, given.repository, given.in_flight, seed=given.seed
+        given.data,
+        folder,
+        server,
+        given.repository,
+        given.in_flight,
+        seed=given.seed,
+        given=_lists(given),
+        name=given.name,
     )
+    _print_notes(found.notes)
     print(
         f"features: {found.encoded} clips extracted, {found.kept} already there, "
         f"{len(found.skipped)} skipped"
@@ -94,11 +120,21 @@ def _from_batch(given: argparse.Namespace, folder: Path) -> Store:
 def _from_upstream(given: argparse.Namespace, folder: Path) -> Store:
     from training.upstream import store_features
 
-    imported = store_features(given.data, folder, given.seed, given.splits, given.blacklist)
+    imported = store_features(given.data, folder, given.seed, _lists(given), given.name)
+    _print_notes(imported.notes)
     for name, reason in imported.skipped.items():
         print(f"skipped {name}: {reason}")
     print(f"features: {len(imported.store.splits)} clips, {len(imported.skipped)} skipped")
     return imported.store
+
+
+def _lists(given: argparse.Namespace) -> Lists:
+    return Lists(given.splits, given.blacklist)
+
+
+def _print_notes(notes: Sequence[str]) -> None:
+    for note in notes:
+        print(f"warning: {note}", file=sys.stderr)
 
 
 def _print_store(store: Store) -> None:
@@ -112,16 +148,18 @@ def _print_store(store: Store) -> None:
         print(f"no clip is labelled {', '.join(missing)}: the head will not learn to name these")
 
 
-def _recipe(given: argparse.Namespace) -> Recipe:
+def recipe_of(given: argparse.Namespace) -> Recipe:
+    """Return the recipe that the options choose and change."""
     recipe = RECIPES[given.recipe]
     changes = {"steps": given.steps, "heads": given.heads, "width": given.width}
     return replace(recipe, **{key: value for key, value in changes.items() if value is not None})
 
 
-def _parser() -> argparse.ArgumentParser:
+def build_parser(command: str, description: str) -> argparse.ArgumentParser:
+    """Return the parser of a command that trains."""
     parser = argparse.ArgumentParser(
-        "python -m training train",
-        description=DESCRIPTION,
+        f"python -m training {command}",
+        description=description,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
@@ -140,9 +178,10 @@ def _parser() -> argparse.ArgumentParser:
     add("--repository", type=Path, default=REPOSITORY, help="the model repository it serves")
     add("--store", type=Path, help="where features go (default: DIR/features)")
     add("--in-flight", type=_positive, default=4, help="clips at the same time (%(default)s)")
-    upstream = parser.add_argument_group("for features.pkl")
+    upstream = parser.add_argument_group("for features.pkl, and for a folder of clips")
     upstream.add_argument("--splits", type=Path, help="JSON: {split: [id, ...]}")
     upstream.add_argument("--blacklist", type=Path, help="ids to leave out, one a line")
+    upstream.add_argument("--name", help="of the data (default: the file's or folder's)")
     return parser
 
 

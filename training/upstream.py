@@ -3,13 +3,14 @@
     {"samples": {id: {"labels": multi-hot, "features": {name: tensor [rows, width]}}},
      "stats": ..., "idx_to_label": {index: emotion}}
 
+The labels' key is `labels` in the authors' description of the file, and `label` in their program.
+
 `stats` is not used: the ranges that a head scales by are those of the training split alone.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,44 +20,46 @@ import numpy as np
 from export.fusion import attention
 from export.fusion.attention_head import UPSTREAM_NAMES
 from export.fusion.heads import ROWS
-from training import features, splits
+from training import features, lists
 from training.errors import FeatureError, LabelError, StoreError
 from training.features import Rows, Sample
+from training.lists import Lists
 from training.manifest import Manifest
 from training.restricted_pickle import read
 from training.store import Store, Writer
 from vemoclap_client import files
 from vemoclap_client.contract import EMOTIONS
 
-SPLIT_NAMES = {
-    "train": splits.TRAIN,
-    "training": splits.TRAIN,
-    "val": splits.VALIDATION,
-    "valid": splits.VALIDATION,
-    "validation": splits.VALIDATION,
-    "test": splits.TEST,
-}
-
 
 @dataclass(frozen=True)
 class Import:
-    """The store, and id -> why a sample is not in it."""
+    """The store, id -> why a sample is not in it, and what on the lists could not be used."""
 
     store: Store
     skipped: Mapping[str, str]
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class _Sample:
+    """A sample as it is in the file."""
+
+    id: str
+    labels: list[str]
+    features: Mapping[str, Any]
 
 
 def store_features(
-    path: Path, folder: Path, seed: int, splits_json: Path | None, blacklist: Path | None
+    path: Path, folder: Path, seed: int, given: Lists, name: str | None = None
 ) -> Import:
     """Write features.pkl into a feature store of the paper profile.
 
     Args:
         path: features.pkl.
         folder: of the store.
-        seed: of the split, where there is no splits.json.
-        splits_json: {split: [id, ...]}.
-        blacklist: ids of mislabelled clips, one a line: left out.
+        seed: of what the lists leave to be drawn.
+        given: the split, and the mislabelled clips, which are left out.
+        name: of the data; default: the file's.
 
     Raises:
         UnsafeFileError: a file would run code on loading.
@@ -64,42 +67,70 @@ def store_features(
         LabelError: a label is no emotion, or the labels cannot be learned from.
         FeatureError: features are no numbers, or not as wide as the paper's encoders make them.
     """
-    given = _read_splits(splits_json) if splits_json else None
-    left_out = _read_blacklist(blacklist) if blacklist else frozenset()
-    content = read(path)
+    samples = list(_samples(read(path), path))
+    _check_names(samples, path)
+    choice = lists.choose([sample.id for sample in samples], given)
+    skipped = {s.id: _reason_against(s.labels) for s in samples if len(s.labels) != 1}
+    skipped |= choice.skipped
     origin = {"features.pkl": files.checksum(path)}
-    writer = Writer(folder, Manifest(path.stem, "paper", origin, attention.WIDTHS))
-    labels: dict[str, str] = {}
-    skipped: dict[str, str] = {}
-    for name, label, found in _samples(content, path):
-        if reason := _reason_against(name, label, left_out):
-            skipped[name] = reason
-            continue
-        writer.add(Sample(name, label[0], _features(name, found)), origin["features.pkl"])
-        labels[name] = label[0]
-    return Import(writer.finish(labels, seed, given), skipped)
+    writer = Writer(folder, Manifest(name or path.stem, "paper", origin, attention.WIDTHS))
+    labels = {s.id: s.labels[0] for s in samples if s.id not in skipped}
+    for sample in samples:
+        if sample.id not in skipped:
+            _add(sample, origin["features.pkl"], writer)
+    return Import(writer.finish(labels, seed, choice.splits), skipped, choice.notes)
 
 
-def _reason_against(name: str, label: list[str], left_out: frozenset[str]) -> str:
-    if name in left_out or Path(name).stem in left_out:
-        return "on the blacklist"
-    if len(label) != 1:
-        return f"it has {len(label)} labels: {', '.join(label) or 'none'}"
-    return ""
+def _add(sample: _Sample, fingerprint: str, writer: Writer) -> None:
+    """What an earlier run has written stays as it is: a training goes on with the same store."""
+    label = sample.labels[0]
+    if not writer.has(sample.id, label, fingerprint):
+        rows = _features(sample.id, sample.features)
+        writer.add(Sample(sample.id, label, rows), fingerprint)
 
 
-def _samples(content: Any, path: Path) -> Iterator[tuple[str, list[str], Mapping[str, Any]]]:
-    """Yield each sample's id, its labels, and its features."""
+def _reason_against(labels: list[str]) -> str:
+    return f"it has {len(labels)} labels: {', '.join(labels) or 'none'}"
+
+
+def _samples(content: Any, path: Path) -> Iterator[_Sample]:
+    of, held = "it", content
     try:
         names = _label_names(content["idx_to_label"])
         for name, sample in content["samples"].items():
-            chosen = np.flatnonzero(np.asarray(sample["labels"], np.float64) > 0)
-            yield str(name), [names[int(index)] for index in chosen], dict(sample["features"])
+            of, held = f"its sample {name}", sample
+            labels = sample["labels" if "labels" in sample else "label"]
+            yield _Sample(str(name), _labels(labels, names), dict(sample["features"]))
     except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
         raise StoreError(
             f"{path} is no features.pkl: {error!r}. It must be a dict of samples (id -> labels, "
-            "features), stats and idx_to_label."
+            f"features), stats and idx_to_label; {of} is {_description(held)}."
         ) from error
+
+
+def _description(held: Any) -> str:
+    """What is there in place of what was expected."""
+    if not isinstance(held, Mapping):
+        return f"a {type(held).__name__}"
+    return f"a dict of {', '.join(str(key) for key in list(held)[:10]) or 'nothing'}"
+
+
+def _labels(values: Any, names: Mapping[int, str]) -> list[str]:
+    """The emotions that a multi-hot vector names."""
+    chosen = np.asarray(values, np.float64)
+    if chosen.shape != (len(names),):
+        raise ValueError(f"labels of the shape {chosen.shape}, and not one 0 or 1 for each emotion")
+    return [names[int(index)] for index in np.flatnonzero(chosen > 0)]
+
+
+def _check_names(samples: Iterable[_Sample], path: Path) -> None:
+    """A feature that no sample has is not absent: it is called something else."""
+    found = {name for sample in samples for name in sample.features}
+    if found and (missing := [name for name in UPSTREAM_NAMES.values() if name not in found]):
+        raise StoreError(
+            f"{path} has no features called {', '.join(missing)}; its samples have "
+            f"{', '.join(sorted(map(str, found)))}"
+        )
 
 
 def _label_names(indices: Any) -> dict[int, str]:
@@ -126,26 +157,3 @@ def _features(name: str, found: Mapping[str, Any]) -> dict[str, Rows]:
             array = features.absent(width)
         rows[modality] = features.shorten(np.atleast_2d(array), ROWS[modality])
     return rows
-
-
-def _read_splits(path: Path) -> dict[str, str]:
-    try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-        parts = {str(name): SPLIT_NAMES[part] for part, ids in document.items() for name in ids}
-        total = sum(len(ids) for ids in document.values())
-    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
-        raise StoreError(
-            f"{path} cannot be read as splits: {error!r}. It must be {{split: [id, ...]}} with "
-            f"splits named {', '.join(SPLIT_NAMES)}."
-        ) from error
-    if total != len(parts):
-        raise StoreError(f"{path} names a clip twice: it would be trained on and tested on")
-    return parts
-
-
-def _read_blacklist(path: Path) -> frozenset[str]:
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, ValueError) as error:
-        raise StoreError(f"{path} cannot be read as a blacklist: {error}") from error
-    return frozenset(line.strip() for line in lines if line.strip())

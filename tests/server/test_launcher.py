@@ -127,6 +127,19 @@ def test_a_killed_launcher_takes_triton_with_it(light: Path, tmp_path: Path) -> 
         assert_nothing_is_left(server, children)
 
 
+@pytest.mark.soak
+def test_a_killed_launcher_takes_a_triton_with_it_that_does_not_end(
+    light: Path, tmp_path: Path
+) -> None:
+    """Stopped, as one whose end hangs."""
+    with launched(tmp_path, ["--model-repository", light]) as server:
+        triton = psutil.Process(server.triton_pid)
+        triton.suspend()
+        server.launcher.kill()
+        _, alive = psutil.wait_procs([triton, *triton.children()], timeout=60)
+        assert alive == []
+
+
 def test_a_command_runs_with_the_servers_address_and_gives_its_exit_code(light: Path) -> None:
     script = 'test -n "$VEMOCLAP_URL" && echo "at $VEMOCLAP_URL" && exit 7'
     finished = run("--model-repository", light, *FREE_PORTS, "--", "sh", "-c", script)

@@ -14,7 +14,7 @@ from export.fusion import attention
 from export.options import Checkpoint, Options
 from tests.clips import Tone, solid_frame, write_clip
 from tests.launching import Launched, launched
-from training import checkpoint, trained
+from training import checkpoint, ekman6_report, trained
 from training.__main__ import main
 from training.store import Store
 from vemoclap_client.cli.main import main as vemoclap
@@ -109,6 +109,29 @@ def test_the_trained_head_is_served_and_named(
     others = max(document["probabilities"][e] for e in EMOTIONS if e not in COLOURS)
     assert learned["joy"] > learned["anger"]
     assert learned["joy"] > others
+
+
+def test_the_videos_of_ekman_6_are_taken_as_they_are(
+    server: Launched, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """An archive of videos, a split and a blacklist, which names clips without folder or suffix."""
+    folder, out = tmp_path / "ekman6", tmp_path / "out"
+    folder.mkdir()
+    shutil.make_archive(str(folder / "videos"), "zip", data.parent, data.name)
+    parts = {"trn": "0", "val": "1", "tst": "23"}
+    named = {part: [f"{e}/{n}" for e in COLOURS for n in ns] for part, ns in parts.items()}
+    (folder / "splits.json").write_text(json.dumps(named))
+    (folder / "ekman6_blacklist.txt").write_text("anger/3.mp4\n")
+    command = ["ekman6", str(folder), "--out", str(out), "--url", server.url]
+    assert main([*command, "--device", "cpu", "--width", "32", "--steps", "10"]) == 0
+    store = Store(out / "features")
+    assert store.ids("train") == ["anger/0.mp4", "joy/0.mp4"]
+    assert store.ids("test") == ["anger/2.mp4", "joy/2.mp4", "joy/3.mp4"]
+    said = capsys.readouterr().out
+    assert "7 clips extracted, 0 already there, 2 skipped" in said
+    assert "Ekman-6, 3 test clips: accuracy of THIS RUN, not the paper's" in said
+    assert "features of this server's encoders (embedded profile)" in said
+    assert (out / ekman6_report.PICTURE).exists()
 
 
 def test_a_second_run_extracts_nothing_again(

@@ -218,7 +218,7 @@ def test_too_few_clips_that_can_be_read_are_an_error(
 ) -> None:
     for number in range(2):
         (data / "joy" / f"{number}.mp4").write_text("text")
-    with pytest.raises(LabelError, match=r"joy has 2.*2 clips could not be read"):
+    with pytest.raises(LabelError, match=r"joy has 2.*2 clips could not be used"):
         extract(data, tmp_path / "store", Encoder(), repository, report=ignore)
 
 

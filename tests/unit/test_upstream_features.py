@@ -13,53 +13,17 @@ import pytest
 import torch
 
 from export.fusion import attention
+from tests.unit.upstream_files import IDX_TO_LABEL, NAMES, document, write
 from training.errors import LabelError, StoreError, UnsafeFileError
+from training.lists import Lists
 from training.restricted_pickle import read
 from training.upstream import Import, store_features
-
-NAMES = {
-    "clip": ("image", 512),
-    "beats": ("audio", 768),
-    "face_emotion": ("face", 768),
-    "asr_sentiment": ("speech", 768),
-    "ocr_sentiment": ("text", 768),
-}
-# Not in our order: labels go by name.
-IDX_TO_LABEL = {0: "joy", 1: "anger", 2: "surprise", 3: "fear", 4: "sadness", 5: "disgust"}
-
-
-def document(per_class: int = 4) -> dict[str, Any]:
-    """Samples of two classes, with what the authors' file holds."""
-    source = torch.Generator().manual_seed(0)
-    samples = {}
-    for index in (0, 3):
-        for number in range(per_class):
-            labels = torch.zeros(6)
-            labels[index] = 1
-            lengths = {"clip": 16, "beats": 20, "face_emotion": 3 * number}
-            features = {
-                name: torch.randn(lengths.get(name, 1), width, generator=source)
-                for name, (_, width) in NAMES.items()
-            }
-            if number == 1:
-                del features["ocr_sentiment"]
-            samples[f"{IDX_TO_LABEL[index]}_{number}"] = {"labels": labels, "features": features}
-    stats = {
-        name: {key: torch.tensor(1.0) for key in ("min", "max", "mean", "std")} for name in NAMES
-    }
-    return {"samples": samples, "stats": stats, "idx_to_label": IDX_TO_LABEL}
-
-
-def write(path: Path, content: Any, protocol: int = 4) -> Path:
-    with path.open("wb") as file:
-        pickle.dump(content, file, protocol=protocol)
-    return path
 
 
 def load(
     path: Path, folder: Path, splits: Path | None = None, blacklist: Path | None = None
 ) -> Import:
-    return store_features(path, folder, 1, splits, blacklist)
+    return store_features(path, folder, 1, Lists(splits, blacklist))
 
 
 @pytest.mark.parametrize("kind", ["protocol 2", "protocol 4", "protocol 5", "torch.save", "numpy"])
@@ -111,7 +75,8 @@ def test_the_authors_splits_and_blacklist_are_kept(tmp_path: Path) -> None:
     assert store.ids("train") == ["fear_0", "joy_0", "joy_1"]
     assert store.ids("validation") == ["joy_2"]
     assert store.ids("test") == ["fear_2"]
-    assert imported.skipped == dict.fromkeys(("fear_1", "joy_3"), "on the blacklist")
+    blacklisted = dict.fromkeys(("fear_1", "joy_3"), "on the blacklist")
+    assert imported.skipped == {**blacklisted, "fear_3": "not in splits.json"}
 
 
 def test_a_sample_with_two_labels_is_reported(tmp_path: Path) -> None:
