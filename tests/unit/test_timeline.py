@@ -270,7 +270,7 @@ def test_a_timeline_has_the_clip_s_length_and_the_last_window_s_warnings() -> No
         duration_s=4,
         window_s=2.0,
         hop_s=1.0,
-        windows=tuple(window for _, window in windows),
+        windows=tuple(each.window for each in windows),
         warnings=("2",),
     )
 
