@@ -45,7 +45,7 @@ def main(arguments: list[str] | None = None) -> int:
         given.threads,
         dict(given.instances),
         given.log_format is LogFormat.JSON,
-        choose(given.clips_at_once, given.mb_at_once),
+        choose(given.clips_at_once, given.mb_at_once, given.clips_waiting, given.mb_waiting),
         read_tls(given),
     )
     try:
@@ -88,6 +88,11 @@ def positive(text: str) -> int:
     if number < 1:
         raise argparse.ArgumentTypeError(f"{text} is less than 1")
     return number
+
+
+def natural(text: str) -> int:
+    """A whole number of at least 0."""
+    return 0 if text == "0" else positive(text)
 
 
 def slot_instances(text: str) -> tuple[str, int]:
@@ -180,19 +185,18 @@ def _add_sizes(parser: argparse.ArgumentParser) -> None:
         metavar="SLOT=N",
         help="instances of a slot (default: by the processors there are); may be repeated",
     )
-    parser.add_argument(
-        "--clips-at-once",
-        type=positive,
-        metavar="N",
-        help="clips that are admitted before others are refused as busy (default: by the "
-        "processors there are, see docs/serving.md)",
-    )
-    parser.add_argument(
-        "--mb-at-once",
-        type=positive,
-        metavar="N",
-        help="megabytes of decoded frames and sound, likewise (default: by the memory there is)",
-    )
+    for name, number, what, chosen_by in (
+        ("--clips-at-once", positive, "clips at work; others wait", "the processors there are"),
+        ("--mb-at-once", positive, "megabytes of their frames and sound", "the memory there is"),
+        ("--clips-waiting", natural, "clips that wait", "the processors there are"),
+        ("--mb-waiting", natural, "megabytes of their frames and sound", "the memory there is"),
+    ):
+        parser.add_argument(
+            name,
+            type=number,
+            metavar="N",
+            help=f"at most so many {what} (default: by {chosen_by}, see docs/serving.md)",
+        )
 
 
 if __name__ == "__main__":

@@ -17,6 +17,8 @@ PROJECT = Path(__file__).resolve().parent.parent
 PYTHON_BASED_BACKENDS = PROJECT / "server" / "backends"
 IGNORE_COMPILED = shutil.ignore_patterns("__pycache__")
 PYTHON_VERSION = f"{sys.version_info.major}.{sys.version_info.minor}"
+FREED_AT_ONCE_BYTES = 2**20
+"""What is larger is given back to the system as soon as it is freed."""
 
 
 @dataclass(frozen=True)
@@ -94,6 +96,10 @@ def _environment() -> dict[str, str]:
     # The networks' threads are those of server/threads.py; pools beside them would only compete.
     for pool in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "OPENCV_FOR_THREADS_NUM"):
         environment.setdefault(pool, "1")
+    # By itself, the C library raises both thresholds to the size of what was freed, and from then
+    # on each of its arenas keeps tensors and messages of that size for later: mallopt(3).
+    for threshold in ("MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_"):
+        environment.setdefault(threshold, str(FREED_AT_ONCE_BYTES))
     return environment
 
 

@@ -124,13 +124,14 @@ def running_server(options: ServerOptions) -> Iterator[RunningServer]:
         installation = find_installation(folder)
         address = options.address.resolved()
         served = folder / "models"
+        threads = max(CALLS_AT_ONCE, options.limits.clips_at_once)
         configs = limited(configs, options.limits, folder / "at_work")
         link_repository(repository, configs, served)
         arguments = [
             *_arguments(installation, served, address, token),
             *(options.tls.arguments if options.tls else ()),
             f"--backend-config=python,shm-region-prefix-name={name}_",
-            f"--backend-config=python,thread-pool-size={max(CALLS_AT_ONCE, options.limits.clips)}",
+            f"--backend-config=python,thread-pool-size={threads}",
         ]
         log = folder / "triton.log"
         started = time.monotonic()

@@ -1,5 +1,7 @@
 """Many clients at once, with clips of mixed sizes whose answers are known."""
 
+import ctypes
+import gc
 import threading
 import time
 import urllib.request
@@ -14,6 +16,7 @@ import numpy as np
 import tritonclient.grpc as triton
 from numpy.typing import NDArray
 
+from server.installation import FREED_AT_ONCE_BYTES
 from tests.benchmark.processes import memory_mb
 from tests.launching import Launched
 from vemoclap_client.channels import connection
@@ -32,9 +35,13 @@ from vemoclap_client.errors import VemoclapError
 from vemoclap_client.requests import build_inference
 from vemoclap_client.sending import send
 
-REFUSED = "vemoclap_refused_requests{"
+REFUSED = "vemoclap_refused_requests"
+WAITING = "vemoclap_waiting_requests"
 OUTPUTS = (PROBABILITIES, CONTRIBUTIONS, LENGTHS, *FEATURES.values())
 TIMEOUT_S = 600.0
+C_LIBRARY = ctypes.CDLL(None)
+M_MMAP_THRESHOLD = -3
+"""Of malloc.h."""
 Answer = Mapping[str, NDArray[Any]]
 
 SIZES = ((90, 160), (160, 90), (120, 160), (64, 64), (180, 320), (36, 500), (270, 480), (360, 640))
@@ -48,7 +55,8 @@ class Load:
     Attributes:
         clients: each sends its next clip when it has an answer.
         warm_up_s: seconds before memory is measured for the first time.
-        seconds: after that.
+        rounds: after that; memory is measured again after each.
+        round_s: seconds of one.
         at_least: answers.
         tolerance: largest difference of a value from that of the clip alone, whose largest values
             are about 1. Networks compute a batch in another order than one row, which changes the
@@ -58,13 +66,14 @@ class Load:
 
     clients: int = 64
     warm_up_s: float = 120.0
-    seconds: float = 600.0
+    rounds: int = 6
+    round_s: float = 100.0
     at_least: int = 2000
     tolerance: float = 1e-3
     growth: float = 0.05
 
 
-SHORT = Load(clients=12, warm_up_s=2.0, seconds=4.0, at_least=12, growth=0.5)
+SHORT = Load(clients=12, warm_up_s=2.0, rounds=1, round_s=4.0, at_least=12, growth=0.5)
 
 
 @dataclass
@@ -72,13 +81,13 @@ class Outcome:
     """What came of it.
 
     Attributes:
-        answered: requests.
+        answered: requests, after the warm-up.
         refused: as busy, before they were answered.
         errors: type of error -> how often, in place of an answer.
         latencies_s: from the first attempt to the answer.
         largest_difference: of any value from that of the clip alone.
-        memory_mb: "server" and "client" -> after the warm-up, and at the end, when nothing was at
-            work.
+        memory_mb: "server" and "client" -> after the warm-up and after each round, when nothing was
+            at work.
     """
 
     answered: int
@@ -86,15 +95,18 @@ class Outcome:
     errors: dict[str, int]
     latencies_s: list[float]
     largest_difference: float
-    memory_mb: dict[str, tuple[float, float]]
+    memory_mb: dict[str, list[float]]
 
     def __str__(self) -> str:
         p50, p99 = np.percentile(self.latencies_s, [50, 99])
-        memory = (f"{who} {a:.0f} -> {b:.0f} MB" for who, (a, b) in self.memory_mb.items())
+        memory = [
+            f"{who} {', '.join(f'{size_mb:.0f}' for size_mb in series)} MB"
+            for who, series in self.memory_mb.items()
+        ]
         return (
             f"{self.answered} answered, {self.refused} refused, errors {self.errors}, "
-            f"p50 {p50:.2f} s, p99 {p99:.2f} s, "
-            f"largest difference {self.largest_difference:.2g}, {', '.join(memory)}"
+            f"p50 {p50:.2f} s, p99 {p99:.2f} s, longest {max(self.latencies_s):.2f} s, "
+            f"largest difference {self.largest_difference:.2g}; {'; '.join(memory)}"
         )
 
 
@@ -136,22 +148,33 @@ def difference(answer: Answer, alone: Answer) -> float:
 
 
 def run_load(server: Launched, load: Load, alone: list[Answer]) -> Outcome:
-    """Runs the clients twice, warm-up and after, and measures memory when nothing is at work."""
+    """Runs the clients for the warm-up and each round, and measures memory in between, at rest."""
+    # As in the server's processes: else what was freed stays, and says nothing about a leak.
+    C_LIBRARY.mallopt(M_MMAP_THRESHOLD, FREED_AT_ONCE_BYTES)
     sent = clips()
-    refused = refused_so_far(server)
+    refused = counted(server, REFUSED)
     _run(server, load.clients, load.warm_up_s, sent, alone)
-    before = memory_mb(server.triton_pid)
-    ended = _run(server, load.clients, load.seconds, sent, alone)
-    after = memory_mb(server.triton_pid)
+    memory = [_memory_mb(server)]
+    ended = []
+    for _ in range(load.rounds):
+        ended += _run(server, load.clients, load.round_s, sent, alone)
+        memory.append(_memory_mb(server))
     answers = [each for each in ended if isinstance(each, tuple)]
     return Outcome(
         answered=len(answers),
-        refused=refused_so_far(server) - refused,
+        refused=counted(server, REFUSED) - refused,
         errors=dict(Counter(type(each).__name__ for each in ended if isinstance(each, Exception))),
         latencies_s=[latency_s for latency_s, _ in answers],
         largest_difference=max(largest for _, largest in answers),
-        memory_mb={who: (before[who], after[who]) for who in ("server", "client")},
+        memory_mb={who: [each[who] for each in memory] for who in ("server", "client")},
     )
+
+
+def _memory_mb(server: Launched) -> dict[str, float]:
+    """Memory of the server, and of this process without what the C library keeps for later."""
+    gc.collect()
+    C_LIBRARY.malloc_trim(0)
+    return memory_mb(server.triton_pid)
 
 
 def _run(
@@ -188,9 +211,9 @@ def _run(
         return [each for found in pool.map(work, range(clients)) for each in found]
 
 
-def refused_so_far(server: Launched) -> int:
-    """How many requests the server has refused as busy."""
+def counted(server: Launched, metric: str) -> int:
+    """What a metric of the entries says, all of them together."""
     port = server.ready["metrics_port"]
     with urllib.request.urlopen(f"http://{server.ready['host']}:{port}/metrics") as response:
         lines = response.read().decode().splitlines()
-    return int(sum(float(line.split()[-1]) for line in lines if line.startswith(REFUSED)))
+    return int(sum(float(line.split()[-1]) for line in lines if line.startswith(metric + "{")))

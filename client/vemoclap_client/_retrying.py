@@ -21,6 +21,8 @@ AGAIN = (ServerOverloadedError, ServerLostError, ServerNotReadyError)
 FIRST_WAIT_S = 0.25
 LONGEST_WAIT_S = 10.0
 """Before an attempt, when the server names no time; doubled each time, and less by chance."""
+LATEST = 1.5
+"""Of the time that the server names, a request is sent again after one to so many."""
 LOST_AT_MOST = 12
 """Attempts that end without an answer: about a minute, and a restart takes a quarter of that."""
 
@@ -110,11 +112,16 @@ def _error(state: tenacity.RetryCallState) -> BaseException | None:
 
 
 def _wait_s(state: tenacity.RetryCallState) -> float:
-    """Of random length, so that clients that were refused together do not come back together."""
+    """Of random length, so that clients that were refused together do not come back together.
+
+    Not before the time that the server names, when half of its queue is still full, and before as
+    much time again has passed, when it would have nothing left to do.
+    """
     error = _error(state)
-    named_s = error.retry_after_s if isinstance(error, ServerOverloadedError) else None
+    if isinstance(error, ServerOverloadedError) and error.retry_after_s is not None:
+        return random.uniform(1, LATEST) * max(error.retry_after_s, FIRST_WAIT_S)
     doubled_s = min(FIRST_WAIT_S * 2.0 ** (state.attempt_number - 1), LONGEST_WAIT_S)
-    return random.uniform(0.5, 1) * max(named_s or 0.0, doubled_s)
+    return random.uniform(0.5, 1) * doubled_s
 
 
 class _LostTooOften(tenacity.stop.stop_base):

@@ -35,6 +35,8 @@ from vemoclap_client.tracks import FrameBoxes, number_faces
 
 EVEN_MARGIN = 0.005
 """Probabilities that differ less from an even share are even."""
+STANDS_OUT = 2 / len(EMOTIONS)
+"""An emotion less probable than this, twice an even share, does not stand out."""
 
 Difference = Annotated[float, Meta(ge=-1, le=1)]
 FrameTimes = Annotated[tuple[Seconds, ...], Meta(min_length=FRAME_COUNT, max_length=FRAME_COUNT)]
@@ -127,6 +129,11 @@ class Judgement(Struct, frozen=True, kw_only=True):
         emotion = max(self.probabilities, key=lambda name: self.probabilities[name])
         even = 1 / len(self.probabilities)
         return emotion if self.probabilities[emotion] > even + EVEN_MARGIN else None
+
+    @property
+    def stands_out(self) -> bool:
+        """Whether the most probable emotion is so much more probable than an even share."""
+        return max(self.probabilities.values()) >= STANDS_OUT
 
     @property
     def valence(self) -> float:

@@ -27,12 +27,15 @@ WIDTHS = {
 }
 
 WEIGHTS = {"face": 1.0, "speech": 1.0, "text": 0.5}
-"""Image and audio have none: ImageNet's classes and "someone speaks" name no emotion, and are
-often wrong on people and cartoons. On-screen text is more often a logo than a statement."""
+"""Image and audio have none: ImageNet's classes, often wrong on people and cartoons, and "someone
+speaks" name no emotion. On-screen text is more often a logo than a statement."""
 
 SHARPNESS = 12.0
 """Between the cosine and the logit. It does not change which group is nearest; a larger one would
 feign certainty."""
+
+SPEECH_HALF_S = 0.5
+"""Seconds of speech that give it half its weight: one or two words."""
 
 
 def load(files: Files) -> ZeroShotHead:
@@ -40,15 +43,21 @@ def load(files: Files) -> ZeroShotHead:
     from export.fusion.zero_shot_head import ZeroShotHead
 
     layer = face_expression.last_layer(files)
+    voice = audio_encoder.voice_layer(files)
     means = text_encoder.group_means(files, SENTENCES, (*EMOTIONS, "neutral"))
-    return ZeroShotHead(layer, means, SHARPNESS, WEIGHTS).eval()
+    return ZeroShotHead(layer, voice, means, SHARPNESS, WEIGHTS, SPEECH_HALF_S).eval()
 
 
 SLOT = Slot(
     name="fusion",
     module=__name__,
     pretrained=Builder(
-        network=load, artifacts=(*face_expression.ARTIFACTS, *text_encoder.ARTIFACTS)
+        network=load,
+        artifacts=(
+            *face_expression.ARTIFACTS,
+            *audio_encoder.ARTIFACTS,
+            *text_encoder.ARTIFACTS,
+        ),
     ),
     network=Network(
         inputs=heads.inputs(WIDTHS),

@@ -10,6 +10,8 @@ from export.spec import Arrays, Builder, Files, Network, Slot, Tensor, generator
 from vemoclap_client.contract import SAMPLE_RATE_HZ
 
 if TYPE_CHECKING:
+    import torch
+
     from export.networks.audio_encoder import AudioEncoder
 
 WINDOW = 3 * SAMPLE_RATE_HZ
@@ -31,6 +33,19 @@ def load(files: Files) -> AudioEncoder:
     original = onnx.load(files["voice_activity_weights"])
     network.voice.load_state_dict(voice_activity.state_from(original))
     return network.eval()
+
+
+def voice_layer(files: Files) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return what turns the voice network's state, the last of FEATURES, into the logit of speech.
+
+    EVENTS is the mean over time of sigmoid(relu(state) @ weight.T + bias), FEATURES has the mean
+    state.
+
+    Returns:
+        Weight float32 [1, 128] and bias float32 [1].
+    """
+    last = load(files).voice.last
+    return last.weight.detach(), last.bias.detach()
 
 
 def examples(batch: int, case: int) -> Arrays:

@@ -16,8 +16,8 @@ from server.slots.admission import (
     CALLS_AT_ONCE,
     ENSEMBLE_PARAMETER,
     Admission,
-    Admitted,
     BusyError,
+    Place,
     TooLargeError,
 )
 from server.slots.jpeg import decoded_size
@@ -25,12 +25,20 @@ from server.slots.serving import ErrorResponses, cpu_memory
 from vemoclap_client.contract import JPEG_FRAMES
 
 REFUSED = "vemoclap_refused_requests"
-"""Name of the metric."""
+REFUSED_DESCRIPTION = "Requests that were refused as busy, which Triton does not count as failed"
+WAITING = "vemoclap_waiting_requests"
+WAITING_DESCRIPTION = "Requests that wait to be admitted, which Triton counts as at work"
+"""Names of metrics, and what they count."""
+LOOK_INTERVAL_S = 0.025
+"""So often it is seen whether the next request can be admitted, while there is one: other processes
+make room, too."""
+CANCELLED_INTERVAL_S = 1.0
+"""So often each request that waits is looked at: its client may have given up."""
 FINAL = pb_utils.TRITONSERVER_RESPONSE_COMPLETE_FINAL
 
 
 class Entry:
-    """Admits requests or refuses them, and begins the work on those that are admitted."""
+    """Admits requests in their order or refuses them, and begins the work on those it admits."""
 
     def initialize(self, args: dict[str, str]) -> None:
         """Starts a thread that runs the work on all requests side by side."""
@@ -38,14 +46,19 @@ class Entry:
         self._ensemble = config["parameters"][ENSEMBLE_PARAMETER]["string_value"]
         self.errors = ErrorResponses(args["model_name"])
         self._admission = Admission.of(config["parameters"])
-        threads = max(CALLS_AT_ONCE, self._admission.limits.clips)
-        # The metric lasts as long as its family.
-        self._family = pb_utils.MetricFamily(
-            name=REFUSED,
-            description="Requests that were refused as busy, which Triton does not count as failed",
-            kind=pb_utils.MetricFamily.COUNTER,
-        )
-        self._refused = self._family.Metric(labels={"model": config["name"]})
+        self._turns: dict[Place, asyncio.Future[None]] = {}
+        self._looking: asyncio.Task[None] | None = None
+        threads = max(CALLS_AT_ONCE, self._admission.limits.clips_at_once)
+        # A metric lasts as long as its family.
+        self._families = [
+            pb_utils.MetricFamily(name=name, description=description, kind=kind)
+            for name, description, kind in (
+                (REFUSED, REFUSED_DESCRIPTION, pb_utils.MetricFamily.COUNTER),
+                (WAITING, WAITING_DESCRIPTION, pb_utils.MetricFamily.GAUGE),
+            )
+        ]
+        labels = {"model": config["name"]}
+        self._refused, self._waiting = (family.Metric(labels=labels) for family in self._families)
         self._loop = asyncio.new_event_loop()
         self._loop.set_default_executor(ThreadPoolExecutor(threads))
         self._thread = Thread(target=self._loop.run_forever, daemon=True)
@@ -56,16 +69,14 @@ class Entry:
         for request in requests:
             sender = request.get_response_sender()
             try:
-                admitted = self._admission.admit(*amount(request))
+                place = self._admission.arrive(*amount(request))
             except BusyError as error:
                 self._refused.increment(1)
-                refused = pb_utils.TritonError(str(error), pb_utils.TritonError.UNAVAILABLE)
-                sender.send(pb_utils.InferenceResponse(error=refused), FINAL)
+                _send_error(sender, str(error), pb_utils.TritonError.UNAVAILABLE)
             except TooLargeError as error:
-                refused = pb_utils.TritonError(str(error), pb_utils.TritonError.INVALID_ARG)
-                sender.send(pb_utils.InferenceResponse(error=refused), FINAL)
+                _send_error(sender, str(error), pb_utils.TritonError.INVALID_ARG)
             else:
-                serving = self._serve(request, sender, admitted)
+                serving = self._serve(request, sender, place)
                 asyncio.run_coroutine_threadsafe(serving, self._loop)
 
     def finalize(self) -> None:
@@ -78,11 +89,42 @@ class Entry:
         """Answers a request that was admitted; sends the final flag."""
         raise NotImplementedError
 
-    async def _serve(self, request: Any, sender: Any, admitted: Admitted) -> None:
+    async def _serve(self, request: Any, sender: Any, place: Place) -> None:
         try:
-            await self.respond(request, sender)
+            if place.admitted is None and not await self._is_wanted_in_turn(place, sender):
+                _send_error(sender, "cancelled while it waited", pb_utils.TritonError.CANCELLED)
+            else:
+                await self.respond(request, sender)
         finally:
-            self._admission.release(admitted)
+            self._admission.leave(place)
+            self._admit()
+
+    async def _is_wanted_in_turn(self, place: Place, sender: Any) -> bool:
+        """Returns when it is the request's turn or its client has given up: False."""
+        turn = self._turns[place] = self._loop.create_future()
+        self._waiting.increment(1)
+        self._looking = self._looking or self._loop.create_task(self._look())
+        try:
+            while not (is_cancelled := sender.is_cancelled()) and not turn.done():
+                await asyncio.wait([turn], timeout=CANCELLED_INTERVAL_S)
+        finally:
+            del self._turns[place]
+            self._waiting.increment(-1)
+        return not is_cancelled
+
+    async def _look(self) -> None:
+        """Admits again and again, while requests wait."""
+        while self._turns:
+            self._admit()
+            await asyncio.sleep(LOOK_INTERVAL_S)
+        self._looking = None
+
+    def _admit(self) -> None:
+        """Admits all requests whose turn it is."""
+        while place := self._admission.admit():
+            # Not there if the request's own work has not begun yet: then it does not wait at all.
+            if place in self._turns:
+                self._turns[place].set_result(None)
 
 
 class EntryModel(Entry):
@@ -104,6 +146,11 @@ class EntryModel(Entry):
         except Exception as error:
             response = self.errors.make(error, request)
         sender.send(response, FINAL)
+
+
+def _send_error(sender: Any, message: str, status: int) -> None:
+    error = pb_utils.TritonError(message, status)
+    sender.send(pb_utils.InferenceResponse(error=error), FINAL)
 
 
 def amount(request: Any) -> tuple[int, int]:

@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 from export import parity
 from export.configuration import REPOSITORY
 from export.fusion import zero_shot
-from export.slots import face_expression, text_encoder
+from export.slots import text_encoder
 from export.spec import Arrays
 from export.weights import fetch_all
-from vemoclap_client.contract import EMOTIONS, EXPRESSIONS, FEATURES, LENGTHS, MODALITIES
+from tests.head_inputs import nothing, put, voice_rows, with_faces, with_text
+from vemoclap_client.contract import EMOTIONS, FEATURES, LENGTHS, MODALITIES
 
 SENTENCES = Path(__file__).with_name("emotion_sentences.toml")
 RIGHT_AT_LEAST = 47
@@ -31,34 +32,6 @@ def answer(inputs: Arrays) -> dict[str, NDArray[np.float32]]:
     session = parity.open_session(path)
     names = [output.name for output in session.get_outputs()]
     return dict(zip(names, session.run(None, inputs), strict=True))
-
-
-def nothing(batch: int = 1) -> Arrays:
-    """Features of clips in which every modality is absent."""
-    assert NETWORK is not None
-    inputs = NETWORK.examples(batch, 0)
-    return {name: np.zeros_like(array) for name, array in inputs.items()}
-
-
-def with_text(texts: list[str], modality: str) -> Arrays:
-    """Features of clips in which only this was said or written."""
-    inputs = nothing(len(texts))
-    inputs[FEATURES[modality]][:, 0] = text_encoder.embed(
-        fetch_all(text_encoder.ARTIFACTS), texts
-    ).numpy()
-    inputs[LENGTHS][:, MODALITIES.index(modality)] = 1
-    return inputs
-
-
-def with_faces(expression: str, count: int) -> Arrays:
-    """Features of a clip with this expression, clearly, in some of its frames."""
-    weight, _ = face_expression.last_layer(fetch_all(face_expression.ARTIFACTS))
-    inputs = nothing()
-    # A feature that the expression's own row of the last layer answers most.
-    direction = weight[EXPRESSIONS.index(expression)] - weight.mean(0)
-    inputs[FEATURES["face"]][0, :count] = 20 * (direction / direction.norm()).numpy()
-    inputs[LENGTHS][0, MODALITIES.index("face")] = count
-    return inputs
 
 
 def test_without_evidence_every_emotion_is_equally_likely() -> None:
@@ -83,10 +56,43 @@ def test_frames_and_sound_alone_say_nothing() -> None:
      ("fearful", "fear"), ("disgusted", "disgust")],
 )  # fmt: skip
 def test_an_expression_speaks_for_its_emotion(expression: str, emotion: str) -> None:
-    for count in (1, 16):
+    certainty = []
+    for count in (1, 4, 16):
         probabilities = answer(with_faces(expression, count))["PROBABILITIES"][0]
         assert EMOTIONS[int(probabilities.argmax())] == emotion
-        assert probabilities.max() > 0.7
+        certainty.append(probabilities.max())
+    one, four, all_frames = certainty
+    assert 1 / 6 < one < 0.25, "a face in one of 16 frames says little"
+    assert one < four < 0.5
+    assert all_frames > 0.9
+
+
+def test_frames_that_disagree_are_less_certain() -> None:
+    inputs = with_faces("happy", 16)
+    inputs[FEATURES["face"]][0, 8:] = with_faces("sad", 16)[FEATURES["face"]][0, 8:]
+    probabilities = dict(zip(EMOTIONS, answer(inputs)["PROBABILITIES"][0], strict=True))
+    assert probabilities["joy"] == pytest.approx(probabilities["sadness"], abs=0.05)
+    assert max(probabilities.values()) < 0.5
+
+
+def test_the_longer_somebody_speaks_the_more_certain() -> None:
+    inputs = with_text(["I miss her so much, I cry every night."], "speech")
+    certainty = []
+    for windows in (1, 4, 16):
+        put(inputs, "audio", voice_rows(windows))
+        certainty.append(answer(inputs)["PROBABILITIES"][0, EMOTIONS.index("sadness")])
+    assert certainty == sorted(certainty)
+    assert certainty[-1] > certainty[0] + 0.05
+
+
+def test_words_in_sound_without_a_voice_say_little() -> None:
+    inputs = with_text(["I miss her so much, I cry every night."], "speech")
+    expected = answer(inputs)["PROBABILITIES"].max()
+    put(inputs, "audio", -voice_rows(16))
+    assert answer(inputs)["PROBABILITIES"].max() < 0.25 < expected
+    put(inputs, "audio", voice_rows(0))
+    # Sound of 3 s at most has no windows: it may have been speech.
+    assert 0.25 < answer(inputs)["PROBABILITIES"].max() < expected
 
 
 def test_a_neutral_face_speaks_for_none() -> None:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
@@ -66,19 +67,27 @@ def assert_ended(those: Iterable[psutil.Process]) -> None:
     wait_until(lambda: all(map(has_ended, those)), timeout_s=20)
 
 
-def break_one(load: Load, folder: Path, name: str, how: signal.Signals) -> bool:
-    """Breaks a process, waits until requests are answered again; whether Triton was restarted."""
+@dataclass(frozen=True)
+class Recovery:
+    """How long it took until a request was answered again, and whether Triton was restarted."""
+
+    seconds: float
+    restarted: bool
+
+
+def break_one(load: Load, folder: Path, name: str, how: signal.Signals) -> Recovery:
+    """Breaks a process, and waits until requests are answered again."""
     before = server_now(folder, load.server)
     broken_s = time.monotonic()
     found = processes(before.triton_pid)
     found[name].send_signal(how)
-    recovery_s = load.recovery_s(broken_s)
+    seconds = load.recovery_s(broken_s)
     wait_until(lambda: is_ready(folder))
     restarted = server_now(folder, load.server).triton_pid != before.triton_pid
     assert_ended(found.values() if restarted else [found[name]])
     what = "whole server" if restarted else "slot alone"
-    print(f"{how.name} {name}: {recovery_s:.1f} s, {what}, {dict(load.errors(broken_s))}")
-    return restarted
+    print(f"{how.name} {name}: {seconds:.1f} s, {what}, {dict(load.errors(broken_s))}", flush=True)
+    return Recovery(seconds, restarted)
 
 
 def test_a_broken_slot_is_restarted_alone_and_a_stopped_triton_with_all(
@@ -89,9 +98,9 @@ def test_a_broken_slot_is_restarted_alone_and_a_stopped_triton_with_all(
     with launched(tmp_path, arguments) as server, Load(server, requests) as load:
         load.recovery_s(0)
         wait_until(lambda: is_ready(tmp_path))
-        assert not break_one(load, tmp_path, "image_encoder_0_0", signal.SIGKILL)
-        assert not break_one(load, tmp_path, "fusion_0_0", signal.SIGSTOP)
-        assert break_one(load, tmp_path, TRITON, signal.SIGSTOP)
+        assert not break_one(load, tmp_path, "image_encoder_0_0", signal.SIGKILL).restarted
+        assert not break_one(load, tmp_path, "fusion_0_0", signal.SIGSTOP).restarted
+        assert break_one(load, tmp_path, TRITON, signal.SIGSTOP).restarted
     assert (health(tmp_path), health(tmp_path, "--live")) == (1, 1)
 
 
@@ -237,17 +246,21 @@ def test_a_full_disk_leaves_no_half_written_result(
 
 
 @pytest.mark.soak
-@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGSTOP])
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGSTOP], ids=lambda how: how.name)
 def test_each_process_in_turn(how: signal.Signals, samples: Path, tmp_path: Path) -> None:
     """Twenty faults in one launcher's life: it neither gives up nor leaves anything behind."""
     requests = [small_request(), small_request(), clip_request(samples / "portrait.mp4")]
     arguments = [*PROBED, "--health-file", tmp_path / "health.json"]
     with launched(tmp_path, arguments) as server, Load(server, requests) as load:
         wait_until(lambda: is_ready(tmp_path))
-        for name in processes(server.triton_pid):
-            break_one(load, tmp_path, name, how)
+        names = list(processes(server.triton_pid))
+        found = [break_one(load, tmp_path, name, how) for name in names]
+        longest_s = max(recovery.seconds for recovery in found)
         left = processes(server_now(tmp_path, server).triton_pid).values()
         answered = sum(outcome.error is None for outcome in load.outcomes)
-        print(f"{answered} answered, {dict(load.errors(0))}")
+        print(
+            f"{len(found)} faults, {sum(each.restarted for each in found)} with the whole server, "
+            f"longest {longest_s:.1f} s; {answered} answered, {dict(load.errors(0))}"
+        )
         server.launcher.kill()
         assert_ended(left)

@@ -110,6 +110,14 @@ def test_an_even_clip_conveys_nothing() -> None:
     assert not any(emotion in text.lower() for emotion in ("joy", "anger"))
 
 
+def test_an_emotion_that_hardly_leads_does_not_stand_out() -> None:
+    faint = replace(RESULT, probabilities=probabilities("joy", 0.3))
+    text = Tags(headline.headline_html(faint)).text
+    assert "Joy 30 %" in text
+    assert headline.NOTHING in text
+    assert headline.NOTHING not in Tags(headline.headline_html(RESULT)).text
+
+
 def test_heads_that_are_not_to_be_believed_say_so() -> None:
     kinds = {"random": Head("random", None), "zero-shot": Head("zero-shot", None)}
     warnings = {name: words.head_warning(head) for name, head in kinds.items()}

@@ -49,3 +49,13 @@ def test_a_cache_may_be_in_the_home_folder(
     monkeypatch.setenv(variable, "~/kept")
     expected = tmp_path / "kept"
     assert installation._cache_directory() in (expected, expected / "vemoclap")
+
+
+def test_what_is_freed_is_given_back_unless_it_was_decided_otherwise(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv("MALLOC_MMAP_THRESHOLD_", raising=False)
+    monkeypatch.setenv("MALLOC_TRIM_THRESHOLD_", "5")
+    environment = installation._environment()
+    assert environment["MALLOC_MMAP_THRESHOLD_"] == str(2**20)
+    assert environment["MALLOC_TRIM_THRESHOLD_"] == "5"

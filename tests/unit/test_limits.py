@@ -7,8 +7,10 @@ import pytest
 from server import limits
 from server.limits import choose, is_entry, limited, memory_size
 from server.repository import read_configs
+from server.resources import SHARED_MEMORY_BYTES
 from server.slots.admission import Limits
 from tests.launching import PROJECT
+from vemoclap_client import contract
 
 GB = 2**30
 
@@ -24,10 +26,21 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
 def test_clips_come_from_the_processors_and_bytes_from_the_memory(
     machine: pytest.MonkeyPatch,
 ) -> None:
-    assert choose() == Limits(32, (GB - 64 * 2**20) // 6)
+    size = (GB - 64 * 2**20) // 7
+    assert choose() == Limits(32, size, 128, size)
     machine.setattr(limits, "shared_memory_size", lambda: 100 * GB)
-    assert choose().size == (8 * GB - 64 * 2**20) // 6
-    assert choose(clips=5, megabytes=7) == Limits(5, 7_000_000)
+    assert choose().bytes_at_once == (8 * GB - 64 * 2**20) // 7
+    assert choose(5, 7, 0, 0) == Limits(5, 7_000_000, 0, 0)
+
+
+def test_the_least_shared_memory_is_enough_for_the_largest_clip(
+    machine: pytest.MonkeyPatch,
+) -> None:
+    machine.setattr(limits, "shared_memory_size", lambda: SHARED_MEMORY_BYTES)
+    frames = contract.FRAME_COUNT * contract.FRAME_SHORTER_SIDE_PX * 3
+    frames *= contract.FRAME_LONGER_SIDE_MAX_PX
+    sound = contract.AUDIO_MAX_S * contract.SAMPLE_RATE_HZ * 4
+    assert choose().bytes_at_once > frames + sound
 
 
 @pytest.mark.parametrize(
@@ -44,7 +57,7 @@ def test_the_control_group_limits_the_memory(
 def test_the_entries_count_in_one_file_and_other_slots_do_not(tmp_path: Path) -> None:
     file = tmp_path / "at_work"
     configs = read_configs(PROJECT / "model_repository")
-    for name, config in limited(configs, Limits(3, 4), file).items():
+    for name, config in limited(configs, Limits(3, 4, 5, 6), file).items():
         if not is_entry(configs[name]):
             assert config == configs[name]
             continue
@@ -53,5 +66,7 @@ def test_the_entries_count_in_one_file_and_other_slots_do_not(tmp_path: Path) ->
         assert given == {
             "clips_at_once": "3",
             "bytes_at_once": "4",
+            "clips_waiting": "5",
+            "bytes_waiting": "6",
             "admission_file": str(file),
         }

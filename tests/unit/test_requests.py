@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 from numpy.typing import NDArray
 from tritonclient.grpc import InferenceServerClient
 
@@ -121,6 +122,13 @@ def test_attention_that_was_not_asked_for_is_none_and_not_printed() -> None:
     assert result.attention is None
     assert "look" not in render_result(result)
     assert "attend" not in render_result(result)
+
+
+def test_an_emotion_that_hardly_leads_is_printed_not_to_stand_out() -> None:
+    result = read(None, make_analysis((1,), windows=2))
+    assert "stands out" not in render_result(result)
+    shares = {**dict.fromkeys(result.probabilities, 0.14), "joy": 0.3}
+    assert "No emotion stands out" in render_result(replace(result, probabilities=shares))
 
 
 @pytest.mark.parametrize(

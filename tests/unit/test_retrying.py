@@ -107,6 +107,18 @@ def test_what_passes_is_sent_again_until_it_is_answered(server: Failing, ask: Wa
     assert server.count == 5
 
 
+def test_a_refused_request_comes_back_after_the_time_that_is_named_and_not_much_later(
+    server: Failing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waits: list[float] = []
+    monkeypatch.setattr("tenacity.nap.time.sleep", waits.append)
+    server.failures.extend([busy(3.0)] * 20 + [busy(0.0)])
+    blocking(server.url, 600.0)
+    assert all(3.0 <= wait <= 4.5 for wait in waits[:20])
+    assert 0.25 <= waits[20] < 1
+    assert len(set(waits)) == len(waits), "those that were refused together come back together"
+
+
 @WAYS
 @pytest.mark.parametrize(
     ("status", "expected"),

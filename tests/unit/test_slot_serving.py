@@ -6,8 +6,9 @@ import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from threading import Semaphore
 from types import ModuleType, SimpleNamespace
-from typing import Any
+from typing import Any, ClassVar
 from unittest.mock import AsyncMock, Mock
 
 import numpy as np
@@ -39,7 +40,7 @@ class Tensor:
 @pytest.fixture
 def triton(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     module: Any = ModuleType("triton_python_backend_utils")
-    module.Tensor, module.TritonError = Tensor, str
+    module.Tensor, module.TritonError = Tensor, Mock()
     module.TRITONSERVER_MEMORY_CPU, module.TRITONSERVER_RESPONSE_COMPLETE_FINAL = 0, FINAL
     module.PreferredMemory = module.Logger = module.MetricFamily = Mock()
     module.InferenceRequest, module.InferenceResponse = Mock(), SimpleNamespace
@@ -99,7 +100,7 @@ def test_a_request_that_cannot_be_run_ends_with_an_error_and_makes_room(
     sender = request.get_response_sender()
     sender.is_cancelled.return_value = False
     # As many as could not be at work at once.
-    count = 2 * stream._admission.limits.clips
+    count = 2 * stream._admission.limits.clips_at_once
     for number in range(count):
         stream.execute([request])
         wait_until(lambda number=number: sender.send.call_count == 2 * (number + 1))  # type: ignore[misc]
@@ -107,3 +108,55 @@ def test_a_request_that_cannot_be_run_ends_with_an_error_and_makes_room(
     for failure, final in zip(responses[::2], responses[1::2], strict=True):
         assert failure.args[0].error
         assert final.kwargs == {"flags": FINAL}
+
+
+@pytest.fixture
+def entry(triton: Any) -> Iterator[Any]:
+    """An entry that admits one clip at a time and lets three wait, and answers on demand."""
+    serving = importlib.import_module("server.slots.entry_serving")
+
+    class Toy(serving.Entry):  # type: ignore[misc, name-defined]
+        begun: ClassVar[list[Any]] = []
+        may_answer: ClassVar[Semaphore] = Semaphore(0)
+
+        async def respond(self, request: Any, sender: Any) -> None:
+            self.begun.append(request)
+            await asyncio.to_thread(self.may_answer.acquire)
+
+    limits = {"clips_at_once": 1, "clips_waiting": 3}
+    parameters = {name: {"string_value": str(value)} for name, value in limits.items()}
+    parameters[ENSEMBLE_PARAMETER] = {"string_value": "any"}
+    model = Toy()
+    model.initialize(
+        {
+            "model_name": "toy",
+            "model_config": json.dumps({"name": "toy", "parameters": parameters}),
+        }
+    )
+    yield model
+    model.may_answer.release(9)
+    model.finalize()
+
+
+def request_of_one_clip() -> Any:
+    request = Mock(inputs=Mock(return_value=[Tensor("any", np.zeros((1, 8), np.uint8))]))
+    request.get_response_sender().is_cancelled.return_value = False
+    return request
+
+
+def test_requests_begin_in_their_order_and_one_that_is_cancelled_never(entry: Any) -> None:
+    first, *waiting = requests = [request_of_one_clip() for _ in range(4)]
+    entry.execute(requests)
+    cancelled = waiting[1].get_response_sender()
+    cancelled.is_cancelled.return_value = True
+    wait_until(lambda: cancelled.send.called)
+    assert entry.begun == [first]
+    entry.execute([last := request_of_one_clip()])
+    entry.execute([refused := request_of_one_clip()])
+    assert refused.get_response_sender().send.called
+    for count, expected in enumerate([first, waiting[0], waiting[2], last], 1):
+        wait_until(lambda count=count: len(entry.begun) == count, 20)  # type: ignore[misc]
+        assert entry.begun[-1] is expected
+        entry.may_answer.release()
+    wait_until(lambda: not sum(entry._admission._clips), 20)
+    assert not sum(entry._admission._clips_waiting)

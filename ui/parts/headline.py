@@ -50,7 +50,10 @@ def _nothing_line() -> str:
 def _runner_up_line(result: EmotionResult) -> str:
     shares = result.probabilities
     second = sorted(EMOTIONS, key=lambda name: -shares[name])[1]
-    return f"This clip conveys {result.emotion}. Next is {second}, {percent(shares[second])}."
+    following = f"Next is {second}, {percent(shares[second])}."
+    if not result.stands_out:
+        return f"{NOTHING}: the evidence is too little, or speaks for several. {following}"
+    return f"This clip conveys {result.emotion}. {following}"
 
 
 def _head_line(result: EmotionResult) -> str:

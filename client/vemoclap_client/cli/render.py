@@ -33,6 +33,8 @@ def _lines(result: EmotionResult) -> Iterator[str]:
         yield "  Nothing was found that speaks for any emotion, so all are equally likely."
     else:
         yield f"  {'feeling':{LABEL_WIDTH}}{_feeling(result)}"
+        if not result.stands_out:
+            yield "  No emotion stands out: the evidence is too little, or speaks for several."
     yield ""
     for modality, words in _evidence(result).items():
         yield f"  {modality:{LABEL_WIDTH}}{words}{_contribution(result.contributions[modality])}"
@@ -103,7 +105,8 @@ def _feeling(judgement: Judgement) -> str:
 
 
 def _bar(probability: float) -> str:
-    filled = round(probability * BAR_CELLS)
+    # Of the number as it is printed beside the bar.
+    filled = round(round(probability, 2) * BAR_CELLS)
     return "█" * filled + "░" * (BAR_CELLS - filled)
 
 
