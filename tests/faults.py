@@ -18,7 +18,7 @@ from tests.launching import Launched, wait_until
 from vemoclap_client.channels import channel_options
 from vemoclap_client.contract import ENTRY, PROBABILITIES
 from vemoclap_client.errors import VemoclapError
-from vemoclap_client.media.video import decode_timed
+from vemoclap_client.media.decoder import decode_timed
 from vemoclap_client.requests import build_inference, build_request
 from vemoclap_client.server_errors import server_errors
 

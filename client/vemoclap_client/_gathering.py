@@ -17,7 +17,7 @@ from vemoclap_client._rows import (
     parse_sound,
     parse_words,
 )
-from vemoclap_client.analysis import WindowEvidence
+from vemoclap_client.analysis import SpeechSegment, WindowEvidence
 from vemoclap_client.contract import (
     AUDIO,
     AUDIO_ENCODER,
@@ -42,9 +42,10 @@ from vemoclap_client.contract import (
 )
 from vemoclap_client.documents import parse_json
 from vemoclap_client.media._sound_parts import AudioWindows
+from vemoclap_client.media.cuts import Cuts
 from vemoclap_client.media.parts import DecodedWindow, FrameBlock, Part
 from vemoclap_client.requests import Response, build_inference, by_emotion, by_modality
-from vemoclap_client.timeline import ClassifiedWindow, Window
+from vemoclap_client.timeline import ClassifiedWindow, Found, SampledFrame, Window
 
 NO_ROWS = np.zeros((0, 0), np.float32)
 
@@ -69,12 +70,14 @@ class GatheredWindow:
         tensors: WINDOW_MODEL's inputs, without a batch dimension.
         speech: what is said, in English where it could be translated; None for nothing.
         absent: modality -> why there is nothing of it to use, as far as the client knows.
+        found: what it shows and says that no window before it did.
     """
 
     decoded: DecodedWindow
     tensors: dict[str, NDArray[Any]]
     speech: str | None
     absent: dict[str, str]
+    found: Found
 
     def request(self) -> dict[str, Any]:
         """The keyword arguments of tritonclient's calls."""
@@ -102,7 +105,7 @@ class GatheredWindow:
             audio_events=found.audio_events,
             absent={**self.absent, **text_absent},
         )
-        return ClassifiedWindow(self.decoded, window)
+        return ClassifiedWindow(self.decoded, window, self.found)
 
 
 class EncodedParts:
@@ -114,12 +117,19 @@ class EncodedParts:
         self._blocks: dict[int, Future[FrameRows]] = {}
         self._sound: dict[int, tuple[Future[list[SoundRow]], int]] = {}
         self._pieces: dict[tuple[float, float], Future[Words]] = {}
+        self._cuts = Cuts()
+        self._cut_frames: set[int] = set()
+        self._known_frames: set[int] = set()
+        self._known_pieces: set[tuple[float, float]] = set()
 
     def submit(self, part: Part) -> Future[Any]:
         """Has a part encoded."""
         if isinstance(part, FrameBlock):
             outputs = (FEATURES["image"], FEATURES["face"], FACE_EVIDENCE, TEXT_EVIDENCE)
             request = build_inference(FRAME_MODEL, {FRAMES: part.images[None]}, outputs)
+            first = FRAME_COUNT * part.number
+            cuts = (i for i, image in enumerate(part.images) if self._cuts.is_cut(image))
+            self._cut_frames |= {first + index for index in cuts}
             self._blocks[part.number] = block = self._send(request, parse_frames)
             return block
         if isinstance(part, AudioWindows):
@@ -159,8 +169,29 @@ class EncodedParts:
         if not len(tensors[FEATURES["face"]]):
             absent["face"] = NO_FACE
         tensors[SPEECH_TEXT] = np.array([english.encode()], object)
+        found = Found(self._new_frames(window), self._new_segments(window))
         self._drop_before(window)
-        return GatheredWindow(window, tensors, speech, absent)
+        return GatheredWindow(window, tensors, speech, absent, found)
+
+    def _new_frames(self, window: DecodedWindow) -> tuple[SampledFrame, ...]:
+        """Those of the window's frames that no window before it had."""
+        times_s = dict(zip(window.frames, window.frame_times_s, strict=True))
+        found = []
+        for number in sorted(times_s.keys() - self._known_frames):
+            block, index = divmod(number, FRAME_COUNT)
+            rows = self._blocks[block].result()
+            faces = tuple(face for face in rows.found if face.frame == index)
+            is_cut = number in self._cut_frames
+            found.append(SampledFrame(times_s[number], is_cut, faces, rows.texts[index]))
+        self._known_frames |= times_s.keys()
+        return tuple(found)
+
+    def _new_segments(self, window: DecodedWindow) -> tuple[SpeechSegment, ...]:
+        """What is said in the pieces that no window before it had."""
+        heard = {times for times in self._pieces if _overlap(times, window)}
+        new = sorted(heard - self._known_pieces)
+        self._known_pieces |= heard
+        return tuple(segment for times in new for segment in self._pieces[times].result().segments)
 
     def _frames(self, window: DecodedWindow) -> dict[str, NDArray[Any]]:
         places = [divmod(frame, FRAME_COUNT) for frame in window.frames]
@@ -208,6 +239,10 @@ class EncodedParts:
         self._pieces = {
             times: words for times, words in self._pieces.items() if times[1] > window.start_s
         }
+        first = window.frames[0]
+        self._cut_frames = {frame for frame in self._cut_frames if frame >= first}
+        self._known_frames = {frame for frame in self._known_frames if frame >= first}
+        self._known_pieces &= self._pieces.keys()
 
 
 def _overlap(times: tuple[float, float], window: DecodedWindow) -> bool:

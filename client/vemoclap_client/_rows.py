@@ -7,7 +7,14 @@ import numpy as np
 from msgspec.structs import replace
 from numpy.typing import NDArray
 
-from vemoclap_client.analysis import FaceEvidence, SpeechEvidence, SpokenWord, TextEvidence
+from vemoclap_client.analysis import (
+    Face,
+    FaceEvidence,
+    SpeechEvidence,
+    SpeechSegment,
+    SpokenWord,
+    TextEvidence,
+)
 from vemoclap_client.contract import (
     EVENTS,
     EVIDENCE,
@@ -31,11 +38,13 @@ class FrameRows:
         image: float32 [16, width].
         faces: index of a frame that shows a face -> its feature, float32 [width].
         texts: the lines of text in each frame.
+        found: the faces themselves, in order of their frames.
     """
 
     image: NDArray[np.float32]
     faces: Mapping[int, NDArray[np.float32]]
     texts: Sequence[tuple[str, ...]]
+    found: Sequence[Face] = ()
 
 
 @dataclass(frozen=True)
@@ -53,10 +62,12 @@ class Words:
     Attributes:
         words: with times in seconds from the clip's start; in English where it could be translated.
         absent: why they are not in English, or there are none; None where they are.
+        segments: what is said in the language spoken, with times as of words.
     """
 
     words: tuple[SpokenWord, ...]
     absent: str | None
+    segments: tuple[SpeechSegment, ...] = ()
 
     def between(self, start_s: float, end_s: float) -> str:
         """The words whose middle is spoken in a window."""
@@ -77,6 +88,7 @@ def parse_frames(response: Response) -> FrameRows:
         response.as_numpy(FEATURES["image"])[0],
         dict(zip(with_faces, features[: len(with_faces)], strict=True)),
         texts_of_frames(texts),
+        faces.faces,
     )
 
 
@@ -106,4 +118,8 @@ def parse_words(response: Response, start_s: float) -> Words:
     """
     found = parse_json(response.as_numpy(EVIDENCE)[0, 0], SpeechEvidence, EVIDENCE)
     words = (replace(word, time_s=word.time_s + start_s) for word in found.words)
-    return Words(tuple(words), found.absent)
+    segments = (
+        replace(segment, start_s=segment.start_s + start_s, end_s=segment.end_s + start_s)
+        for segment in (found.speech.segments if found.speech else ())
+    )
+    return Words(tuple(words), found.absent, tuple(segments))

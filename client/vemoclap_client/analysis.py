@@ -67,6 +67,11 @@ class Head(Struct, frozen=True):
         return f"{self.kind} (trained on {self.trained_on})"
 
 
+def strongest(expressions: dict[str, float]) -> str:
+    """The most probable expression."""
+    return max(expressions, key=lambda name: expressions[name])
+
+
 class Face(Struct, frozen=True):
     """A face in one of the 16 frames, with expression -> probability."""
 
@@ -78,7 +83,7 @@ class Face(Struct, frozen=True):
     @property
     def expression(self) -> str:
         """The most probable expression."""
-        return max(self.expressions, key=lambda name: self.expressions[name])
+        return strongest(self.expressions)
 
 
 class SpeechSegment(Struct, frozen=True):

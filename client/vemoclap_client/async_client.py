@@ -16,6 +16,7 @@ from vemoclap_client._clock import milliseconds_since
 from vemoclap_client._in_flight import iterate_in_thread
 from vemoclap_client._retrying import AGAIN, Attempts, send_again_async
 from vemoclap_client._stream_call import stream_responses_async
+from vemoclap_client.assembling import make_timeline
 from vemoclap_client.channels import connection
 from vemoclap_client.client import READY_TIMEOUT_S, BaseClient, EmotionClient
 from vemoclap_client.contract import ENTRY, STREAM
@@ -32,7 +33,6 @@ from vemoclap_client.timeline import (
     OnWindow,
     Timeline,
     Window,
-    make_timeline,
 )
 from vemoclap_client.tracing import Span, start_call
 

@@ -19,6 +19,7 @@ from vemoclap_client._in_flight import IN_FLIGHT_MAX, classify_in_order, windows
 from vemoclap_client._retrying import Attempts, send_again
 from vemoclap_client._stream_call import stream_responses
 from vemoclap_client._waiting import run_cancellable, submit
+from vemoclap_client.assembling import make_timeline
 from vemoclap_client.channels import check_url, connection, default_url
 from vemoclap_client.contract import ATTENTION, ENTRY, STREAM
 from vemoclap_client.credentials import Credentials
@@ -46,7 +47,6 @@ from vemoclap_client.timeline import (
     OnWindow,
     Timeline,
     Window,
-    make_timeline,
 )
 from vemoclap_client.tracing import Span, start_call
 

@@ -136,5 +136,5 @@ NO_TEXT = "no text was found on the screen"
 """Why a modality is absent from frames or sound that could be used."""
 
 ANALYSIS_SCHEMA_VERSION = "1.2"
-RESULT_SCHEMA_VERSION = "1.3"
-TIMELINE_SCHEMA_VERSION = "1.0"
+RESULT_SCHEMA_VERSION = "1.4"
+TIMELINE_SCHEMA_VERSION = "1.1"

@@ -2,6 +2,7 @@
 
 VemoclapError
 ├── OutputError                    the result cannot be written
+│   └── FormatNotInstalledError    what writes this format, an optional extra, is missing
 ├── DocumentError                  a document misses a field, has a wrong one or is too new
 ├── VideoError                     this file cannot be classified
 │   ├── VideoNotFoundError         no such file, or not a file
@@ -57,6 +58,12 @@ class OutputError(VemoclapError):
     """The result cannot be written where it was asked for."""
 
     exit_code = 3
+
+
+class FormatNotInstalledError(OutputError):
+    """What writes a format is an optional extra, and is not installed."""
+
+    exit_code = 5
 
 
 class DocumentError(VemoclapError):

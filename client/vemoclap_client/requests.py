@@ -140,7 +140,7 @@ def parse_result(
         head=analysis.head,
         probabilities=by_emotion(response.as_numpy(PROBABILITIES)[0]),
         contributions=by_modality(response.as_numpy(CONTRIBUTIONS)[0]),
-        faces=with_times(analysis.faces, clip.frame_times_s),
+        faces=with_times(analysis.faces, clip.frame_times_s, clip.cuts),
         speech=analysis.speech,
         screen_text=screen_text_with_times(analysis.screen_text, clip.frame_times_s),
         audio_events=analysis.audio_events,

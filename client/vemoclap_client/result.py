@@ -3,6 +3,7 @@
 `EmotionResult.to_dict` is the published JSON, whose schema is schemas/result.schema.json.
 """
 
+from collections import Counter
 from typing import Annotated, Any, Self
 
 import msgspec
@@ -30,6 +31,7 @@ from vemoclap_client.contract import (
     VALENCE,
 )
 from vemoclap_client.documents import convert_document
+from vemoclap_client.tracks import FrameBoxes, number_faces
 
 EVEN_MARGIN = 0.005
 """Probabilities that differ less from an even share are even."""
@@ -57,9 +59,16 @@ Emotion = Annotated[str, Meta(extra_json_schema={"enum": list(EMOTIONS)})]
 
 
 class TimedFace(Face, frozen=True):
-    """A face, with when its frame is shown, in seconds from the clip's start."""
+    """A face, with when its frame is shown, in seconds from the clip's start.
+
+    Attributes:
+        track: the number of the face in this clip; the same face has the same number as long as it
+            can be followed, through frames at most 1.5 s apart. It says nothing about who it is.
+            None in documents of before result schema 1.4.
+    """
 
     time_s: Seconds
+    track: int | None = None
 
 
 class TimedTextLine(TextLine, frozen=True):
@@ -195,12 +204,36 @@ class EmotionResult(Judgement, frozen=True, kw_only=True):
         return convert_document(document, cls, source)
 
 
-def with_times(faces: tuple[Face, ...], times_s: tuple[float, ...]) -> tuple[TimedFace, ...]:
-    """Faces with the times of their frames; times_s has one time for each of the 16 frames."""
-    return tuple(
-        TimedFace(face.frame, face.box, face.confidence, face.expressions, times_s[face.frame])
-        for face in faces
-    )
+def with_times(
+    faces: tuple[Face, ...], times_s: tuple[float, ...], cuts: tuple[int, ...]
+) -> tuple[TimedFace, ...]:
+    """Faces with the times of their frames and their tracks.
+
+    Args:
+        faces: in order of their frames.
+        times_s: one time for each of the 16 frames.
+        cuts: the frames before which the picture is cut.
+    """
+    frames = [
+        FrameBoxes(time_s, frame in cuts, [face.box for face in faces if face.frame == frame])
+        for frame, time_s in enumerate(times_s)
+    ]
+    tracks = {
+        (frame, place): track
+        for frame, numbers in enumerate(number_faces(frames))
+        for place, track in enumerate(numbers)
+    }
+    places: Counter[int] = Counter()
+    timed = []
+    for face in faces:
+        track = tracks[face.frame, places[face.frame]]
+        places[face.frame] += 1
+        timed.append(
+            TimedFace(
+                face.frame, face.box, face.confidence, face.expressions, times_s[face.frame], track
+            )
+        )
+    return tuple(timed)
 
 
 def screen_text_with_times(

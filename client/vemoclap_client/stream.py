@@ -154,7 +154,8 @@ def parse_evidence(modality: str, document: bytes, clip: DecodedClip) -> Evidenc
     absent = absent_reasons({modality: step.absent} if step.absent else {}, clip).get(modality)
     match step:
         case FaceEvidence(faces=faces):
-            return Evidence(modality, faces=with_times(faces, clip.frame_times_s), absent=absent)
+            timed_faces = with_times(faces, clip.frame_times_s, clip.cuts)
+            return Evidence(modality, faces=timed_faces, absent=absent)
         case SpeechEvidence(speech=speech):
             return Evidence(modality, speech=speech, absent=absent)
         case TextEvidence(screen_text=text):

@@ -3,16 +3,28 @@
 `Timeline.to_dict` is the published JSON, whose schema is schemas/timeline.schema.json.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, NamedTuple, Self
 
 from msgspec import Struct, to_builtins
 
-from vemoclap_client.analysis import Absent, AudioEvent, Head, Seconds
+from vemoclap_client.analysis import (
+    Absent,
+    AudioEvent,
+    Box,
+    Expressions,
+    Face,
+    Head,
+    Probability,
+    Seconds,
+    SpeechSegment,
+    strongest,
+)
 from vemoclap_client.contract import TIMELINE_SCHEMA_VERSION
 from vemoclap_client.documents import convert_document
 from vemoclap_client.media.parts import DecodedWindow
-from vemoclap_client.result import Contributions, EmotionResult, FrameTimes, Judgement
+from vemoclap_client.result import Contributions, FrameTimes, Judgement
 
 DEFAULT_WINDOW_S = 9.0
 DEFAULT_HOP_S = 4.5
@@ -47,6 +59,53 @@ class Window(Judgement, frozen=True, kw_only=True):
     absent: Absent
 
 
+class TimelineFace(Struct, frozen=True, kw_only=True):
+    """A face in one of the frames that the windows need.
+
+    Attributes:
+        time_s: when the frame is shown.
+        track: the number of the face in this clip; the same face has the same number as long as it
+            can be followed. It says nothing about who it is.
+    """
+
+    time_s: Seconds
+    box: Box
+    confidence: Probability
+    expressions: Expressions
+    track: int
+
+    @property
+    def expression(self) -> str:
+        """The most probable expression."""
+        return strongest(self.expressions)
+
+
+class Utterance(Judgement, frozen=True, kw_only=True):
+    """What was said at a time, in the language spoken, and which emotion the clip conveys then.
+
+    Its probabilities are the mean of the windows that overlap it, weighted by the seconds that they
+    cover.
+
+    Attributes:
+        start_s: when it begins.
+        end_s: when it ends.
+        language: ISO 639 code.
+    """
+
+    start_s: Seconds
+    end_s: Seconds
+    text: str
+    language: str | None
+
+
+class ShownText(Struct, frozen=True, kw_only=True):
+    """The lines of text that are on the screen at a time, top down; times as of Window."""
+
+    start_s: Seconds
+    end_s: Seconds
+    lines: tuple[str, ...]
+
+
 class Timeline(Struct, frozen=True, kw_only=True):
     """The emotions of a clip over time.
 
@@ -57,6 +116,10 @@ class Timeline(Struct, frozen=True, kw_only=True):
         hop_s: time from one window's start to the next one's, as it was asked for.
         windows: in order of their starts; together they cover the clip.
         warnings: what was unusual about the file.
+        faces: in each frame that a window needs, in order of their times. This and what follows is
+            empty in documents of before timeline schema 1.1.
+        utterances: what was said, in order of their starts.
+        screen_texts: what was written on the screen, in order of their starts.
     """
 
     schema_version: str = TIMELINE_SCHEMA_VERSION
@@ -66,6 +129,9 @@ class Timeline(Struct, frozen=True, kw_only=True):
     hop_s: Seconds
     windows: tuple[Window, ...]
     warnings: tuple[str, ...]
+    faces: tuple[TimelineFace, ...] = ()
+    utterances: tuple[Utterance, ...] = ()
+    screen_texts: tuple[ShownText, ...] = ()
 
     @classmethod
     def from_dict(cls, document: Any, source: str = "timeline") -> Self:
@@ -81,49 +147,43 @@ class Timeline(Struct, frozen=True, kw_only=True):
         return convert_document(document, cls, source)
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON-ready objects, each window with its conclusions."""
+        """JSON-ready objects, each window and utterance with its conclusions."""
         windows = [window.to_dict() for window in self.windows]
-        return {**to_builtins(self), "windows": windows}
+        utterances = [utterance.to_dict() for utterance in self.utterances]
+        return {**to_builtins(self), "windows": windows, "utterances": utterances}
 
 
 OnWindow = Callable[[Window, int], None]
 """Is called with each window as it comes, and with how many there will be."""
 
 
+@dataclass(frozen=True)
+class SampledFrame:
+    """What a frame shows that a window needs.
+
+    Attributes:
+        time_s: when it is shown, seconds from the clip's start.
+        is_cut: whether the picture is cut between the frame before and this one.
+        faces: in it.
+        lines: of text in it, top down.
+    """
+
+    time_s: float
+    is_cut: bool
+    faces: tuple[Face, ...]
+    lines: tuple[str, ...]
+
+
+class Found(NamedTuple):
+    """What a window shows and says that no window before it did."""
+
+    frames: tuple[SampledFrame, ...] = ()
+    segments: tuple[SpeechSegment, ...] = ()
+
+
 class ClassifiedWindow(NamedTuple):
-    """A window's result beside what was decoded."""
+    """A window's result beside what was decoded and found."""
 
     decoded: DecodedWindow
     window: Window
-
-
-def make_window(result: EmotionResult) -> Window:
-    """The only window of a clip that is no longer than a window, from the clip's result."""
-    return Window(
-        start_s=0.0,
-        end_s=result.duration_s,
-        frame_times_s=result.frame_times_s,
-        profile=result.profile,
-        head=result.head,
-        probabilities=result.probabilities,
-        contributions=result.contributions,
-        speech=result.speech.text if result.speech else None,
-        screen_text=result.screen_text.text if result.screen_text else None,
-        audio_events=result.audio_events,
-        absent=result.absent,
-    )
-
-
-def make_timeline(
-    video: str, window_s: float, hop_s: float, classified: Sequence[ClassifiedWindow]
-) -> Timeline:
-    """The timeline of all windows of a clip, of which there is one at least."""
-    last = classified[-1].decoded
-    return Timeline(
-        video=video,
-        duration_s=round(last.clip_duration_s, 3),
-        window_s=float(window_s),
-        hop_s=float(hop_s),
-        windows=tuple(window for _, window in classified),
-        warnings=last.warnings,
-    )
+    found: Found = Found()

@@ -15,7 +15,9 @@ from vemoclap_client.analysis import (
     Face,
     FaceEvidence,
     ScreenText,
+    Speech,
     SpeechEvidence,
+    SpeechSegment,
     SpokenWord,
     TextEvidence,
     TextLine,
@@ -173,3 +175,37 @@ def test_texts_of_frames_that_were_not_read_are_those_before() -> None:
     texts = texts_of_frames(TextEvidence(screen_text=text, frames_read=(0, 5, 10)))
     assert texts == [("0", "0")] * 5 + [("5",)] * 5 + [()] * 6
     assert texts_of_frames(TextEvidence(frames_read=(0,))) == [()] * 16
+
+
+def test_a_window_brings_what_no_window_before_it_showed_or_said() -> None:
+    segments = (SpeechSegment(1.0, 2.0, "one", "en"), SpeechSegment(9.0, 11.0, "two", "en"))
+    speech = Speech("one two", "en", 0.9, segments, None)
+    parts = EncodedParts(Server(SpeechEvidence(speech=speech)))
+    # The picture changes before frame 20.
+    bright = np.zeros((16, 8, 8, 3), np.uint8)
+    bright[4:] = 255
+    parts.submit(FrameBlock(0, np.zeros((16, 8, 8, 3), np.uint8)))
+    parts.submit(FrameBlock(1, bright))
+    for start in (0, 320_000):
+        parts.submit(SpeechPiece(start, start + 320_000, np.zeros(320_000, np.float32)))
+    silent = WindowSound((), {}, ())
+    first, second = (parts.gather(make_window(i, i / 2, silent)).found for i in (0, 8))
+    assert [frame.time_s for frame in first.frames] == [i / 2 for i in range(16)]
+    assert [frame.time_s for frame in second.frames] == [i / 2 for i in range(16, 24)]
+    frames = [*first.frames, *second.frames]
+    assert [i for i, frame in enumerate(frames) if frame.is_cut] == [20]
+    with_faces = [block + frame for block in (0, 16) for frame in WITH_FACES]
+    assert [i for i, frame in enumerate(frames) if frame.faces] == [i for i in with_faces if i < 24]
+    assert [i for i, frame in enumerate(frames) if frame.lines] == [*range(4, 12), *range(20, 24)]
+    assert first.segments == segments
+    assert second.segments == ()
+    third = parts.gather(make_window(16, 16, silent)).found
+    assert [segment.start_s for segment in third.segments] == [21, 29]
+    assert len(third.frames) == 8
+
+
+def test_copies_of_the_last_frame_are_not_frames_of_the_clip() -> None:
+    window = make_window(0, 0, WindowSound((), {}, ()))
+    window = DecodedWindow(**{**vars(window), "frames": (0,) * 8 + (3,) * 8})
+    found = gathered(said("words"), window).found
+    assert [len(frame.faces) for frame in found.frames] == [1, 1]

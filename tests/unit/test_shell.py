@@ -230,7 +230,7 @@ def bash_script() -> str:
 @pytest.mark.parametrize(
     ("words", "offered"),
     [
-        ([""], ["classify", "timeline", "batch", "fetch"]),
+        ([""], ["classify", "timeline", "convert", "batch", "fetch"]),
         (["classify", "--json"], ["--json", "--json-dir"]),
         (["classify", "--no-c"], ["--no-continue-on-error"]),
         (["classify", "a.mp4", "my"], ["my clip.mp4", "my folder"]),

@@ -79,7 +79,7 @@ def test_every_error_of_the_client_has_an_exit_code_of_its_own() -> None:
         # Two kinds of one error share its code.
         if error.__module__ == errors.__name__ and "exit_code" in vars(error)
     ]
-    assert len(codes) == len(set(codes)) == 37
+    assert len(codes) == len(set(codes)) == 38
     assert not {0, 2} & set(codes)
     # The bases VemoclapError, VideoError and ServerError are never raised themselves.
     raised = set(codes) - {1, 10, 20}

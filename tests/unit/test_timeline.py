@@ -22,6 +22,7 @@ from vemoclap_client import AsyncEmotionClient, EmotionClient, contract
 from vemoclap_client._gathering import EncodedParts, GatheredWindow
 from vemoclap_client._in_flight import IN_FLIGHT_MAX, classify_in_order, iterate_in_thread
 from vemoclap_client._rows import FrameRows
+from vemoclap_client.assembling import make_timeline as gather
 from vemoclap_client.cli.main import main
 from vemoclap_client.cli.render import render_summary, render_window
 from vemoclap_client.errors import (
@@ -36,7 +37,6 @@ from vemoclap_client.errors import (
 from vemoclap_client.media._sound_parts import WindowSound
 from vemoclap_client.media.parts import DecodedWindow, FrameBlock, Part
 from vemoclap_client.timeline import ClassifiedWindow, Timeline
-from vemoclap_client.timeline import make_timeline as gather
 from vemoclap_client.tracing import start_call
 
 NOBODY = "127.0.0.1:1"
@@ -270,7 +270,7 @@ def test_a_timeline_has_the_clip_s_length_and_the_last_window_s_warnings() -> No
         duration_s=4,
         window_s=2.0,
         hop_s=1.0,
-        windows=tuple(window for _, window in windows),
+        windows=tuple(each.window for each in windows),
         warnings=("2",),
     )
 

@@ -19,6 +19,7 @@ from ui.jobs.store import JobNotFoundError, JobStore
 from ui.logs import short
 from ui.settings import BYTES_PER_MB, Settings
 from vemoclap_client import EmotionClient
+from vemoclap_client.assembling import timeline_of
 from vemoclap_client.contract import MODALITIES
 from vemoclap_client.errors import VideoNotFoundError
 from vemoclap_client.fetch import FetchLimits, FetchProgress, fetch
@@ -27,7 +28,7 @@ from vemoclap_client.limited import LimitedDecoder
 from vemoclap_client.media.video import Decoded, DecodedClip
 from vemoclap_client.result import EmotionResult
 from vemoclap_client.stream import Evidence
-from vemoclap_client.timeline import Timeline, Window, make_window
+from vemoclap_client.timeline import Timeline, Window
 
 LOG = logging.getLogger(__name__)
 REPORT_EVERY_S = 0.5
@@ -99,7 +100,7 @@ class JobWork:
         )
         if result.duration_s <= window_s:
             # One window is the whole clip, which has been classified.
-            self._write_timeline(replace(growing, windows=(make_window(result),)), 1)
+            self._write_timeline(timeline_of(result, window_s, hop_s), 1)
         else:
             self._windows_left = clip_path, growing
 

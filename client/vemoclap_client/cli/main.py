@@ -7,7 +7,7 @@ from io import TextIOWrapper
 from typing import Any
 
 from vemoclap_client import __version__
-from vemoclap_client.cli import batch, classify, fetch, timeline
+from vemoclap_client.cli import batch, classify, convert, fetch, timeline
 from vemoclap_client.cli._completion import SHELLS, PrintCompletion
 from vemoclap_client.cli._output import Output
 from vemoclap_client.errors import VemoclapError
@@ -30,6 +30,13 @@ COMMANDS = (
         "Has a running server name the emotions of overlapping windows of a video.",
     ),
     (
+        "convert",
+        convert,
+        "write a result or a timeline in other formats",
+        "Reads the JSON of a result or a timeline and writes it in other formats, such as those of "
+        "ELAN, Praat and Label Studio. Needs no server.",
+    ),
+    (
         "batch",
         batch,
         "classify many videos into Parquet files",
@@ -48,7 +55,7 @@ COMMANDS = (
 
 EXIT_CODES = """\
 exit codes: 0 all went well; 2 wrong usage; 3 a result cannot be written,
-4 a document of another release;
+4 a document of another release, 5 what writes a format is not installed;
 1x a video: 11 not found, 12 empty, 13 not a video, 14 sound only, 15 not decodable, 16 encrypted,
 17 no such sound track, 18 needs more time or memory than allowed;
 2x the server: 21 not there, 22 not ready, 23 lost during the request, 24 overloaded,

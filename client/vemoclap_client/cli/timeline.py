@@ -2,29 +2,22 @@
 
 import argparse
 import time
-from collections.abc import Callable
-from pathlib import Path
 
 from msgspec.structs import replace
 
 from vemoclap_client.cli._options import add_server_options, open_client
 from vemoclap_client.cli._output import STANDARD_OUTPUT
+from vemoclap_client.cli._timeline_files import (
+    add_file_options,
+    asked_files,
+    check_file_options,
+    check_files,
+    write_files,
+)
 from vemoclap_client.cli.fetch import add_link_options, open_source, shown_name
 from vemoclap_client.cli.render import render_summary, render_window
-from vemoclap_client.files import check_writable, write_text
-from vemoclap_client.formats.document import format_json
-from vemoclap_client.formats.subtitles import format_srt, format_vtt
-from vemoclap_client.formats.table import format_csv
 from vemoclap_client.media.windows import check_lengths
 from vemoclap_client.timeline import DEFAULT_HOP_S, DEFAULT_WINDOW_S, Timeline, Window
-
-FORMATS: dict[str, Callable[[Timeline], str]] = {
-    "json": format_json,
-    "csv": format_csv,
-    "srt": format_srt,
-    "vtt": format_vtt,
-}
-"""Option -> the text of its file."""
 
 
 def check(options: argparse.Namespace) -> None:
@@ -37,22 +30,17 @@ def check(options: argparse.Namespace) -> None:
         check_lengths(options.window_s, options.hop_s)
     except ValueError as error:
         raise ValueError(f"--window-s, --hop-s: {error}") from error
+    check_file_options(options)
 
 
 def run(options: argparse.Namespace) -> int:
     """Prints each window as it comes; writes the files once all are known."""
-    asked = {name: getattr(options, name) for name in FORMATS}
-    files = {name: file for name, file in asked.items() if file}
-    check_writable(file for file in files.values() if file != STANDARD_OUTPUT)
+    files = asked_files(options)
+    check_files(files)
     is_for_people = STANDARD_OUTPUT not in files.values()
     started = time.perf_counter()
     timeline = _classify(options, is_for_people)
-    for name, file in files.items():
-        text = FORMATS[name](timeline)
-        if file == STANDARD_OUTPUT:
-            options.output.write(text)
-        else:
-            write_text(file, text)
+    write_files(timeline, files, options.fps, options.output)
     if is_for_people:
         seconds = time.perf_counter() - started
         options.output.show(f"{render_summary(timeline)}\n  took {seconds:.1f} s")
@@ -95,12 +83,6 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--hop-s", type=float, default=DEFAULT_HOP_S, help="from start to start (%(default)g)"
     )
-    for name in FORMATS:
-        command.add_argument(
-            f"--{name}",
-            type=Path,
-            metavar="FILE",
-            help=f"also write it as {name.upper()}; - for standard output, in place of the text",
-        )
+    add_file_options(command)
     add_server_options(command)
     add_link_options(command)

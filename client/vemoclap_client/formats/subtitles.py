@@ -16,15 +16,21 @@ from vemoclap_client.timeline import Timeline, Window
 
 @dataclass(frozen=True)
 class Cue:
-    """A text and when it is shown, in whole milliseconds from the video's start."""
+    """An emotion, its mean probability, and when: in whole milliseconds from the video's start."""
 
     start_ms: int
     end_ms: int
-    text: str
+    emotion: str
+    probability: float
+
+    @property
+    def text(self) -> str:
+        """What is shown, such as "joy 0.82"."""
+        return f"{self.emotion} {self.probability:.2f}"
 
 
 def make_cues(timeline: Timeline) -> tuple[Cue, ...]:
-    """The cues of a timeline, such as "joy 0.82": the mean probability while it is shown."""
+    """The cues of a timeline, each with the mean probability while it is shown."""
     shown = zip(timeline.windows, _shares_ms(timeline), strict=True)
     cues: list[Cue] = []
     for emotion, group in groupby(shown, key=lambda item: item[0].emotion):
@@ -47,7 +53,7 @@ def _merged(emotion: str, group: list[tuple[Window, tuple[int, int]]]) -> Iterat
         weighted = sum(
             window.probabilities[emotion] * (end - start) for window, (start, end) in group
         )
-        yield Cue(start_ms, end_ms, f"{emotion} {weighted / (end_ms - start_ms):.2f}")
+        yield Cue(start_ms, end_ms, emotion, weighted / (end_ms - start_ms))
 
 
 def format_srt(timeline: Timeline) -> str:

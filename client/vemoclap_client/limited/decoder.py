@@ -59,7 +59,7 @@ class LimitedDecoder:
     def decode(
         self, path: str | Path, audio_track: int | None = None, cancel: Flag | None = None
     ) -> Decoded:
-        """As media.video.decode_timed.
+        """As media.decoder.decode_timed.
 
         Args:
             path: the file.

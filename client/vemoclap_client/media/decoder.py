@@ -1,13 +1,22 @@
 """What decodes clips for a client: this process, or limited.LimitedDecoder."""
 
+import time
 from collections.abc import Generator
 from pathlib import Path
 from threading import Event as Flag
 from typing import Protocol
 
+from vemoclap_client._clock import milliseconds_since
 from vemoclap_client._waiting import run_cancellable
 from vemoclap_client.media.parts import DecodedWindow, Part, decode_parts
-from vemoclap_client.media.video import Decoded, decode_timed
+from vemoclap_client.media.video import Decoded, decode
+
+
+def decode_timed(path: str | Path, audio_track: int | None = None) -> Decoded:
+    """As media.video.decode, and measures how long it takes."""
+    started = time.perf_counter()
+    clip = decode(path, audio_track)
+    return Decoded(clip, milliseconds_since(started))
 
 
 class Decoder(Protocol):
@@ -16,7 +25,7 @@ class Decoder(Protocol):
     def decode(
         self, path: str | Path, audio_track: int | None = None, cancel: Flag | None = None
     ) -> Decoded:
-        """As media.video.decode_timed; CancelledError where `cancel` was set."""
+        """As decode_timed; CancelledError where `cancel` was set."""
 
     def decode_parts(
         self,
@@ -35,7 +44,7 @@ class DecoderHere:
     def decode(
         self, path: str | Path, audio_track: int | None = None, cancel: Flag | None = None
     ) -> Decoded:
-        """As media.video.decode_timed; once `cancel` is set, it ends in the background."""
+        """As decode_timed; once `cancel` is set, it ends in the background."""
         return run_cancellable(lambda: decode_timed(path, audio_track), cancel)
 
     def decode_parts(

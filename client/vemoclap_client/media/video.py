@@ -8,7 +8,6 @@ of its pictures, see _packets.VideoIndex. It is measured on the packets that are
 taken from the header, and is thus the same however the frames are then decoded.
 """
 
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -22,7 +21,6 @@ from av.container import InputContainer
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
-from vemoclap_client._clock import milliseconds_since
 from vemoclap_client.contract import FRAME_COUNT
 from vemoclap_client.errors import DecodingLimitError, EncryptedVideoError, UndecodableVideoError
 from vemoclap_client.media._audio import decode_sound
@@ -30,6 +28,7 @@ from vemoclap_client.media._frames import DecodingStatistics, TimedFrame, find_f
 from vemoclap_client.media._packets import DEFAULT_FRAME_RATE, VideoIndex, index_video
 from vemoclap_client.media._scaling import Scaler, stack_images
 from vemoclap_client.media.container import VideoFile, choose_video_stream
+from vemoclap_client.media.cuts import find_cuts
 
 TimedImage: TypeAlias = tuple[float, NDArray[np.uint8]]
 """When a frame is shown, seconds from the clip's start, and its image uint8 [H, W, 3]."""
@@ -76,6 +75,8 @@ class DecodedClip:
     height: int
     warnings: tuple[str, ...]
     """What could not be used, in words for the user."""
+    cuts: tuple[int, ...] = ()
+    """The frames before which the picture is cut."""
 
     def without_arrays(self) -> "DecodedClip":
         """All but frames and sound, which take much memory and are not needed once sent."""
@@ -92,13 +93,6 @@ class Decoded:
     def without_arrays(self) -> "Decoded":
         """See DecodedClip.without_arrays."""
         return replace(self, clip=self.clip.without_arrays())
-
-
-def decode_timed(path: str | Path, audio_track: int | None = None) -> Decoded:
-    """As decode, and measures how long it takes."""
-    started = time.perf_counter()
-    clip = decode(path, audio_track)
-    return Decoded(clip, milliseconds_since(started))
 
 
 def decode(path: str | Path, audio_track: int | None = None) -> DecodedClip:
@@ -129,6 +123,7 @@ def decode_file(file: VideoFile) -> DecodedClip:
         width=frames.width,
         height=frames.height,
         warnings=frames.warnings + sound.warnings,
+        cuts=find_cuts(frames.images),
     )
 
 

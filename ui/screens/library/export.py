@@ -3,7 +3,6 @@
 For each clip with a result, its JSON and its timeline's; and one table of all of them.
 """
 
-import csv
 import io
 import zipfile
 from collections.abc import Iterable, Iterator, Sequence
@@ -25,6 +24,7 @@ from ui.screens.library.rows import to_row
 from vemoclap_client.contract import EMOTIONS
 from vemoclap_client.files import numbered, safe_name
 from vemoclap_client.formats.document import format_json
+from vemoclap_client.formats.table import write_csv
 
 EXPORT_PATH = "/clips/export"
 TABLE = "clips.csv"
@@ -42,9 +42,6 @@ TABLE_HEADER = (
     "added",
     "problem",
 )
-FORMULA = ("=", "+", "-", "@", "\t", "\r")
-"""A cell that starts so is run as a formula by spreadsheets."""
-
 ZIP_TIME = (1980, 1, 1, 0, 0, 0)
 """The same for every file, so that the same clips give the same ZIP."""
 
@@ -104,7 +101,7 @@ def export_files(jobs: Iterable[Job]) -> Iterator[tuple[str, str]]:
         if job.result and job.timeline:
             yield f"{name}.timeline.json", format_json(job.timeline)
         rows.append(_table_row(job, f"{name}.json" if name else ""))
-    yield TABLE, _to_csv(rows)
+    yield TABLE, write_csv(TABLE_HEADER, rows)
 
 
 class UniqueNames:
@@ -160,17 +157,4 @@ def _table_row(job: Job, file: str) -> list[Any]:
     row = to_row(job) | probabilities | {"file": file, "added": job.created_at.isoformat()}
     row["emotion"] = job.result.emotion if job.result else None
     row["duration_s"] = job.known.duration_s
-    return [_cell(row.get(column)) for column in TABLE_HEADER]
-
-
-def _cell(value: Any) -> Any:
-    is_formula = isinstance(value, str) and value.startswith(FORMULA)
-    return f"'{value}" if is_formula else value
-
-
-def _to_csv(rows: Iterable[Sequence[Any]]) -> str:
-    text = io.StringIO(newline="")
-    writer = csv.writer(text)
-    writer.writerow(TABLE_HEADER)
-    writer.writerows(rows)
-    return text.getvalue()
+    return [row.get(column) for column in TABLE_HEADER]
