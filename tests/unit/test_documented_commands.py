@@ -44,7 +44,7 @@ RUN_BY = {"docs/http-api.md": "tests/server/test_http_api.py"}
 """Page -> the test that runs all its commands."""
 
 PROGRAMS = r"make|vemoclap|[\w./-]*python[\d.]*|pip|docker|curl|from|import|with"
-LANGUAGES = {"sh", "python", "py", "text", "json", "toml", "yaml", "{eval-rst}"}
+LANGUAGES = {"sh", "python", "py", "text", "json", "toml", "yaml", "xml", "{eval-rst}"}
 PLACEHOLDER = re.compile(r"^[A-Z][A-Z_]*$")
 SPANS = {"vemoclap job classify", "vemoclap job timeline"}
 """Names of spans of traces, not commands."""

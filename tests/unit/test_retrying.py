@@ -199,7 +199,7 @@ def test_a_stream_that_is_refused_is_sent_again_until_it_is_cancelled(
         height=8,
         warnings=(),
     )
-    monkeypatch.setattr("vemoclap_client.media.video.decode", lambda *_: clip)
+    monkeypatch.setattr("vemoclap_client.media.decoder.decode", lambda *_: clip)
     (tmp_path / "any.mp4").write_bytes(b"any")
     server.failures.extend([busy(0.1), busy(60 if is_cancelled else 0.1), (UNAVAILABLE, "broken")])
     cancel = threading.Event()
