@@ -166,8 +166,10 @@ def test_too_long_a_wait_is_an_error_that_says_so(endless: Path) -> None:
 def test_too_much_memory_is_an_error_of_the_file(endless: Path) -> None:
     kinds = set()
     for megabytes in (5, 10, 20, 30, 40, 50, 60):
+        # A decoder that is refused memory was once seen to compute for minutes.
+        limits = DecodingLimits(memory_bytes=megabytes * 1_000_000, processor_s=10)
         with (
-            LimitedDecoder(DecodingLimits(memory_bytes=megabytes * 1_000_000)) as decoder,
+            LimitedDecoder(limits) as decoder,
             pytest.raises(VideoError) as caught,
         ):
             decoder.decode(endless)
