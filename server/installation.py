@@ -12,7 +12,6 @@ from tempfile import TemporaryDirectory
 from find_libpython import find_libpython
 
 from server.errors import LibraryNotFoundError, TritonNotFoundError
-from server.threads import processors
 
 PROJECT = Path(__file__).resolve().parent.parent
 PYTHON_BASED_BACKENDS = PROJECT / "server" / "backends"
@@ -101,9 +100,6 @@ def _environment() -> dict[str, str]:
     # on each of its arenas keeps tensors and messages of that size for later: mallopt(3).
     for threshold in ("MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_"):
         environment.setdefault(threshold, str(FREED_AT_ONCE_BYTES))
-    # What is smaller stays in the arena of the thread that freed it, and Triton has 800 threads: by
-    # itself, the C library makes eight arenas for each processor.
-    environment.setdefault("MALLOC_ARENA_MAX", str(max(2, processors())))
     return environment
 
 
