@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from subprocess import PIPE
+from subprocess import DEVNULL, PIPE
 from typing import IO
 
 import psutil
@@ -185,7 +185,7 @@ def _spawn(
         env=environment,
         # The stub's Python ignores PYTHONPATH but looks here: this is how it finds `server`.
         cwd=PROJECT,
-        stdin=subprocess.DEVNULL,
+        stdin=DEVNULL,
         stdout=output,
         stderr=output,
         # A group of its own: Ctrl-C reaches the launcher alone, which then stops the group.
@@ -208,7 +208,10 @@ def _killed_without_launcher(process: subprocess.Popen[bytes]) -> Iterator[None]
     """
     # The launcher alone holds the other end of the pipe, so that the pipe ends with it.
     script = f"read -r _; sleep {STOP_TIMEOUT_S}; kill -KILL -{process.pid}"
-    with subprocess.Popen(["sh", "-c", script], stdin=PIPE, start_new_session=True) as shell:
+    # Not the launcher's output either: who reads it to its end would be kept until then.
+    with subprocess.Popen(
+        ["sh", "-c", script], stdin=PIPE, stdout=DEVNULL, stderr=DEVNULL, start_new_session=True
+    ) as shell:
         try:
             yield
         finally:

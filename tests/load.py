@@ -65,7 +65,7 @@ class Load:
     """
 
     clients: int = 64
-    warm_up_s: float = 300.0
+    warm_up_s: float = 120.0
     rounds: int = 6
     round_s: float = 100.0
     at_least: int = 2000

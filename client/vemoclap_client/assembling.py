@@ -124,18 +124,19 @@ def _result_frames(result: EmotionResult) -> list[SampledFrame]:
     lines = result.screen_text.lines if result.screen_text else ()
     return [
         SampledFrame(time_s, False, (), tuple(line.text for line in lines if line.frame == index))
-        for index, time_s in enumerate(result.frame_times_s)
-        if time_s not in result.frame_times_s[:index]
+        for index, time_s in _distinct_frames(result).items()
     ]
+
+
+def _distinct_frames(result: EmotionResult) -> dict[int, float]:
+    """Index -> time of the 16 frames, those that a short clip repeats left out."""
+    times_s = result.frame_times_s
+    return {index: time_s for index, time_s in enumerate(times_s) if time_s not in times_s[:index]}
 
 
 def _result_faces(result: EmotionResult) -> tuple[TimelineFace, ...]:
     """The faces of each frame once; one of before result schema 1.4 is a track of its own."""
-    firsts = {
-        frame
-        for frame, time_s in enumerate(result.frame_times_s)
-        if time_s not in result.frame_times_s[:frame]
-    }
+    distinct = _distinct_frames(result)
     return tuple(
         TimelineFace(
             time_s=round(face.time_s, 3),
@@ -145,5 +146,5 @@ def _result_faces(result: EmotionResult) -> tuple[TimelineFace, ...]:
             track=number if face.track is None else face.track,
         )
         for number, face in enumerate(result.faces, 1)
-        if face.frame in firsts
+        if face.frame in distinct
     )
