@@ -31,6 +31,7 @@ from vemoclap_client.errors import (
 )
 from vemoclap_client.limited import DecodingLimits, LimitedDecoder, _forks, _seal
 from vemoclap_client.limited._messages import MessageError, read_message
+from vemoclap_client.media import _reader
 from vemoclap_client.media.parts import DecodedWindow, FrameBlock, decode_parts
 from vemoclap_client.media.video import decode
 
@@ -166,7 +167,6 @@ def test_too_long_a_wait_is_an_error_that_says_so(endless: Path) -> None:
 def test_too_much_memory_is_an_error_of_the_file(endless: Path) -> None:
     found = []
     for megabytes in (5, 10, 20, 30, 40, 50, 60):
-        # A decoder that is refused memory was once seen to compute for minutes.
         limits = DecodingLimits(memory_bytes=megabytes * 1_000_000, processor_s=10)
         with (
             LimitedDecoder(limits) as decoder,
@@ -176,8 +176,33 @@ def test_too_much_memory_is_an_error_of_the_file(endless: Path) -> None:
         found.append(caught.value)
     # What FFmpeg does where it is refused memory does not always say so.
     assert {type(error) for error in found} <= {DecodingLimitError, UndecodableVideoError}
-    limits_met = [str(error) for error in found if isinstance(error, DecodingLimitError)]
-    assert any("memory" in message for message in limits_met)
+    messages = [str(error) for error in found]
+    assert any("memory" in message for message in messages)
+    # None of them computed on and on.
+    assert not any("processor time" in message for message in messages)
+
+
+@pytest.mark.parametrize("suffix", ["mp4", "mkv", "ts"])
+def test_memory_that_is_refused_for_reading_is_an_error_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suffix: str
+) -> None:
+    """Whichever read it is: an error that PyAV got from one could keep a decoder busy for ever."""
+    path = write_clip(tmp_path / f"clip.{suffix}", sound=SOUND)
+    count, allowed = 0, 1000
+
+    def read(descriptor: int, size: int, position: int) -> bytes:
+        nonlocal count
+        count += 1
+        if count > allowed:
+            raise MemoryError
+        return os.pread(descriptor, size, position)
+
+    monkeypatch.setattr(_reader, "pread", read)
+    decode(path)
+    for allowed in range(count):
+        count = 0
+        with pytest.raises(DecodingLimitError, match="more memory to decode than there is"):
+            decode(path)
 
 
 def test_a_cancelled_decoder_is_killed(decoder: LimitedDecoder, endless: Path) -> None:

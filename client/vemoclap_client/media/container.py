@@ -8,7 +8,6 @@ none of which refers to other files by FFmpeg's defaults.
 
 from __future__ import annotations
 
-import io
 import os
 import stat
 from collections.abc import Iterator
@@ -25,12 +24,15 @@ from av.video.stream import VideoStream
 
 from vemoclap_client.errors import (
     AudioTrackError,
+    DecodingLimitError,
     EmptyVideoError,
     NotAVideoError,
     NoVideoStreamError,
     UndecodableVideoError,
+    VideoError,
     VideoNotFoundError,
 )
+from vemoclap_client.media._reader import FileReader
 
 VIDEO_FORMATS = (
     "mov,mp4,m4a,3gp,3g2,mj2 matroska,webm avi mpegts mpeg mpegvideo flv kux asf asf_o ogg mxf "
@@ -76,12 +78,22 @@ STILL_BRANDS = (b"avif", b"heic", b"heix", b"mif1", b"heim", b"heis")
 """Major brands of MP4 files that hold one picture (ISO/IEC 23008-12 and AVIF)."""
 
 
+def lacks_memory(path: Path) -> DecodingLimitError:
+    """The error of a file for which memory was refused."""
+    return DecodingLimitError(
+        f"{path}: the file needs more memory to decode than there is. Convert it to smaller "
+        "pictures, for example to MP4 with H.264."
+    )
+
+
 class VideoFile:
     """A local video file, opened once; use it as a context manager.
 
     Pictures and sound are read by a container (FFmpeg's demuxer) each. They cannot share one: after
     seeks to frames, it gives packets of sound that depend on where it sought, and keeping all of
     a long clip's sound from the first pass would take gigabytes.
+
+    Leaving it raises DecodingLimitError where memory was refused in between.
     """
 
     def __init__(self, path: Path, audio_track: int | None = None) -> None:
@@ -96,12 +108,17 @@ class VideoFile:
         self.path = path
         self.audio_track = audio_track
         self._file = path.open("rb", buffering=0)
+        self._readers: list[FileReader] = []
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, error: object, _: object) -> None:
         self._file.close()
+        # What FFmpeg was given then ends too early: neither a result nor an error is right.
+        lacked_memory = any(reader.lacked_memory for reader in self._readers)
+        if lacked_memory and (kind is None or issubclass(kind, VideoError)):
+            raise lacks_memory(self.path)
 
     def open_container(self) -> InputContainer:
         """Begins to read the file from its start; use the result as a context manager.
@@ -116,9 +133,11 @@ class VideoFile:
             raise NotAVideoError(
                 f"{self.path}: this is a still picture ({brand.decode()}). Give a video."
             )
+        reader = FileReader(descriptor, f"file:{self.path}")
+        self._readers.append(reader)
         try:
             return av.open(
-                _Reader(descriptor, f"file:{self.path}"),
+                reader,
                 "r",
                 options={
                     "protocol_whitelist": "file",
@@ -139,35 +158,6 @@ class VideoFile:
                 f"{self.path}: this is not a video file in any known format. "
                 "Give a video such as MP4, MOV, MKV, WebM, AVI or MPEG-TS."
             ) from error
-
-
-class _Reader(io.RawIOBase):
-    """An open file from its start, with a position of its own."""
-
-    def __init__(self, descriptor: int, name: str) -> None:
-        self._descriptor = descriptor
-        self._position = 0
-        self.name = name
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def tell(self) -> int:
-        return self._position
-
-    def read(self, size: int = -1) -> bytes:
-        data = os.pread(self._descriptor, size, self._position)
-        self._position += len(data)
-        return data
-
-    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        size = os.fstat(self._descriptor).st_size
-        start = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: size}[whence]
-        self._position = start + offset
-        return self._position
 
 
 @contextmanager

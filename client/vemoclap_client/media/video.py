@@ -27,7 +27,7 @@ from vemoclap_client.media._audio import decode_sound
 from vemoclap_client.media._frames import DecodingStatistics, TimedFrame, find_frames
 from vemoclap_client.media._packets import DEFAULT_FRAME_RATE, VideoIndex, index_video
 from vemoclap_client.media._scaling import Scaler, stack_images
-from vemoclap_client.media.container import VideoFile, choose_video_stream
+from vemoclap_client.media.container import VideoFile, choose_video_stream, lacks_memory
 from vemoclap_client.media.cuts import find_cuts
 
 TimedImage: TypeAlias = tuple[float, NDArray[np.uint8]]
@@ -282,10 +282,7 @@ def _undecodable(
     path: Path, lacked_memory: bool = False
 ) -> DecodingLimitError | UndecodableVideoError:
     if lacked_memory:
-        return DecodingLimitError(
-            f"{path}: its pictures need more memory to decode than there is. Convert the file to "
-            "smaller pictures, for example to MP4 with H.264."
-        )
+        return lacks_memory(path)
     return UndecodableVideoError(
         f"{path}: not one of its pictures can be decoded. The file is damaged, larger than 8K "
         "(7680 x 4320) or uses an unusual codec: get it again, or convert it, for example to MP4 "
