@@ -188,21 +188,50 @@ def test_memory_that_is_refused_for_reading_is_an_error_at_once(
 ) -> None:
     """Whichever read it is: an error that PyAV got from one could keep a decoder busy for ever."""
     path = write_clip(tmp_path / f"clip.{suffix}", sound=SOUND)
-    count, allowed = 0, 1000
+    left = most = 1000
 
     def read(descriptor: int, size: int, position: int) -> bytes:
-        nonlocal count
-        count += 1
-        if count > allowed:
+        nonlocal left
+        left -= 1
+        if left < 0:
             raise MemoryError
         return os.pread(descriptor, size, position)
 
     monkeypatch.setattr(_reader, "pread", read)
     decode(path)
-    for allowed in range(count):
-        count = 0
+    for allowed in range(most - left):
+        left = allowed
         with pytest.raises(DecodingLimitError, match="more memory to decode than there is"):
             decode(path)
+
+
+FAILING_READS = """
+import traceback
+from vemoclap_client.media._reader import FileReader
+
+read = FileReader.read
+
+
+def fail(*_):
+    raise MemoryError
+
+
+FileReader.read = lambda reader, size: fail() if reader.tell() else read(reader, size)
+traceback.print_exception = fail
+"""
+
+
+def test_an_error_that_pyav_loses_ends_the_decoder(
+    endless: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    # The server imports what is first on its path.
+    (tmp_path / "sitecustomize.py").write_text(FAILING_READS)
+    monkeypatch.syspath_prepend(tmp_path)
+    with (
+        LimitedDecoder(DecodingLimits(processor_s=10)) as decoder,
+        pytest.raises(DecodingLimitError, match="more than 1500 MB of memory"),
+    ):
+        decoder.decode(endless)
 
 
 def test_a_cancelled_decoder_is_killed(decoder: LimitedDecoder, endless: Path) -> None:

@@ -89,7 +89,14 @@ class Server:
 
 def _decode(request: Request, output: int, server: int) -> NoReturn:
     """Does a request, in a process of its own, which ends with it."""
+
+    def end(lost: "sys.UnraisableHookArgs") -> None:
+        # It came up where FFmpeg calls Python: FFmpeg does not know of it and may go on for ever.
+        write_message(output, _failure(request, lost.exc_value or RuntimeError(lost.err_msg)))
+        os._exit(0)
+
     try:
+        sys.unraisablehook = end
         die_with(server)
         limit(request.limits, request.written_bytes)
         os.chdir(os.fsdecode(request.folder))
@@ -114,16 +121,16 @@ def _messages(request: Request, output: int) -> Iterator[object]:
     try:
         yield from TASKS[request.task](shut_in, *paths, **request.arguments)
         yield End()
-    except VideoError as error:
-        yield _failure(error)
-    except MemoryError:
-        yield _failure(request.limits.over_memory(paths[0]))
-    except Exception:
-        yield Failure("", traceback.format_exc().encode(errors="backslashreplace"))
+    except Exception as error:
+        yield _failure(request, error)
 
 
-def _failure(error: VideoError) -> Failure:
-    return Failure(type(error).__name__, os.fsencode(str(error)))
+def _failure(request: Request, error: BaseException) -> Failure:
+    if isinstance(error, MemoryError):
+        error = request.limits.over_memory(Path(os.fsdecode(request.paths[0])))
+    if isinstance(error, VideoError):
+        return Failure(type(error).__name__, os.fsencode(str(error)))
+    return Failure("", "".join(traceback.format_exception(error)).encode(errors="backslashreplace"))
 
 
 def import_all(package: ModuleType) -> None:
