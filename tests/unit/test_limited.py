@@ -164,25 +164,17 @@ def test_too_long_a_wait_is_an_error_that_says_so(endless: Path) -> None:
         wait_for_no_child(decoder)
 
 
-def test_too_much_memory_is_an_error_of_the_file(endless: Path) -> None:
-    found = []
-    for megabytes in (5, 10, 20, 30, 40, 50, 60):
-        limits = DecodingLimits(memory_bytes=megabytes * 1_000_000, processor_s=10)
-        with (
-            LimitedDecoder(limits) as decoder,
-            pytest.raises(VideoError) as caught,
-        ):
-            decoder.decode(endless)
-        found.append(caught.value)
-    # What FFmpeg does where it is refused memory does not always say so.
-    assert {type(error) for error in found} <= {DecodingLimitError, UndecodableVideoError}
-    messages = [str(error) for error in found]
-    assert any("memory" in message for message in messages)
-    # None of them computed on and on.
-    assert not any("processor time" in message for message in messages)
+@pytest.mark.parametrize("megabytes", [5, 10, 20, 30, 40, 50, 60])
+def test_too_much_memory_is_an_error_that_says_so(endless: Path, megabytes: int) -> None:
+    limits = DecodingLimits(memory_bytes=megabytes * 1_000_000, processor_s=10)
+    with (
+        LimitedDecoder(limits) as decoder,
+        pytest.raises(DecodingLimitError, match="needs more .*memory"),
+    ):
+        decoder.decode(endless)
 
 
-@pytest.mark.parametrize("suffix", ["mp4", "mkv", "ts"])
+@pytest.mark.parametrize("suffix", ["mp4", "mkv"])
 def test_memory_that_is_refused_for_reading_is_an_error_at_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suffix: str
 ) -> None:

@@ -51,7 +51,11 @@ class DecodingStatistics:
     full_decode: bool = False
     """Whether seeking was of no use, so that the file was decoded from its start."""
     lacked_memory: bool = False
-    """Whether the decoder of a packet was refused memory."""
+    """Whether a decoder was refused memory, or the threads that need some."""
+
+    def note(self, error: av.FFmpegError) -> None:
+        """Notes what an error of a decoder says about memory."""
+        self.lacked_memory |= isinstance(error, MemoryError | BlockingIOError)
 
 
 class _NotExactError(Exception):
@@ -209,7 +213,7 @@ class _Reader:
         try:
             self._take(self._stream.codec_context.decode(packet))
         except av.FFmpegError as error:
-            self._statistics.lacked_memory |= isinstance(error, MemoryError)
+            self._statistics.note(error)
             if self._jumps:
                 raise _NotExactError from error
             self._statistics.damaged_packets += 1
@@ -219,7 +223,7 @@ class _Reader:
         try:
             self._take(self._stream.codec_context.decode(None))
         except av.FFmpegError as error:
-            self._statistics.lacked_memory |= isinstance(error, MemoryError)
+            self._statistics.note(error)
             return False
         return True
 

@@ -197,6 +197,7 @@ class OpenVideo:
                 expected=len(targets),
             )
         except av.FFmpegError as error:
+            self.statistics.note(error)
             raise _undecodable(self.file.path, self.statistics.lacked_memory) from error
 
     def _scaled(self, frames: Iterator[TimedFrame], expected: int) -> Iterator[TimedImage]:
