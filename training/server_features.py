@@ -10,11 +10,11 @@ from typing import Any
 import tritonclient.grpc as triton
 
 from training.features import Rows
-from vemoclap_client import decode
 from vemoclap_client.analysis import Analysis
 from vemoclap_client.channels import connection
 from vemoclap_client.contract import ANALYSIS, FEATURES, LENGTHS
 from vemoclap_client.documents import parse_json
+from vemoclap_client.limited import LimitedDecoder
 from vemoclap_client.media.container import check_file
 from vemoclap_client.requests import Response, build_request, parse_features
 from vemoclap_client.sending import send
@@ -31,26 +31,30 @@ class ClipFeatures:
 class FeatureServer:
     """Extracts features. Every thread that asks has a connection of its own."""
 
-    def __init__(self, url: str, timeout_s: float) -> None:
+    def __init__(self, url: str, timeout_s: float, decoder: LimitedDecoder | None = None) -> None:
         """Prepare; nothing is sent yet.
 
         Args:
             url: host:port of the server's gRPC endpoint.
             timeout_s: longest wait for an answer.
+            decoder: of the clips; default: one with the usual limits, since a data set is mostly
+                what strangers have put on the web.
         """
         self.url = url
         self.timeout_s = timeout_s
+        self.decoder = decoder or LimitedDecoder()
         self._connections = local()
 
     def extract(self, video: Path) -> ClipFeatures:
-        """Decode a clip here and have the server encode it.
+        """Decode a clip on this machine and have the server encode it.
 
         Raises:
-            VideoError: the file cannot be decoded.
+            VideoError: the file cannot be decoded, or needs more than the decoder's limits.
             ServerError: the server could not answer.
         """
         check_file(video)
-        request = build_request(decode(video), (ANALYSIS, LENGTHS, *FEATURES.values()))
+        clip = self.decoder.decode(video).clip
+        request = build_request(clip, (ANALYSIS, LENGTHS, *FEATURES.values()))
         response = send(self._connection(), request, self.url, self.timeout_s, connected=False)
         return _parse(response)
 

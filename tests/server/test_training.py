@@ -12,14 +12,17 @@ from export.configuration import REPOSITORY
 from export.exporting import export_slot
 from export.fusion import attention
 from export.options import Checkpoint, Options
-from tests.clips import Tone, solid_frame, write_clip
+from tests.clips import Tone, cut, solid_frame, write_clip
 from tests.launching import Launched, launched
 from training import checkpoint, ekman6_report, trained
 from training.__main__ import main
+from training.folder import extract
+from training.server_features import FeatureServer
 from training.store import Store
 from vemoclap_client.cli.main import main as vemoclap
 from vemoclap_client.contract import EMOTIONS
 from vemoclap_client.files import link_or_copy
+from vemoclap_client.limited import DecodingLimits, LimitedDecoder
 
 COLOURS = {"anger": (80, 90, 240), "joy": (200, 30, 150)}
 """Luma and two chromas, of 8 bits."""
@@ -109,6 +112,35 @@ def test_the_trained_head_is_served_and_named(
     others = max(document["probabilities"][e] for e in EMOTIONS if e not in COLOURS)
     assert learned["joy"] > learned["anger"]
     assert learned["joy"] > others
+
+
+def test_clips_that_need_too_much_or_are_damaged_are_skipped(
+    server: Launched, data: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "data"
+    shutil.copytree(data, folder)
+    size, pixels = (7680, 4320), "yuvj444p"  # 100 MB in memory, 0.4 MB in the file.
+    large = solid_frame((120, 128, 128), size, pixels)
+    write_clip(
+        folder / "joy" / "large.avi", frames=[large], size=size, codec="mjpeg", pixel_format=pixels
+    )
+    cut(folder / "joy" / "0.mp4", folder / "joy" / "cut.mp4", 0.5)
+    with LimitedDecoder(DecodingLimits(memory_bytes=100_000_000)) as decoder:
+        asked = FeatureServer(server.url, 60, decoder)
+        store, found = extract(folder, tmp_path / "store", asked, REPOSITORY)
+    assert found.encoded == len(store.splits) == CLIPS * len(COLOURS)
+    words = {
+        "joy/cut.mp4": "no usable index",
+        "joy/large.avi": "more memory to decode than there is",
+        "joy/notes.txt": "not a video file",
+    }
+    assert found.skipped.keys() == words.keys()
+    for name, reason in words.items():
+        assert reason in found.skipped[name]
+
+
+def test_clips_are_decoded_with_limits() -> None:
+    assert FeatureServer("127.0.0.1:1", 1).decoder.limits == DecodingLimits()
 
 
 def test_the_videos_of_ekman_6_are_taken_as_they_are(

@@ -169,7 +169,7 @@ def test_too_much_memory_is_an_error_that_says_so(endless: Path, megabytes: int)
     limits = DecodingLimits(memory_bytes=megabytes * 1_000_000, processor_s=10)
     with (
         LimitedDecoder(limits) as decoder,
-        pytest.raises(DecodingLimitError, match="needs more .*memory"),
+        pytest.raises(DecodingLimitError, match=r"needs more .*memory"),
     ):
         decoder.decode(endless)
 
