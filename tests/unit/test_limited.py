@@ -54,7 +54,7 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def endless(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A clip that takes many seconds of processor time: large pictures, one keyframe."""
     folder = tmp_path_factory.mktemp("clips")
-    short = write_clip(folder / "short.mkv", seconds=0.4, size=(1920, 1080), codec="mpeg4")
+    short = write_clip(folder / "short.mkv", seconds=0.4, size=(1920, 1080), codec="libx265")
     return repeat_pictures(short, folder / "endless.mkv", times=150)
 
 
@@ -343,7 +343,8 @@ def in_sealed_process(action: str) -> int:
 
 
 def _connect() -> None:
-    socket.create_connection(("127.0.0.1", 1))
+    with socket.socket() as connection:  # create_connection would import a codec first.
+        connection.connect(("127.0.0.1", 1))
 
 
 ATTEMPTS = {
