@@ -14,6 +14,7 @@ from export.graph import arguments
 from export.options import Options
 from export.registry import PROFILES
 from export.spec import Network
+from export.variants import CUDA_OPTIONS
 from export.weights import fetch_all
 from server.backends.onnx_metadata import read_metadata
 from server.repository import CONFIG, read_config
@@ -133,7 +134,7 @@ def providers(device: Device) -> list[Any]:
     if device.kind == "cpu":
         return ["CPUExecutionProvider"]
     ort.preload_dlls()
-    options = {"device_id": device.index, "use_tf32": "0"}
+    options = {"device_id": str(device.index), **CUDA_OPTIONS}
     return [("CUDAExecutionProvider", options), "CPUExecutionProvider"]
 
 
