@@ -116,7 +116,7 @@ def running_server(options: ServerOptions) -> Iterator[RunningServer]:
         ServerStartError: one of its kinds; the message names the remedy.
     """
     check_shared_memory()
-    configs = _planned(options)
+    configs = _checked(options)
     token = secrets.token_hex()
     temporary = Path(tempfile.gettempdir())
     with reserved_name([SHARED_MEMORY, temporary]) as name:
@@ -126,6 +126,7 @@ def running_server(options: ServerOptions) -> Iterator[RunningServer]:
         address = options.address.resolved()
         served = folder / "models"
         threads = max(CALLS_AT_ONCE, options.limits.clips_at_once)
+        configs = plan(configs, options.threads, options.instances, installation.automatic)
         configs = limited(configs, options.limits, folder / "at_work")
         link_repository(options.repository, configs, served)
         arguments = [
@@ -157,13 +158,13 @@ def running_server(options: ServerOptions) -> Iterator[RunningServer]:
             _stop(process)
 
 
-def _planned(options: ServerOptions) -> dict[str, ModelConfig]:
-    """The configurations of the slots that are served, for this machine."""
+def _checked(options: ServerOptions) -> dict[str, ModelConfig]:
+    """The configurations of the slots that are served."""
     repository = options.repository
     configs = without_empty(repository, read_configs(repository, options.variant))
     check_weights(repository, configs)
     check_profile(repository, configs)
-    return plan(configs, options.threads, options.instances)
+    return configs
 
 
 def _arguments(
