@@ -25,7 +25,7 @@ JUMPS_S = (HOUR_S, -HOUR_S, 24 * HOUR_S, -24 * HOUR_S, -24 * HOUR_S, HOUR_S)
 """One after the other, in seconds."""
 JOB_TIMEOUT_S = 300.0
 REPORT = "report: "
-MOUNTS = (("proc", "/proc"), ("sysfs", "/sys"), ("tmpfs", "/dev/shm"), ("tmpfs", "/root"))
+MOUNTS = (("proc", "/proc"), ("sysfs", "/sys"), ("tmpfs", "/dev/shm"), ("tmpfs", "/mnt"))
 
 
 def jump(seconds: float) -> None:
@@ -74,7 +74,7 @@ def main() -> None:
         for kind, where in MOUNTS:
             subprocess.run(["mount", "-t", kind, kind, where], check=True)
         subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
-        os.environ["TMPDIR"] = "/root"  # All else is read-only.
+        os.environ["TMPDIR"] = "/mnt"  # All else is read-only.
         with tempfile.TemporaryDirectory() as folder:
             print(REPORT + json.dumps(report(Path(folder))), flush=True)
     except BaseException as error:
