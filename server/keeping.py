@@ -58,7 +58,7 @@ class Keeper:
         self._server = server
         self._probe = probe
         self._health = health
-        self._watch = Watch(server.process.pid, probe)
+        self._watch = Watch(server.process.pid, probe, server.executions)
         self._answers_before = 0
         self._reloads = 0
 

@@ -13,7 +13,6 @@ from contextlib import closing, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from subprocess import DEVNULL, PIPE
-from typing import IO
 
 import psutil
 from tritonclient.grpc.model_config_pb2 import ModelConfig
@@ -21,6 +20,7 @@ from tritonclient.grpc.model_config_pb2 import ModelConfig
 from server.address import Address
 from server.control import ModelControl
 from server.errors import ModelLoadError
+from server.executions import FOLDER_VARIABLE
 from server.files import SHARED_MEMORY, reserved_name
 from server.installation import PROJECT, Installation, find_installation
 from server.limits import choose, limited
@@ -88,7 +88,11 @@ class ServerOptions:
 
 @dataclass(frozen=True)
 class RunningServer:
-    """A Triton that is ready."""
+    """A Triton that is ready.
+
+    Attributes:
+        executions: see server/executions.py.
+    """
 
     address: Address
     process: subprocess.Popen[bytes]
@@ -96,6 +100,7 @@ class RunningServer:
     startup_s: float
     control: ModelControl
     configs: Mapping[str, ModelConfig]
+    executions: Path
 
     def kill(self) -> None:
         """Kills it at once, since it no longer works: its requests get errors, not more time."""
@@ -111,10 +116,7 @@ def running_server(options: ServerOptions) -> Iterator[RunningServer]:
         ServerStartError: one of its kinds; the message names the remedy.
     """
     check_shared_memory()
-    repository = options.repository
-    configs = without_empty(repository, read_configs(repository, options.variant))
-    check_weights(repository, configs)
-    check_profile(repository, configs)
+    configs = _checked(options)
     token = secrets.token_hex()
     temporary = Path(tempfile.gettempdir())
     with reserved_name([SHARED_MEMORY, temporary]) as name:
@@ -126,19 +128,20 @@ def running_server(options: ServerOptions) -> Iterator[RunningServer]:
         threads = max(CALLS_AT_ONCE, options.limits.clips_at_once)
         configs = plan(configs, options.threads, options.instances, installation.automatic)
         configs = limited(configs, options.limits, folder / "at_work")
-        link_repository(repository, configs, served)
+        link_repository(options.repository, configs, served)
         arguments = [
             *_arguments(installation, served, address, token),
             *(options.tls.arguments if options.tls else ()),
             f"--backend-config=python,shm-region-prefix-name={name}_",
             f"--backend-config=python,thread-pool-size={threads}",
         ]
+        executions = folder / "executions"
+        executions.mkdir()
+        environment = installation.environment | {FOLDER_VARIABLE: str(executions)}
         log = folder / "triton.log"
         started = time.monotonic()
-        with log.open("wb") as output:
-            is_shown_as_it_is = options.verbose and not options.log_as_json
-            shown = None if is_shown_as_it_is else output
-            process = _spawn(arguments, installation.environment, shown)
+        is_shown_as_it_is = options.verbose and not options.log_as_json
+        process = _spawn(arguments, environment, log, is_shown_as_it_is)
         level = logging.INFO if options.verbose else logging.WARNING
         try:
             control = ModelControl(address, options.credentials, token, options.startup_timeout_s)
@@ -150,9 +153,18 @@ def running_server(options: ServerOptions) -> Iterator[RunningServer]:
                 _wait_until_live(process, control, log)
                 control.load(configs)
                 startup_s = time.monotonic() - started
-                yield RunningServer(address, process, log, startup_s, control, configs)
+                yield RunningServer(address, process, log, startup_s, control, configs, executions)
         finally:
             _stop(process)
+
+
+def _checked(options: ServerOptions) -> dict[str, ModelConfig]:
+    """The configurations of the slots that are served."""
+    repository = options.repository
+    configs = without_empty(repository, read_configs(repository, options.variant))
+    check_weights(repository, configs)
+    check_profile(repository, configs)
+    return configs
 
 
 def _arguments(
@@ -178,20 +190,23 @@ def _arguments(
 
 
 def _spawn(
-    arguments: list[str], environment: dict[str, str], output: IO[bytes] | None
+    arguments: list[str], environment: dict[str, str], log: Path, is_shown: bool
 ) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(
-        arguments,
-        env=environment,
-        # The stub's Python ignores PYTHONPATH but looks here: this is how it finds `server`.
-        cwd=PROJECT,
-        stdin=DEVNULL,
-        stdout=output,
-        stderr=output,
-        # A group of its own: Ctrl-C reaches the launcher alone, which then stops the group.
-        start_new_session=True,
-        preexec_fn=die_with_launcher,
-    )
+    """Starts Triton; what it prints goes to `log`, or is shown, and then the log stays empty."""
+    with log.open("wb") as file:
+        output = None if is_shown else file
+        return subprocess.Popen(
+            arguments,
+            env=environment,
+            # The stub's Python ignores PYTHONPATH but looks here: this is how it finds `server`.
+            cwd=PROJECT,
+            stdin=DEVNULL,
+            stdout=output,
+            stderr=output,
+            # A group of its own: Ctrl-C reaches the launcher alone, which then stops the group.
+            start_new_session=True,
+            preexec_fn=die_with_launcher,
+        )
 
 
 def die_with_launcher() -> None:

@@ -12,16 +12,14 @@ from pathlib import Path
 
 import psutil
 
+from server.executions import executing_since_s
+from server.idleness import Idleness, state_in
 from server.probe import Probe
 
 TRITON = "Triton"
 UNKNOWN = "an unknown slot"
 STOPPED_S = 2.0
 """A process that was stopped for so long (state T) is not merely being moved or looked at."""
-PATIENCE_S = 5.0
-AT_WORK_SHARE = 1 / 30
-"""A server that leaves a probe unanswered and uses, for so long, less than this share of one
-processor computes nothing."""
 LONGEST_WAIT_S = 600.0
 """A server that answers nobody for so long is broken however much it computes: it is the client's
 own time limit."""
@@ -31,9 +29,6 @@ STEP_AT_MOST_S = 1.0
 """Time in which this process did not run itself (a paused container) does not count."""
 ENDED = ("Z", "")
 """States of a process that has ended; the second of one that is gone."""
-AT_WORK = ("R", "D", "t")
-"""States of a thread: it runs or waits for a processor, waits for a disk, is being debugged."""
-
 
 States = Mapping[psutil.Process, str]
 
@@ -54,16 +49,17 @@ class Trouble:
 class Watch:
     """Judges one server by its processes and its answers; call `trouble` again and again."""
 
-    def __init__(self, triton_pid: int, probe: Probe) -> None:
-        """Notes the processes that there are now."""
+    def __init__(self, triton_pid: int, probe: Probe, executions: Path) -> None:
+        """Notes the processes that there are now; `executions`: see server/executions.py."""
         self._triton = psutil.Process(triton_pid)
         self._processes = self._running()
         self._stopped_s: dict[psutil.Process, float] = {}
+        self._executions = executions
+        self._executing: dict[tuple[psutil.Process, float], Idleness] = {}
         self._probe = probe
         self._answers = probe.answers
         self._waited_s = 0.0
-        self._idle_s = 0.0
-        self._used_s = 0.0
+        self._idleness = Idleness(self._processes)
         self._looked_s = time.monotonic()
 
     def trouble(self) -> Trouble | None:
@@ -74,6 +70,7 @@ class Watch:
         return (
             self._ended(states)
             or self._stopped(states, step_s)
+            or self._deadlocked(step_s)
             or self._stuck(step_s)
             or self._failing()
         )
@@ -112,6 +109,20 @@ class Watch:
         long = [process for process, so_far_s in self._stopped_s.items() if so_far_s >= STOPPED_S]
         return self._trouble_of(long, "was stopped")
 
+    def _deadlocked(self, step_s: float) -> Trouble | None:
+        """A process that executes requests, waits for no other slot and computes nothing.
+
+        The probe does not notice it where the slot has other processes, or is not in the ensemble.
+        """
+        since_s = {p: executing_since_s(self._executions, p.pid) for p in self._processes}
+        self._executing = {
+            each: self._executing.get(each) or Idleness([each[0]])
+            for each in since_s.items()
+            if each[1]
+        }
+        idle = [each[0] for each, idleness in self._executing.items() if idleness.is_long(step_s)]
+        return self._trouble_of(idle, "has not answered a request, and computes nothing")
+
     def _trouble_of(self, processes: Sequence[psutil.Process], what: str) -> Trouble | None:
         if not processes:
             return None
@@ -123,14 +134,10 @@ class Watch:
     def _stuck(self, step_s: float) -> Trouble | None:
         if self._probe.answers != self._answers or not self._probe.is_unanswered:
             self._answers = self._probe.answers
-            self._waited_s, self._idle_s, self._used_s = 0.0, 0.0, self._processor_s()
+            self._waited_s, self._idleness = 0.0, Idleness(self._processes)
             return None
         self._waited_s += step_s
-        self._idle_s += step_s
-        used_s = self._processor_s()
-        if used_s - self._used_s > AT_WORK_SHARE * max(self._idle_s, PATIENCE_S):
-            self._idle_s, self._used_s = 0.0, used_s
-        is_idle = self._idle_s > PATIENCE_S and not self._is_at_work()
+        is_idle = self._idleness.is_long(step_s)
         if not is_idle and self._waited_s < LONGEST_WAIT_S:
             return None
         return Trouble(
@@ -142,23 +149,6 @@ class Watch:
         if self._probe.failures < MOST_FAILURES:
             return None
         return Trouble(f"{self._probe.failures} probes failed: {self._probe.error}")
-
-    def _processor_s(self) -> float:
-        """What all processes have used so far."""
-        used_s = 0.0
-        for process in self._processes:
-            with suppress(psutil.Error):
-                times = process.cpu_times()
-                used_s += times.user + times.system
-        return used_s
-
-    def _is_at_work(self) -> bool:
-        """Whether a thread wants a processor or a disk: others leave it too little of them."""
-        return any(
-            state in AT_WORK
-            for process in self._processes
-            for state in map(_state_in, Path(f"/proc/{process.pid}/task").glob("*/stat"))
-        )
 
 
 def _instance(worker: psutil.Process) -> str:
@@ -175,15 +165,4 @@ def _slot(instance: str) -> str:
 
 def _state(process: psutil.Process) -> str:
     """One letter as in ps; empty when the process is gone."""
-    return _state_in(Path(f"/proc/{process.pid}/stat")) if process.is_running() else ""
-
-
-def _state_in(stat: Path) -> str:
-    """The state in a file of /proc; empty when its process or thread is gone.
-
-    Source: proc_pid_stat(5); the name before it may hold spaces and brackets.
-    """
-    try:
-        return stat.read_text(errors="replace").rpartition(")")[2].split()[0]
-    except OSError:
-        return ""
+    return state_in(Path(f"/proc/{process.pid}/stat")) if process.is_running() else ""

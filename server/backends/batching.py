@@ -7,6 +7,8 @@ import numpy as np
 import triton_python_backend_utils as pb_utils
 from numpy.typing import NDArray
 
+from server.executions import EXECUTION
+
 Arrays = dict[str, NDArray[Any]]
 
 
@@ -31,12 +33,13 @@ class BatchedModel(ABC):
 
     def execute(self, requests: list[Any]) -> list[Any]:
         """Runs all requests in one batch; where that fails, each alone, to name the culprit."""
-        if len(requests) == 1 or not self._batches:
-            return [self._run_alone(request) for request in requests]
-        try:
-            return self._run_together(requests)
-        except Exception:
-            return [self._run_alone(request) for request in requests]
+        with EXECUTION.running():
+            if len(requests) == 1 or not self._batches:
+                return [self._run_alone(request) for request in requests]
+            try:
+                return self._run_together(requests)
+            except Exception:
+                return [self._run_alone(request) for request in requests]
 
     def _run_alone(self, request: Any) -> Any:
         try:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import triton_python_backend_utils as pb_utils
 
+from server.executions import EXECUTION
 from server.slots.slot import (
     CPU,
     THREADS_PARAMETER,
@@ -51,7 +52,8 @@ def triton_model(slot_class: type[PythonSlot]) -> type:
 
         async def execute(self, requests: list[Any]) -> list[Any]:
             """One response per request. During one clip's calls of other slots, others run."""
-            return await asyncio.gather(*(self._respond(request) for request in requests))
+            with EXECUTION.running():
+                return await asyncio.gather(*(self._respond(request) for request in requests))
 
         async def _respond(self, request: Any) -> Any:
             calls = calls_of(request, request.trace())
@@ -143,7 +145,8 @@ async def infer(
         preferred_memory=cpu_memory(),
         **origin,
     )
-    response = await request.async_exec()
+    with EXECUTION.calling():
+        response = await request.async_exec()
     if response.has_error():
         raise pb_utils.TritonModelException(f"slot {slot}: {response.error().message()}")
     return {name: pb_utils.get_output_tensor_by_name(response, name).as_numpy() for name in outputs}

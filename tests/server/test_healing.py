@@ -7,9 +7,11 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import psutil
 import pytest
 
@@ -26,9 +28,11 @@ from tests.launching import (
     wait_until,
 )
 from vemoclap_client.errors import OutputError
+from vemoclap_client.requests import build_inference
 
 VEMOCLAP = (sys.executable, "-m", "vemoclap_client.cli.main", "classify")
 PROBED = ("--probe-interval-s", "1")
+TWO_INSTANCES = ("--instances", "fusion=2")
 
 
 def server_now(folder: Path, server: Launched) -> Launched:
@@ -76,12 +80,24 @@ class Recovery:
 
 
 def break_one(load: Load, folder: Path, name: str, how: signal.Signals) -> Recovery:
-    """Breaks a process, and waits until requests are answered again."""
+    """Breaks a process, and waits until there is another and requests are answered again.
+
+    The other instances of its slot may answer all the time.
+    """
     before = server_now(folder, load.server)
     broken_s = time.monotonic()
     found = processes(before.triton_pid)
     found[name].send_signal(how)
-    seconds = load.recovery_s(broken_s)
+
+    def is_replaced() -> bool:
+        with suppress(psutil.NoSuchProcess):
+            now = processes(server_now(folder, load.server).triton_pid)
+            return now.get(name, found[name]) != found[name]
+        return False
+
+    wait_until(is_replaced)
+    replaced_s = time.monotonic() - broken_s
+    seconds = max(replaced_s, load.recovery_s(broken_s))
     wait_until(lambda: is_ready(folder))
     restarted = server_now(folder, load.server).triton_pid != before.triton_pid
     assert_ended(found.values() if restarted else [found[name]])
@@ -93,7 +109,7 @@ def break_one(load: Load, folder: Path, name: str, how: signal.Signals) -> Recov
 def test_a_broken_slot_is_restarted_alone_and_a_stopped_triton_with_all(
     samples: Path, tmp_path: Path
 ) -> None:
-    arguments = [*PROBED, "--health-file", tmp_path / "health.json"]
+    arguments = [*PROBED, *TWO_INSTANCES, "--health-file", tmp_path / "health.json"]
     requests = [small_request(), clip_request(samples / "title_card.mp4")]
     with launched(tmp_path, arguments) as server, Load(server, requests) as load:
         load.recovery_s(0)
@@ -166,6 +182,66 @@ def test_a_server_that_does_not_work_is_restarted(
         assert health(tmp_path, "--live") == 0
         assert server_now(tmp_path, server).triton_pid != server.triton_pid
         wait_until(lambda: is_ready(tmp_path))
+
+
+SLOT = '''
+"""Deadlocks where there is a file at TRAP, which it takes away: the next request is answered."""
+import threading
+from pathlib import Path
+import numpy as np
+from server.slots.serving import triton_model
+class Slot:
+    def __init__(self, folder, device=None):
+        pass
+    async def run(self, inputs, infer):
+        if "CALLED":
+            return await infer("CALLED", {"X": inputs["X"][None]}, ["Y"]) | {"Y": np.ones(1)}
+        if Path("TRAP").exists():
+            Path("TRAP").unlink()
+            threading.Event().wait()
+        return {"Y": np.ones(1)}
+TritonPythonModel = triton_model(Slot)
+'''
+SLOT_CONFIG = """
+name: "NAME"
+backend: "python"
+max_batch_size: 1
+input [ { name: "X", data_type: TYPE_FP32, dims: [ 1 ] } ]
+output [ { name: "Y", data_type: TYPE_FP32, dims: [ 1 ] } ]
+instance_group [ { kind: KIND_CPU, count: 2 } ]
+"""
+
+
+def test_one_of_two_instances_that_deadlocks_is_noticed_while_the_other_answers(
+    tmp_path: Path,
+) -> None:
+    """The slot that waits for it is left alone."""
+    trap = tmp_path / "trap"
+    for name, called in (("caller", "called"), ("called", "")):
+        version = tmp_path / "models" / name / "1"
+        version.mkdir(parents=True)
+        (version.parent / "config.pbtxt").write_text(SLOT_CONFIG.replace("NAME", name))
+        program = SLOT.replace("TRAP", str(trap)).replace("CALLED", called)
+        (version / "model.py").write_text(program)
+    repository = ["--model-repository", tmp_path / "models"]
+    inference = build_inference("caller", {"X": np.ones((1, 1), np.float32)}, ("Y",))
+    with (
+        launched(tmp_path, [*repository, *PROBED]) as server,
+        Load(server, [inference] * 2) as load,
+    ):
+        load.recovery_s(0)
+        before = processes(server.triton_pid)
+        trap.touch()
+        wait_until(lambda: not trap.exists())
+        caught_s = time.monotonic()
+        load.recovery_s(caught_s)  # By the other instance.
+        wait_until(lambda: load.errors(caught_s))
+        load.recovery_s(max(o.ended_s for o in load.outcomes if o.error))
+        print(f"errors after {[round(o.ended_s - caught_s, 1) for o in load.outcomes if o.error]}")
+        assert load.errors(0).keys() <= {"InferenceError", "ServerNotReadyError"}
+        after = processes(server.triton_pid)
+        kept = {name for name in before if before[name].pid == after[name].pid}
+        assert kept == {TRITON, "caller_0_0", "caller_0_1"}
 
 
 def test_a_server_that_never_answers_is_given_up(mood: Callable[[str], Path]) -> None:
@@ -250,7 +326,7 @@ def test_a_full_disk_leaves_no_half_written_result(
 def test_each_process_in_turn(how: signal.Signals, samples: Path, tmp_path: Path) -> None:
     """Twenty faults in one launcher's life: it neither gives up nor leaves anything behind."""
     requests = [small_request(), small_request(), clip_request(samples / "portrait.mp4")]
-    arguments = [*PROBED, "--health-file", tmp_path / "health.json"]
+    arguments = [*PROBED, *TWO_INSTANCES, "--health-file", tmp_path / "health.json"]
     with launched(tmp_path, arguments) as server, Load(server, requests) as load:
         wait_until(lambda: is_ready(tmp_path))
         names = list(processes(server.triton_pid))

@@ -6,15 +6,18 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
 import psutil
 import pytest
 
-from server import watching
+from server import idleness, watching
+from server.executions import FOLDER_VARIABLE
 from server.probe import Probe
 from server.watching import Trouble, Watch
+from tests.launching import wait_until
 
 STUB = """
 import subprocess, sys, time
@@ -25,6 +28,12 @@ time.sleep(600)
 """A process with children, each with its instance's name on its command line, as Triton's have."""
 IDLE = "import time; time.sleep(600)"
 BUSY = "while True: pass"
+EXECUTES = """
+import time
+from server.executions import EXECUTION
+with EXECUTION.running():
+    {}
+"""
 SLOT, OTHER = "face_analyzer_0_0", "fusion_0_1"
 
 
@@ -46,6 +55,10 @@ def probe(**state: Any) -> Probe:
     return cast(Probe, SimpleNamespace(**given))
 
 
+def watch_of(pid: int, its_probe: Probe, executions: Path = Path("/nowhere")) -> Watch:
+    return Watch(pid, its_probe, executions)
+
+
 def trouble_within(watch: Watch, seconds: float) -> Trouble | None:
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
@@ -58,7 +71,7 @@ def trouble_within(watch: Watch, seconds: float) -> Trouble | None:
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(watching, "STOPPED_S", 0.1)
-    monkeypatch.setattr(watching, "PATIENCE_S", 0.5)
+    monkeypatch.setattr(idleness, "PATIENCE_S", 0.5)
 
 
 @pytest.mark.parametrize(
@@ -68,7 +81,7 @@ def test_a_killed_or_stopped_process_is_named_and_its_slot_alone_is_broken(
     how: signal.Signals, what: str
 ) -> None:
     with parent_of(**{SLOT: IDLE, OTHER: IDLE}) as parent:
-        watch = Watch(parent.pid, probe())
+        watch = watch_of(parent.pid, probe())
         assert watch.trouble() is None
         next(p for p in parent.children() if SLOT in p.cmdline()).send_signal(how)
         found = trouble_within(watch, 20)
@@ -77,7 +90,7 @@ def test_a_killed_or_stopped_process_is_named_and_its_slot_alone_is_broken(
 
 def test_what_was_killed_to_be_loaded_again_is_not_reported_again() -> None:
     with parent_of(**{SLOT: IDLE, OTHER: IDLE}) as parent:
-        watch = Watch(parent.pid, probe())
+        watch = watch_of(parent.pid, probe())
         watch.kill(frozenset({"face_analyzer"}))
         assert trouble_within(watch, 20)
         assert psutil.STATUS_ZOMBIE in {child.status() for child in parent.children()}
@@ -87,14 +100,14 @@ def test_what_was_killed_to_be_loaded_again_is_not_reported_again() -> None:
 
 def test_a_stopped_triton_breaks_all_slots() -> None:
     with parent_of(**{SLOT: IDLE}) as parent:
-        watch = Watch(parent.pid, probe())
+        watch = watch_of(parent.pid, probe())
         parent.send_signal(signal.SIGSTOP)
         assert trouble_within(watch, 20) == Trouble("the process of Triton was stopped")
 
 
 def test_a_server_that_computes_nothing_and_answers_nobody_is_stuck() -> None:
     with parent_of(**{SLOT: IDLE}) as parent:
-        found = trouble_within(Watch(parent.pid, probe(is_unanswered=True)), 20)
+        found = trouble_within(watch_of(parent.pid, probe(is_unanswered=True)), 20)
     assert found
     assert "no request was answered" in found.reason
     assert not found.slots
@@ -102,16 +115,36 @@ def test_a_server_that_computes_nothing_and_answers_nobody_is_stuck() -> None:
 
 def test_a_server_that_computes_is_only_slow(monkeypatch: pytest.MonkeyPatch) -> None:
     with parent_of(**{SLOT: BUSY}) as parent:
-        watch = Watch(parent.pid, probe(is_unanswered=True))
+        watch = watch_of(parent.pid, probe(is_unanswered=True))
         assert trouble_within(watch, 2) is None
         monkeypatch.setattr(watching, "LONGEST_WAIT_S", 1.0)
         assert trouble_within(watch, 20)
 
 
+def test_a_process_that_executes_a_request_and_computes_nothing_is_deadlocked(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv(FOLDER_VARIABLE, str(tmp_path))
+    sound = {
+        OTHER: EXECUTES.format(BUSY),
+        "screen_reader_0_0": EXECUTES.format("with EXECUTION.calling(): time.sleep(600)"),
+        "audio_analyzer_0_0": EXECUTES.format("pass") + IDLE,
+    }
+    with parent_of(**sound) as parent:
+        watch = watch_of(parent.pid, probe(), tmp_path)
+        wait_until(lambda: len(list(tmp_path.iterdir())) == len(sound))
+        assert trouble_within(watch, 2) is None
+    with parent_of(**{SLOT: EXECUTES.format("time.sleep(600)"), **sound}) as parent:
+        found = trouble_within(watch_of(parent.pid, probe(), tmp_path), 20)
+    assert found
+    assert found.reason.startswith(f"the process of {SLOT} has not answered a request")
+    assert found.slots == {"face_analyzer"}
+
+
 def test_answers_to_others_are_answers() -> None:
     with parent_of(**{SLOT: IDLE}) as parent:
         asked = probe(is_unanswered=True)
-        watch = Watch(parent.pid, asked)
+        watch = watch_of(parent.pid, asked)
         for _ in range(100):
             asked.answers += 1
             assert watch.trouble() is None
@@ -121,9 +154,9 @@ def test_answers_to_others_are_answers() -> None:
 def test_time_in_which_the_launcher_itself_did_not_run_does_not_count(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(watching, "PATIENCE_S", 5.0)
+    monkeypatch.setattr(idleness, "PATIENCE_S", 5.0)
     with parent_of(**{SLOT: IDLE}) as parent:
-        watch = Watch(parent.pid, probe(is_unanswered=True))
+        watch = watch_of(parent.pid, probe(is_unanswered=True))
         assert watch.trouble() is None
         now_s = time.monotonic()
         monkeypatch.setattr(watching.time, "monotonic", lambda: now_s + 3600)
@@ -132,6 +165,6 @@ def test_time_in_which_the_launcher_itself_did_not_run_does_not_count(
 
 def test_probes_that_fail_one_after_the_other_break_the_server() -> None:
     with parent_of(**{SLOT: IDLE}) as parent:
-        assert Watch(parent.pid, probe(failures=2)).trouble() is None
-        found = Watch(parent.pid, probe(failures=3, error="a model failed")).trouble()
+        assert watch_of(parent.pid, probe(failures=2)).trouble() is None
+        found = watch_of(parent.pid, probe(failures=3, error="a model failed")).trouble()
     assert found == Trouble("3 probes failed: a model failed")
