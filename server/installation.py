@@ -19,8 +19,9 @@ PROJECT = Path(__file__).resolve().parent.parent
 PYTHON_BASED_BACKENDS = PROJECT / "server" / "backends"
 IGNORE_COMPILED = shutil.ignore_patterns("__pycache__")
 PYTHON_VERSION = f"{sys.version_info.major}.{sys.version_info.minor}"
-FREED_AT_ONCE_BYTES = 2**20
-"""What is larger is given back to the system as soon as it is freed."""
+FREED_AT_ONCE_BYTES = 2**16
+"""What is this large is given back to the system as soon as it is freed. gRPC receives frames into
+pieces of this size, which else stay between smaller ones that are in use."""
 
 
 @dataclass(frozen=True)

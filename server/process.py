@@ -181,6 +181,8 @@ def _arguments(
         f"--http-restricted-api={CLOSED_PROTOCOLS}:{ModelControl.KEY}={token}",
         f"--grpc-restricted-protocol={CLOSED_PROTOCOLS}:{ModelControl.KEY}={token}",
         f"--exit-timeout-secs={EXIT_TIMEOUT_S}",
+        # By default Triton keeps the frames of eight requests that were answered, to reuse memory.
+        "--grpc-infer-allocation-pool-size=0",
         *trace_arguments(os.environ),
         *installation.arguments,
     ]

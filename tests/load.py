@@ -13,11 +13,12 @@ from itertools import count
 from typing import Any
 
 import numpy as np
+import psutil
 import tritonclient.grpc as triton
 from numpy.typing import NDArray
 
 from server.installation import FREED_AT_ONCE_BYTES
-from tests.benchmark.processes import memory_mb
+from tests.benchmark.processes import allocated_mb, server_processes
 from tests.launching import Launched
 from vemoclap_client.channels import connection
 from vemoclap_client.contract import (
@@ -174,7 +175,10 @@ def _memory_mb(server: Launched) -> dict[str, float]:
     """Memory of the server, and of this process without what the C library keeps for later."""
     gc.collect()
     C_LIBRARY.malloc_trim(0)
-    return memory_mb(server.triton_pid)
+    return {
+        "server": allocated_mb(process for _, process in server_processes(server.triton_pid)),
+        "client": allocated_mb([psutil.Process()]),
+    }
 
 
 def _run(

@@ -1,7 +1,7 @@
 """What the processes of a server have used: processor time by slot, and memory."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -66,6 +66,21 @@ def _proportional(process: psutil.Process) -> int:
     with suppress(psutil.NoSuchProcess):
         return int(process.memory_full_info().pss)
     return 0
+
+
+def allocated_mb(processes: Iterable[psutil.Process]) -> float:
+    """What processes have allocated: anonymous and shared memory; what they share counts once.
+
+    Without the pages of files, such as libraries, since how many of them count as a process's
+    depends on what other programs use.
+    """
+    size = 0
+    for process in processes:
+        with suppress(OSError):
+            for line in Path(f"/proc/{process.pid}/smaps_rollup").read_text().splitlines():
+                if line.startswith(("Pss_Anon:", "Pss_Shmem:")):
+                    size += int(line.split()[1]) * 1024
+    return size / MEGABYTE
 
 
 def peak_bytes(pid: int) -> int:

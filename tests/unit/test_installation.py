@@ -57,5 +57,5 @@ def test_what_is_freed_is_given_back_unless_it_was_decided_otherwise(
     monkeypatch.delenv("MALLOC_MMAP_THRESHOLD_", raising=False)
     monkeypatch.setenv("MALLOC_TRIM_THRESHOLD_", "5")
     environment = installation._environment()
-    assert environment["MALLOC_MMAP_THRESHOLD_"] == str(2**20)
+    assert environment["MALLOC_MMAP_THRESHOLD_"] == str(2**16)
     assert environment["MALLOC_TRIM_THRESHOLD_"] == "5"
