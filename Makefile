@@ -144,6 +144,8 @@ app: setup .venv/.app exported ## Open the web app at http://localhost:8501 (APP
 # Of random weights, the decisions are fixed (see docs/performance.md).
 BENCH_WEIGHTS = $(if $(filter paper,$(PROFILE)),paper-random,exported)
 BENCH_REPOSITORY = $(if $(filter paper,$(PROFILE)),build/paper-random,$(OUT))
+bench-gpu: BENCH_WEIGHTS = $(if $(filter paper,$(PROFILE)),paper-random-fp16,exported)
+bench-gpu: BENCH_REPOSITORY = $(if $(filter paper,$(PROFILE)),build/paper-random-fp16,$(OUT))
 BENCH := $(DEVELOPMENT)/python -m tests.benchmark
 
 .PHONY: bench
@@ -152,7 +154,7 @@ bench: setup-development ## Print what is served per second, at what cost, again
 	@$(BENCH) --repository $(BENCH_REPOSITORY) --baseline "$$BASELINE" samples $${VIDEOS:+"$$VIDEOS"} $(BENCH_FLAGS)
 
 .PHONY: bench-gpu
-bench-gpu: setup-development ## The same on a CUDA device, with 1, 8, 32 and 128 clips in flight
+bench-gpu: setup-development ## The same on a GPU (PROFILE=paper: in fp16), with 1, 8, 32 and 128 clips in flight
 	@$(BENCH) has-gpu
 	@$(MAKE) --no-print-directory setup-gpu $(BENCH_WEIGHTS) samples >&2
 	@$(BENCH) --gpu --repository $(BENCH_REPOSITORY) samples $${VIDEOS:+"$$VIDEOS"} $(BENCH_FLAGS)
@@ -185,12 +187,16 @@ configs: .venv/.ready ## Derive the slots' configurations for other machines and
 	@$(BIN)/python -m export configs
 
 .PHONY: check-gpu
-check-gpu: setup-development setup-torchscript ## Export, serve and time the paper's encoders on a CUDA device
+check-gpu: setup-development setup-torchscript setup-gpu ## Compare the paper's encoders, served on a GPU, with PyTorch
 	@$(DEVELOPMENT)/python -m tests.check_gpu
 
 .PHONY: paper-random
 paper-random: .venv-development/.ready ## Export the paper profile with random weights into build/, for tests
 	@$(DEVELOPMENT)/python -m export --profile paper --weights random --out build/paper-random
+
+.PHONY: paper-random-fp16
+paper-random-fp16: .venv-development/.ready
+	@$(DEVELOPMENT)/python -m export --profile paper --weights random --precision fp16 --out build/paper-random-fp16
 
 .PHONY: test
 test: setup-development setup-torchscript ## Run every test but the slow and the long ones

@@ -10,8 +10,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from find_libpython import find_libpython
+from tritonclient.grpc.model_config_pb2 import ModelInstanceGroup
 
 from server.errors import LibraryNotFoundError, TritonNotFoundError
+from server.threads import has_gpu
 
 PROJECT = Path(__file__).resolve().parent.parent
 PYTHON_BASED_BACKENDS = PROJECT / "server" / "backends"
@@ -29,11 +31,15 @@ class Installation:
         executable: the `tritonserver` program.
         environment: variables its processes need.
         arguments: command-line arguments its layout needs.
+        automatic: what KIND_AUTO means for its backends: KIND_CPU or KIND_GPU. Our Python-based
+            ones use a GPU only where a variant of the configurations says so, since their packages
+            must then be those for GPUs (docs/profiles.md).
     """
 
     executable: Path
     environment: dict[str, str]
     arguments: list[str] = field(default_factory=list)
+    automatic: int = ModelInstanceGroup.KIND_CPU
 
 
 def find_installation(folder: Path) -> Installation:
@@ -46,7 +52,8 @@ def find_installation(folder: Path) -> Installation:
     on_path = shutil.which("tritonserver")
     if on_path:
         # Its stub embeds a Python of its own, which whoever installed it has set up.
-        return Installation(Path(on_path), _environment())
+        kind = ModelInstanceGroup.KIND_GPU if has_gpu() else ModelInstanceGroup.KIND_CPU
+        return Installation(Path(on_path), _environment(), automatic=kind)
     wheel = _find_wheel()
     backends = folder / "backends"
     _lay_out_backends(wheel, backends)

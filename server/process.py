@@ -115,7 +115,6 @@ def running_server(options: ServerOptions) -> Iterator[RunningServer]:
     configs = without_empty(repository, read_configs(repository, options.variant))
     check_weights(repository, configs)
     check_profile(repository, configs)
-    configs = plan(configs, options.threads, options.instances)
     token = secrets.token_hex()
     temporary = Path(tempfile.gettempdir())
     with reserved_name([SHARED_MEMORY, temporary]) as name:
@@ -125,6 +124,7 @@ def running_server(options: ServerOptions) -> Iterator[RunningServer]:
         address = options.address.resolved()
         served = folder / "models"
         threads = max(CALLS_AT_ONCE, options.limits.clips_at_once)
+        configs = plan(configs, options.threads, options.instances, installation.automatic)
         configs = limited(configs, options.limits, folder / "at_work")
         link_repository(repository, configs, served)
         arguments = [

@@ -26,6 +26,9 @@ PROCESSOR_SHARES = {
     "image_encoder": 0.06,
 }
 """Slot -> its share of a clip's processor time, of those with the largest (docs/performance.md)."""
+SHARES_BESIDE_A_GPU = {"screen_reader": 0.2, "face_analyzer": 0.2, "frame_preprocessor": 0.2}
+"""The same where the networks are on a GPU: of the steps that only cut, scale and join. One process
+of each would do some 13 clips a second (0.07 to 0.08 s of processor time a clip)."""
 HEADROOM = 1.25
 """More instances than the shares ask for: one that is always busy is one that clips queue for."""
 
@@ -54,10 +57,16 @@ def cgroup_quota(root: Path = CGROUP) -> float | None:
         return None
 
 
+def has_gpu() -> bool:
+    """Whether this machine has an NVIDIA GPU."""
+    return any(Path("/dev").glob(NVIDIA_DEVICES))
+
+
 def plan(
     configs: Mapping[str, ModelConfig],
     threads: int | None = None,
     instances: Mapping[str, int] | None = None,
+    automatic: int = ModelInstanceGroup.KIND_CPU,
 ) -> dict[str, ModelConfig]:
     """The configurations with the threads and instances for this machine.
 
@@ -67,6 +76,8 @@ def plan(
         configs: by slot.
         threads: of each network; None for those of its configuration.
         instances: slot -> how many, in place of what is computed here.
+        automatic: what KIND_AUTO becomes, KIND_CPU or KIND_GPU. Left to Triton it would be a GPU
+            wherever there is one, also for backends that cannot use it.
 
     Raises:
         UsageError: `instances` names a slot that is not served.
@@ -74,22 +85,31 @@ def plan(
     chosen = instances or {}
     if unknown := sorted(chosen.keys() - configs.keys()):
         raise UsageError(f"--instances: no slot {', '.join(unknown)} is served")
+    planned = {slot: _placed(config, automatic) for slot, config in configs.items()}
+    groups = [group for config in planned.values() for group in config.instance_group]
+    shares = SHARES_BESIDE_A_GPU if any(map(_on_gpu, groups)) else PROCESSOR_SHARES
     available = processors()
-    has_gpu = any(Path("/dev").glob(NVIDIA_DEVICES))
-    planned = {}
-    for slot, config in configs.items():
-        planned[slot] = ModelConfig()
-        planned[slot].CopyFrom(config)
+    for slot, config in planned.items():
         if threads is not None and THREADS_PARAMETER in config.parameters:
-            planned[slot].parameters[THREADS_PARAMETER].string_value = str(threads)
-        count = chosen.get(slot) or math.ceil(HEADROOM * PROCESSOR_SHARES.get(slot, 0) * available)
-        for group in planned[slot].instance_group:
-            if slot in chosen or not _on_gpu(group, has_gpu):
-                group.count = max(group.count, count) if slot not in chosen else count
+            config.parameters[THREADS_PARAMETER].string_value = str(threads)
+        computed = math.ceil(HEADROOM * shares.get(slot, 0) * available)
+        for group in config.instance_group:
+            if slot in chosen:
+                group.count = chosen[slot]
+            elif not _on_gpu(group):
+                group.count = max(group.count, computed)
     return planned
 
 
-def _on_gpu(group: ModelInstanceGroup, has_gpu: bool) -> bool:
-    if group.kind == ModelInstanceGroup.KIND_AUTO:
-        return has_gpu
+def _placed(config: ModelConfig, automatic: int) -> ModelConfig:
+    """A copy of the configuration, in which no kind is left to Triton."""
+    placed = ModelConfig()
+    placed.CopyFrom(config)
+    for group in placed.instance_group:
+        if group.kind == ModelInstanceGroup.KIND_AUTO:
+            group.kind = automatic
+    return placed
+
+
+def _on_gpu(group: ModelInstanceGroup) -> bool:
     return bool(group.kind != ModelInstanceGroup.KIND_CPU)

@@ -230,7 +230,7 @@ def main() -> None:
     files = fetch_all(
         (*face_expression.ARTIFACTS, *audio_encoder.ARTIFACTS, *text_encoder.ARTIFACTS)
     )
-    head, networks = zero_shot.load(files), OnnxNetworks(face_panel.REPOSITORY, threads=1)
+    head, networks = zero_shot.load(files), OnnxNetworks(face_panel.REPOSITORY, CPU)
     faces_panel(Path(sys.argv[1]), networks, head)
     words_panel(networks, head)
 

@@ -43,7 +43,7 @@ class Clips:
     """Features of real clips and of spoken words, by the embedded profile's own slots."""
 
     def __init__(self) -> None:
-        self._networks = OnnxNetworks(REPOSITORY, threads=1)
+        self._networks = OnnxNetworks(REPOSITORY, CPU)
         outputs = (*FEATURES.values(), LENGTHS)
         self._process = InProcess(REPOSITORY, self._networks, CPU, outputs=outputs)
 

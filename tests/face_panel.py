@@ -180,7 +180,7 @@ def sheet(frames: Picture, found: Sequence[Sequence[DetectedFace]], path: Path) 
 
 def main() -> None:
     folder, *clips = (Path(argument) for argument in sys.argv[1:])
-    networks = InProcess(REPOSITORY, OnnxNetworks(REPOSITORY, threads=1), CPU)
+    networks = InProcess(REPOSITORY, OnnxNetworks(REPOSITORY, CPU), CPU)
     panel(folder, networks)
     for clip in clips:
         frames = decode(clip).frames

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from server.slots.slot import Device, Tensors
+from server.slots.slot import CPU, Tensors
 from tests.benchmark.clips import Clip, read_clips
 from tests.benchmark.in_process import InProcess
 from tests.benchmark.networks import OnnxNetworks
@@ -56,8 +56,8 @@ def main(given: Sequence[str]) -> None:
     reference, other = (
         InProcess(
             repository,
-            OnnxNetworks(repository, threads=1),
-            Device("cpu", threads=1),
+            OnnxNetworks(repository, CPU),
+            CPU,
             outputs=(PROBABILITIES, *NAMES),
         )
         for repository in repositories

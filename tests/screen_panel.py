@@ -338,7 +338,7 @@ def main() -> None:
     cv2.setNumThreads(1)
     text_lines.LONGER_SIDE_PX = round(text_lines.LONGER_SIDE_PX * given.lines / 360)
     repository = PROJECT / "model_repository"
-    networks = OnnxNetworks(repository, threads=1, one_by_one=True)
+    networks = OnnxNetworks(repository, CPU, one_by_one=True)
     reader, sessions = TextReader(repository), InProcess(repository, networks, CPU).infer
     measure(lambda frames: asyncio.run(reader.read(frames, sessions)), given.lines)
 

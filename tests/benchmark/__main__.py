@@ -86,6 +86,7 @@ def _bench(given: Sequence[str]) -> int:
             "--clips-at-once",
             str(max(levels)),
             *(("--variant", "gpu") if options.gpu else ()),
+            *(word for chosen in options.instances for word in ("--instances", chosen)),
         ),
         device="cuda" if options.gpu else "cpu",
     )
@@ -137,6 +138,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="NAME",
         help=f"of {', '.join(RIVALS)} (default: all); with no name the server alone",
     )
+    add("--instances", nargs="+", default=[], metavar="SLOT=N", help="of the server's slots")
     add("--gpu", action="store_true", help="the variant gpu, at 1, 8, 32 and 128 in flight")
     add("--json", type=Path, default=BUILD / "bench.json", help="the figures (%(default)s)")
     return parser

@@ -66,15 +66,17 @@ class Measurement:
 
 @dataclass(frozen=True)
 class Limit:
-    """The processor seconds that one clip's networks need at their best batch size.
+    """The seconds that one clip's networks need at their best batch size.
 
     Attributes:
-        processor_s: slot -> seconds a clip.
+        seconds: slot -> of a processor or of the GPU, a clip.
         batches: slot -> the rows of the best batch; 0: one clip at a time by the slot's library.
+        devices: processors or GPUs that compute side by side.
     """
 
-    processor_s: Mapping[str, float]
+    seconds: Mapping[str, float]
     batches: Mapping[str, int]
+    devices: int
 
 
 @dataclass(frozen=True)
@@ -84,13 +86,11 @@ class Figures:
     Attributes:
         about: what was measured, where and when: key -> text.
         levels: the numbers of clips in flight.
-        processors: that this machine has.
         steps: the slots that the ensemble itself calls; the others are called by these.
     """
 
     about: Mapping[str, str]
     levels: tuple[int, ...]
-    processors: int
     steps: tuple[str, ...]
     measurements: tuple[Measurement, ...]
     limit: Limit | None = None

@@ -14,10 +14,11 @@ from export.graph import arguments
 from export.options import Options
 from export.registry import PROFILES
 from export.spec import Network
+from export.variants import CUDA_OPTIONS
 from export.weights import fetch_all
 from server.backends.onnx_metadata import read_metadata
 from server.repository import CONFIG, read_config
-from server.slots.slot import Tensors
+from server.slots.slot import Device, Tensors
 from tests.benchmark.fixed_decisions import decide
 
 DISABLED_OPTIMIZERS = "disabled_optimizers"
@@ -35,10 +36,10 @@ class Networks(Protocol):
 class OnnxNetworks:
     """The repository's own model files by ONNX Runtime."""
 
-    def __init__(self, repository: Path, threads: int, one_by_one: bool = False) -> None:
+    def __init__(self, repository: Path, device: Device, one_by_one: bool = False) -> None:
         """`one_by_one`: a batch is computed row by row."""
         self._repository = repository
-        self._threads = threads
+        self._device = device
         self._one_by_one = one_by_one
         self._sessions: dict[str, ort.InferenceSession] = {}
         self._batched: dict[str, bool] = {}
@@ -61,14 +62,14 @@ class OnnxNetworks:
         path = model_file(self._repository, slot, config)
         disabled = read_metadata(path).get(DISABLED_OPTIMIZERS, "").split(",")
         options = ort.SessionOptions()
-        options.intra_op_num_threads = self._threads
+        options.intra_op_num_threads = self._device.threads
         options.inter_op_num_threads = 1
         options.log_severity_level = 3
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         self._sessions[slot] = ort.InferenceSession(
             path,
             options,
-            providers=["CPUExecutionProvider"],
+            providers=providers(self._device),
             disabled_optimizers=[name for name in disabled if name],
         )
         self._batched[slot] = config.max_batch_size > 0
@@ -87,14 +88,14 @@ class EagerNetworks:
     A network that is taken as it is, as ONNX, has none: that one runs by ONNX Runtime, row by row.
     """
 
-    def __init__(self, repository: Path, threads: int, device: str = "cpu") -> None:
-        """`device`: torch's name of it."""
+    def __init__(self, repository: Path, device: Device) -> None:
+        """`device`: of all of them."""
         import torch
 
-        torch.set_num_threads(threads)
+        torch.set_num_threads(device.threads)
         self._repository = repository
-        self._device = device
-        self._onnx = OnnxNetworks(repository, threads, one_by_one=True)
+        self._device = device.kind
+        self._onnx = OnnxNetworks(repository, device, one_by_one=True)
         self._modules: dict[str, tuple[Network, Any] | None] = {}
 
     def run(self, slot: str, inputs: Tensors, outputs: Sequence[str]) -> Tensors:
@@ -126,6 +127,15 @@ class EagerNetworks:
             else answer.cpu().numpy()
             for name, answer in zip(names, answers, strict=True)
         }
+
+
+def providers(device: Device) -> list[Any]:
+    """ONNX Runtime's providers for the device, as the server's configurations choose them."""
+    if device.kind == "cpu":
+        return ["CPUExecutionProvider"]
+    ort.preload_dlls()
+    options = {"device_id": str(device.index), **CUDA_OPTIONS}
+    return [("CUDAExecutionProvider", options), "CPUExecutionProvider"]
 
 
 def model_file(repository: Path, slot: str, config: ModelConfig) -> Path:

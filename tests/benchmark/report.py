@@ -71,9 +71,9 @@ def total_s(measurements: Sequence[Measurement]) -> float:
     )
 
 
-def limit_rate(limit: Limit, processors: int) -> float:
-    """Clips per second with every processor busy with the networks alone."""
-    return processors / sum(limit.processor_s.values())
+def limit_rate(limit: Limit) -> float:
+    """Clips per second with every processor, or the GPU, busy with the networks alone."""
+    return limit.devices / sum(limit.seconds.values())
 
 
 class _Report:
@@ -120,7 +120,7 @@ class _Report:
         found |= {name: self.of(name) for name in (SEQUENTIAL, DIRECT)}
         rates = {name: rate(repetitions) for name, repetitions in found.items() if repetitions}
         if self._figures.limit:
-            rates[LIMIT] = limit_rate(self._figures.limit, self._figures.processors)
+            rates[LIMIT] = limit_rate(self._figures.limit)
         return rates
 
     def _ratios(self) -> Iterable[Row]:
@@ -147,7 +147,7 @@ class _Report:
         rivals = {name: self.of(name) for name in (SEQUENTIAL, DIRECT)}
         cells = {name: figure(found) for name, found in rivals.items() if found}
         if self._figures.limit and title.startswith("clips/s"):
-            cells[LIMIT] = f"{limit_rate(self._figures.limit, self._figures.processors):.3f}"
+            cells[LIMIT] = f"{limit_rate(self._figures.limit):.3f}"
         if cells:
             yield title.format("its own number"), cells
 
@@ -173,7 +173,7 @@ class _Report:
         totals = self._cells(lambda found: f"{total_s(found):.2f}")
         by_slot = {name: processor_s(self._compared(name)) for name in totals}
         if self._figures.limit:
-            by_slot[LIMIT] = dict(self._figures.limit.processor_s)
+            by_slot[LIMIT] = dict(self._figures.limit.seconds)
             totals[LIMIT] = f"{sum(by_slot[LIMIT].values()):.2f}"
         yield f"processor s/clip {level}, without client", totals
         slots = {slot for used in by_slot.values() for slot in used}

@@ -54,10 +54,9 @@ class Rival:
         from tests.benchmark.in_process import InProcess
         from tests.benchmark.networks import EagerNetworks, OnnxNetworks
 
-        threads = self.device.threads
-        if self.kind == DIRECT:
-            return InProcess(self.repository, OnnxNetworks(self.repository, threads), self.device)
-        networks = EagerNetworks(self.repository, threads, self.device.kind)
+        networks = (OnnxNetworks if self.kind == DIRECT else EagerNetworks)(
+            self.repository, self.device
+        )
         return InProcess(self.repository, networks, self.device)
 
 
@@ -134,17 +133,17 @@ def running(rival: Rival, clips: Sequence[Clip]) -> Iterator[RunningRival]:
         pool.shutdown(cancel_futures=True)
 
 
-def measure_best(repository: Path, clips: Sequence[Clip]) -> Limit:
+def measure_best(repository: Path, clips: Sequence[Clip], device: str) -> Limit:
     """The limit, measured in a process of its own."""
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(1, context) as pool:
-        return pool.submit(_measure_limit, repository, tuple(clips)).result()
+        return pool.submit(_measure_limit, repository, tuple(clips), Device(device)).result()
 
 
-def _measure_limit(repository: Path, clips: Sequence[Clip]) -> Limit:
+def _measure_limit(repository: Path, clips: Sequence[Clip], device: Device) -> Limit:
     from tests.benchmark.limit import measure_limit
 
-    return measure_limit(repository, clips)
+    return measure_limit(repository, clips, device)
 
 
 def _all(futures: Sequence[Future[Any]]) -> list[Any]:

@@ -79,20 +79,19 @@ def run(wanted: Wanted) -> Figures:
         for server in servers:
             measure(server, clips, 1, len(clips))
         limit, kinds = None, []
-        on_processors = wanted.device == "cpu"
-        if LIMIT in wanted.rivals and on_processors:
+        if LIMIT in wanted.rivals:
             say("measuring the limit")
-            limit = measure_best(repository, clips)
+            limit = measure_best(repository, clips, wanted.device)
         if SEQUENTIAL in wanted.rivals:
             kinds.append(sequential(repository, wanted.device))
-        if DIRECT in wanted.rivals and on_processors:
+        if DIRECT in wanted.rivals and wanted.device == "cpu":
             kinds.append(direct(repository))
         say("starting the rivals")
         rivals = [stack.enter_context(running(kind, clips)) for kind in kinds]
         turns = [*_server_turns(wanted, servers, clips), *_rival_turns(rivals, clips)]
         found = take_turns(turns, wanted.seconds - (time.monotonic() - started), say)
     about = _about(wanted, clips, commit)
-    return Figures(about, wanted.levels, processors(), ours.steps, tuple(found), limit)
+    return Figures(about, wanted.levels, ours.steps, tuple(found), limit)
 
 
 def _server_turns(
@@ -135,10 +134,19 @@ def _about(wanted: Wanted, clips: Sequence[Clip], commit: str | None) -> dict[st
         "command": wanted.command,
         "date": f"{datetime.now(UTC):%Y-%m-%d}",
         "machine": f"{processors()} processors, {processor_name()}",
+        **_gpu(wanted.device),
         "clips": ", ".join(seconds),
         "weights": "random, 16 faces, no speech" if is_random(wanted.repository) else "pretrained",
         **({"baseline": commit[:7]} if commit else {}),
     }
+
+
+def _gpu(device: str) -> dict[str, str]:
+    if device == "cpu":
+        return {}
+    import torch
+
+    return {"GPU": torch.cuda.get_device_name(), "limit": "seconds of the GPU, with transfers"}
 
 
 def processor_name(path: Path = Path("/proc/cpuinfo")) -> str:

@@ -44,7 +44,7 @@ def test_it_measures_one_clip_at_1_and_2_in_flight(server: Launched, clip: Clip)
 
 def test_in_this_process_the_same_clip_has_the_same_answer(server: Launched, clip: Clip) -> None:
     repository = PROJECT / "model_repository"
-    steps = InProcess(repository, OnnxNetworks(repository, threads=1), CPU)
+    steps = InProcess(repository, OnnxNetworks(repository, CPU), CPU)
     found = steps.classify(clip.frames, clip.audio)[PROBABILITIES]
     inputs = {tensor.name(): tensor for tensor in request_of(clip)["inputs"]}
     assert inputs[FRAMES].shape() == [1, *clip.frames.shape]

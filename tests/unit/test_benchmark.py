@@ -38,7 +38,6 @@ def measured(subject: str, in_flight: int, seconds: float, latency_s: float) -> 
 FIGURES = Figures(
     about={"command": "bench", "baseline": "abcdef0"},
     levels=(1, 4),
-    processors=2,
     steps=("ears",),
     measurements=(
         measured("served", 1, 4.0, 2.0),
@@ -51,7 +50,7 @@ FIGURES = Figures(
         replace(measured("direct", 2, 2.5, 2.5), slots={}),
         replace(measured("files", 1, 4.0, 2.0), decode_s=1.5),
     ),
-    limit=Limit({"ears": 1.6}, {"ears": 16}),
+    limit=Limit({"ears": 1.6}, {"ears": 16}, devices=2),
 )
 
 

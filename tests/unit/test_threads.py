@@ -9,8 +9,14 @@ from server import threads
 from server.errors import UsageError
 from server.slots.slot import THREADS_PARAMETER
 
+KIND_AUTO, KIND_CPU, KIND_GPU = (
+    ModelInstanceGroup.KIND_AUTO,
+    ModelInstanceGroup.KIND_CPU,
+    ModelInstanceGroup.KIND_GPU,
+)
 
-def configuration(kind: int = ModelInstanceGroup.KIND_CPU) -> ModelConfig:
+
+def configuration(kind: int = KIND_CPU) -> ModelConfig:
     config = ModelConfig()
     config.instance_group.add(count=1, kind=kind)
     config.parameters[THREADS_PARAMETER].string_value = "1"
@@ -47,8 +53,24 @@ def test_a_slot_has_instances_by_its_share(monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_instances_on_a_gpu_stay(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(threads, "processors", lambda: 16)
-    on_gpu = {"speech_recognizer": configuration(ModelInstanceGroup.KIND_GPU)}
+    on_gpu = {"speech_recognizer": configuration(KIND_GPU)}
     assert threads.plan(on_gpu)["speech_recognizer"].instance_group[0].count == 1
+
+
+def test_beside_a_gpu_the_steps_that_cut_and_scale_have_the_processors(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(threads, "processors", lambda: 16)
+    configs = {"screen_reader": configuration(), "face_detector": configuration(KIND_AUTO)}
+    for kind, steps in ((KIND_CPU, 1), (KIND_GPU, 4)):
+        planned = threads.plan(configs, automatic=kind)
+        assert planned["screen_reader"].instance_group[0].count == steps
+        assert planned["face_detector"].instance_group[0].kind == kind
+
+
+def test_no_kind_is_left_to_triton_which_would_take_a_gpu_that_a_backend_cannot_use() -> None:
+    planned = threads.plan({"fusion": configuration(KIND_AUTO)})
+    assert planned["fusion"].instance_group[0].kind == KIND_CPU
 
 
 def test_threads_and_instances_can_be_given() -> None:
