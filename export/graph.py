@@ -29,6 +29,10 @@ DISABLED_OPTIMIZERS = "disabled_optimizers"
 CRASHES_ON_FLOAT16 = "NchwcTransformer"
 """ONNX Runtime 1.32 dies of it (SIGSEGV) on float16 convolutions on a CPU."""
 
+SLOW_ON_PROCESSORS = "SkipLayerNormFusion"
+"""ONNX Runtime 1.32's fused operator takes longer on a CPU than the two that it stands for: in
+BEATs an eighth of the whole network longer."""
+
 
 def write(network: Network, eager: torch.nn.Module, path: Path) -> None:
     """Trace the eager network and write it to `path`."""

@@ -95,11 +95,13 @@ def open_session(
     """Open an exported ONNX graph on the processor."""
     import onnxruntime
 
-    from export.graph import CRASHES_ON_FLOAT16
+    from export.graph import CRASHES_ON_FLOAT16, SLOW_ON_PROCESSORS
 
-    disabled = [CRASHES_ON_FLOAT16] if precision is Precision.FP16 else []
+    disabled = {Precision.FP16: [CRASHES_ON_FLOAT16], Precision.INT8: [SLOW_ON_PROCESSORS]}
     return onnxruntime.InferenceSession(
-        model_path, providers=["CPUExecutionProvider"], disabled_optimizers=disabled
+        model_path,
+        providers=["CPUExecutionProvider"],
+        disabled_optimizers=disabled.get(precision, []),
     )
 
 

@@ -32,14 +32,25 @@ def quantise(network: nn.Module) -> nn.Module:
 def quantise_onnx(path: Path) -> None:
     """Make the matrix products of the graph at `path` int8, one scale per output channel.
 
+    What is left beside them is rewritten to cost less (export/rewriting.py).
+
     The weights have 7 bits, -64 to 64. Activations are unsigned 8-bit numbers, and a processor
     without VNNI adds two products of the two kinds in a signed 16-bit number: with 8-bit weights
     these sums saturate, so the answer would depend on the processor. 2 x 255 x 64 = 32,640 fits.
     """
     import logging
 
+    import onnx
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
+    from export import rewriting
+    from export.graph import DISABLED_OPTIMIZERS, SLOW_ON_PROCESSORS
+
+    model = onnx.load(path)
+    rewriting.reorder_gelu(model)
+    rewriting.keep_first_token(model)
+    model.metadata_props.add(key=DISABLED_OPTIMIZERS, value=SLOW_ON_PROCESSORS)
+    onnx.save(model, path)
     # It advises a pre-processing step that only matters for static quantisation.
     logging.getLogger().addFilter(_without_advice)
     try:
