@@ -20,8 +20,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if folder in KINDS:
             item.add_marker(folder)
         if item.get_closest_marker("xdist_group") is None:
-            # A file's tests share what they have prepared: they go to one process.
-            item.add_marker(pytest.mark.xdist_group(str(item.path)))
+            # A file's tests share what they have prepared, and those in tests/server one server:
+            # they go to one process, so that the other one never starts a second Triton.
+            group = folder if folder == "server" else str(item.path)
+            item.add_marker(pytest.mark.xdist_group(group))
 
 
 @pytest.hookimpl(wrapper=True)
