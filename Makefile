@@ -45,7 +45,8 @@ INSTALL := $(PYTHON) requirements/install.py
 export PYTHONPATH := $(CURDIR)
 # Two processes of one thread each, on the two cores that there are at least. A file's tests go to one
 # of them, and so do all that use a server, which leave a core idle half of the time.
-IN_PARALLEL := --numprocesses 2 --dist loadgroup
+# In the order given: first what takes long.
+IN_PARALLEL := --numprocesses 2 --dist loadgroup --no-loadscope-reorder
 FREE_PORTS := --grpc-port 0 --http-port 0 --metrics-port 0
 
 .PHONY: help
@@ -202,7 +203,7 @@ paper-random-fp16: .venv-development/.ready
 .PHONY: test
 test: setup-development setup-torchscript ## Run every test but the slow and the long ones
 	@$(MAKE) --no-print-directory --jobs 2 --output-sync export samples
-	OMP_NUM_THREADS=1 $(DEVELOPMENT)/pytest tests/server tests/unit tests/parity $(IN_PARALLEL)
+	OMP_NUM_THREADS=1 $(DEVELOPMENT)/pytest tests/server tests/parity tests/unit $(IN_PARALLEL)
 
 .PHONY: test-unit test-parity test-server
 test-unit: .venv-development/.ready ## Run the tests that need neither weights nor server
