@@ -14,6 +14,7 @@ from vemoclap_client import EmotionClient
 KINDS = ("unit", "parity", "server", "browser")
 
 
+@pytest.hookimpl(tryfirst=True)  # xdist reads the groups in the same hook.
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         folder = item.path.relative_to(Path(__file__).parent).parts[0]
