@@ -46,7 +46,7 @@ export PYTHONPATH := $(CURDIR)
 # Two processes of one thread each, on the two cores that there are at least. A file's tests go to one
 # of them, and so do all that use a server, which leave a core idle half of the time.
 # In the order given: first what takes long.
-IN_PARALLEL := --numprocesses 2 --dist loadgroup --no-loadscope-reorder
+IN_PARALLEL := --numprocesses 2 --dist loadscope --no-loadscope-reorder
 FREE_PORTS := --grpc-port 0 --http-port 0 --metrics-port 0
 
 .PHONY: help

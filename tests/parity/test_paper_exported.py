@@ -45,10 +45,7 @@ SLOW = (
 CHOICES = [
     pytest.param(
         *(name, chosen, precision),
-        marks=[
-            pytest.mark.xdist_group(name),
-            *([pytest.mark.slow] if (name, chosen, precision) in SLOW else []),
-        ],
+        marks=[pytest.mark.slow] if (name, chosen, precision) in SLOW else [],
     )
     for name, slot in SLOTS.items()
     if slot.network
