@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import psutil
 import pyarrow.parquet as pq
@@ -52,7 +53,11 @@ def write_clips(folder: Path, count: int) -> list[Path]:
 @contextmanager
 def cluster_of_two_nodes(folder: Path) -> Iterator[Any]:
     """A Ray cluster on this machine, two nodes of one processor each."""
-    os.environ |= {**ENVIRONMENT, "RAY_AUTH_MODE": "disabled"}
+    with mock.patch.dict(os.environ, {**ENVIRONMENT, "RAY_AUTH_MODE": "disabled"}):
+        yield from _cluster_of_two_nodes(folder)
+
+
+def _cluster_of_two_nodes(folder: Path) -> Iterator[Any]:
     from ray._common.utils import get_default_ray_temp_dir
     from ray.cluster_utils import Cluster
 

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Generator, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,9 +20,34 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         folder = item.path.relative_to(Path(__file__).parent).parts[0]
         if folder in KINDS:
             item.add_marker(folder)
-        if item.get_closest_marker("xdist_group") is None:
-            # A file's tests share what they have prepared: they go to one process.
-            item.add_marker(pytest.mark.xdist_group(str(item.path)))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Which tests go to one process, where there are several.
+
+    Not by xdist's marker for groups: its release 3.8 does nothing with it under pytest 9.2.
+    """
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Scheduling(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return group(nodeid)
+
+    return Scheduling(config, log)
+
+
+def group(nodeid: str) -> str:
+    """A file's tests share what they have prepared; those in tests/server one server.
+
+    So no second process starts a Triton. The paper's networks are large: each is a group.
+    """
+    file, _, test = nodeid.partition("::")
+    if file.startswith("tests/server/"):
+        return "server"
+    if file == "tests/parity/test_paper_exported.py":
+        return f"{file} {test.partition('[')[2].partition('-')[0]}"
+    return file
 
 
 @pytest.hookimpl(wrapper=True)

@@ -15,13 +15,13 @@ import pytest
 import torch
 from onnx import TensorProto, numpy_helper
 
-from export import parity
-from export.building import write_network
+from export import parity, stamp
+from export.building import build_of, write_network
+from export.cli import main
 from export.options import Format, Options, Precision, Random
 from export.precision import quantise_onnx
 from export.registry import PROFILES
 from export.spec import Network
-from tests.launching import PAPER_RANDOM, PROJECT
 
 SLOTS = {
     name: slot
@@ -45,10 +45,7 @@ SLOW = (
 CHOICES = [
     pytest.param(
         *(name, chosen, precision),
-        marks=[
-            pytest.mark.xdist_group(name),
-            *([pytest.mark.slow] if (name, chosen, precision) in SLOW else []),
-        ],
+        marks=[pytest.mark.slow] if (name, chosen, precision) in SLOW else [],
     )
     for name, slot in SLOTS.items()
     if slot.network
@@ -77,19 +74,28 @@ def subject(name: str) -> Subject:
     return Subject(network, eager, parity.references(network, eager))
 
 
-def exported(name: str) -> Path:
-    """The ONNX graph in float32, which `make` has exported with the same seed."""
-    path = PAPER_RANDOM / name / "1/model.onnx"
+@pytest.fixture(scope="module")
+def graphs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder for the ONNX graph in float32 of the slot at hand, from which int8 is made."""
+    return tmp_path_factory.mktemp("graphs")
+
+
+def exported(name: str, graphs: Path) -> Path:
+    """The ONNX graph in float32, written once; those of other slots are removed, being large."""
+    path = graphs / f"{name}.onnx"
     if not path.is_file():
-        pytest.skip(f"{path.relative_to(PROJECT)} is missing: run `make paper-random`")
+        for other in graphs.iterdir():
+            other.unlink()
+        of = subject(name)
+        write_network(name, of.network, of.eager, Options("paper", weights=Random(SEED)), path)
     return path
 
 
-def write(name: str, chosen: Format, precision: Precision, folder: Path) -> Path:
+def write(name: str, chosen: Format, precision: Precision, graphs: Path, folder: Path) -> Path:
     """The network in this format and precision."""
     path = folder / chosen.filename
     if chosen is Format.ONNX and precision is not Precision.FP16:
-        shutil.copy(exported(name), path)
+        shutil.copy(exported(name, graphs), path)
         if precision is Precision.INT8:
             quantise_onnx(path)
     else:
@@ -118,11 +124,12 @@ def test_the_exported_network_answers_as_the_eager_one(
     name: str,
     chosen: Format,
     precision: Precision,
+    graphs: Path,
     tmp_path: Path,
     record_property: Callable[[str, object], None],
 ) -> None:
     of = subject(name)
-    path = write(name, chosen, precision, tmp_path)
+    path = write(name, chosen, precision, graphs, tmp_path)
     figures = parity.compare(name, of.network, of.cases, path, precision)
     if (chosen, precision) == (Format.ONNX, Precision.INT8):
         assert 2 * 255 * largest_int8(path) <= np.iinfo(np.int16).max
@@ -139,3 +146,19 @@ def test_the_cases_are_batches_of_one_and_three_and_two_lengths_where_they_vary(
         varies = any(isinstance(size, str) for t in slot.network.inputs for size in t.dims)
         assert slot.network.cases >= (2 if varies else 1), name
     assert parity.BATCHES == (1, 3)
+
+
+def test_the_command_exports_the_slots_around_those_networks(tmp_path: Path) -> None:
+    names = [name for name in PROFILES["paper"] if name not in SLOTS]
+    assert {"speech_recognizer", "translator", "captioner"} <= set(names)
+    options = ["--profile", "paper", "--weights", "random", "--out", str(tmp_path)]
+    assert main([*options, *names]) == 0
+    assert all(stamp.read(tmp_path / name)["weights"] == "random, seed 0" for name in names)
+
+
+def test_the_files_beside_those_networks_are_written(tmp_path: Path) -> None:
+    for name, slot in SLOTS.items():
+        (tmp_path / name / "1").mkdir(parents=True)
+        build_of(slot, Options("paper", weights=Random(SEED))).write({}, tmp_path / name)
+    having = {path.relative_to(tmp_path).parts[0] for path in tmp_path.glob("*/tokenizer.json")}
+    assert having >= {"text_encoder", "language_identifier"}

@@ -1,6 +1,7 @@
 """`vemoclap batch` on a real cluster of two nodes, against two real servers, some of it killed."""
 
 import random
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -33,8 +34,12 @@ SMALL = ("--instances", "image_encoder=1", "--instances", "text_detector=1")
 
 
 @pytest.fixture(scope="module")
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    with batches.cluster_of_two_nodes(tmp_path_factory.mktemp("ray")) as running:
+def cluster() -> Iterator[Any]:
+    # pytest's folder is too long for the names of Ray's sockets, which have 107 bytes at most.
+    with (
+        tempfile.TemporaryDirectory(prefix="ray") as folder,
+        batches.cluster_of_two_nodes(Path(folder)) as running,
+    ):
         yield running
 
 
