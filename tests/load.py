@@ -6,8 +6,9 @@ import threading
 import time
 import urllib.request
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from itertools import count
 from typing import Any
@@ -154,12 +155,13 @@ def run_load(server: Launched, load: Load, alone: list[Answer]) -> Outcome:
     C_LIBRARY.mallopt(M_MMAP_THRESHOLD, FREED_AT_ONCE_BYTES)
     sent = clips()
     refused = counted(server, REFUSED)
-    _run(server, load.clients, load.warm_up_s, sent, alone)
-    memory = [_memory_mb(server)]
     ended = []
-    for _ in range(load.rounds):
-        ended += _run(server, load.clients, load.round_s, sent, alone)
-        memory.append(_memory_mb(server))
+    with connected(server, load.clients) as clients, ThreadPoolExecutor(load.clients) as pool:
+        _run(clients, pool, load.warm_up_s, sent, alone)
+        memory = [_memory_mb(server)]
+        for _ in range(load.rounds):
+            ended += _run(clients, pool, load.round_s, sent, alone)
+            memory.append(_memory_mb(server))
     answers = [each for each in ended if isinstance(each, tuple)]
     return Outcome(
         answered=len(answers),
@@ -181,9 +183,29 @@ def _memory_mb(server: Launched) -> dict[str, float]:
     }
 
 
+@dataclass(frozen=True)
+class Client:
+    """One that is connected to a server."""
+
+    connection: triton.InferenceServerClient
+    url: str
+
+
+@contextmanager
+def connected(server: Launched, number: int) -> Iterator[list[Client]]:
+    """Clients with a connection each, as if they were on several machines."""
+    options = connection(server.url)
+    options["channel_args"] = [*options["channel_args"], ("grpc.use_local_subchannel_pool", 1)]
+    with ExitStack() as stack:
+        yield [
+            Client(stack.enter_context(triton.InferenceServerClient(**options)), server.url)
+            for _ in range(number)
+        ]
+
+
 def _run(
-    server: Launched,
-    clients: int,
+    clients: Sequence[Client],
+    pool: ThreadPoolExecutor,
     seconds: float,
     sent: list[dict[str, NDArray[Any]]],
     alone: list[Answer],
@@ -192,27 +214,22 @@ def _run(
     numbers, taking = count(), threading.Lock()
     end = time.monotonic() + seconds
 
-    def work(_: int) -> list[tuple[float, float] | VemoclapError]:
+    def work(client: Client) -> list[tuple[float, float] | VemoclapError]:
         found: list[tuple[float, float] | VemoclapError] = []
-        # Each client has a connection of its own, as clients on several machines do.
-        options = connection(server.url)
-        options["channel_args"] = [*options["channel_args"], ("grpc.use_local_subchannel_pool", 1)]
-        with triton.InferenceServerClient(**options) as client:
-            while time.monotonic() < end:
-                with taking:
-                    number = next(numbers) % len(sent)
-                started = time.monotonic()
-                try:
-                    answer = ask(client, server.url, sent[number])
-                except VemoclapError as error:
-                    found.append(error)
-                else:
-                    latency_s = time.monotonic() - started
-                    found.append((latency_s, difference(answer, alone[number])))
+        while time.monotonic() < end:
+            with taking:
+                number = next(numbers) % len(sent)
+            started = time.monotonic()
+            try:
+                answer = ask(client.connection, client.url, sent[number])
+            except VemoclapError as error:
+                found.append(error)
+            else:
+                latency_s = time.monotonic() - started
+                found.append((latency_s, difference(answer, alone[number])))
         return found
 
-    with ThreadPoolExecutor(clients) as pool:
-        return [each for found in pool.map(work, range(clients)) for each in found]
+    return [each for found in pool.map(work, clients) for each in found]
 
 
 def counted(server: Launched, metric: str) -> int:
