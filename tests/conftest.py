@@ -12,6 +12,10 @@ from tests.link_server import Site, films, serve
 from tests.requiring import require
 from vemoclap_client import EmotionClient
 
+# Before Ray is imported: else a thread of a batch that was ended connects to the cluster again,
+# which the cluster does not allow when it ends.
+os.environ.setdefault("RAY_ENABLE_AUTO_CONNECT", "0")
+
 KINDS = ("unit", "parity", "server", "browser")
 
 

@@ -53,6 +53,13 @@ def submit(work: Callable[[Flag], Value]) -> Future[Value]:
     return future
 
 
+def run_at_most(seconds: float, work: Callable[[], object]) -> None:
+    """Has a thread do the work, and leaves it alone when it takes longer."""
+    thread = Thread(target=work, name="vemoclap-end", daemon=True)
+    thread.start()
+    thread.join(seconds)
+
+
 def next_outcome(outcomes: "SimpleQueue[Outcome[Value]]", cancel: Flag | None) -> Value:
     """Waits for the queue's next outcome, and returns or raises it.
 

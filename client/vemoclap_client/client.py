@@ -18,7 +18,7 @@ from vemoclap_client._clock import milliseconds_since
 from vemoclap_client._in_flight import IN_FLIGHT_MAX, classify_in_order, windows_of
 from vemoclap_client._retrying import Attempts, send_again
 from vemoclap_client._stream_call import stream_responses
-from vemoclap_client._waiting import run_cancellable, submit
+from vemoclap_client._waiting import run_at_most, run_cancellable, submit
 from vemoclap_client.assembling import make_timeline
 from vemoclap_client.channels import check_url, connection, default_url
 from vemoclap_client.contract import ATTENTION, ENTRY, STREAM
@@ -54,7 +54,7 @@ Request = dict[str, Any]
 Value = TypeVar("Value")
 
 DEFAULT_TIMEOUT_S = 600.0
-
+CLOSE_TIMEOUT_S = 5.0
 READY_TIMEOUT_S = 10.0
 """Longest wait for whether a model is ready, which a server that works says at once."""
 
@@ -135,7 +135,8 @@ class EmotionClient(BaseClient):
         """Closes the connection, if there is one; ends what is at work with an error."""
         self._closed.set()
         if "_triton" in vars(self):
-            self._triton.close()
+            # It waits for gRPC's calls, for ever for one that Ctrl-C cut off in gRPC's own code.
+            run_at_most(CLOSE_TIMEOUT_S, self._triton.close)
 
     def check_ready(self, model: str = ENTRY) -> None:
         """Returns if the server can classify; `model` is what will be asked.
