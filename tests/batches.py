@@ -29,6 +29,8 @@ LONGEST_S = 1200.0
 STORE_BYTES = 100_000_000
 """Of a node's object store."""
 
+START_WAIT = "RAY_gcs_server_port_wait_time_s"
+"""By default 30 s, in which a cluster does not start beside other tests that have just begun."""
 ENVIRONMENT = {
     "PYTHONPATH": os.pathsep.join(map(str, (PROJECT, PROJECT / "client"))),
     "OMP_NUM_THREADS": "1",
@@ -53,7 +55,9 @@ def write_clips(folder: Path, count: int) -> list[Path]:
 @contextmanager
 def cluster_of_two_nodes(folder: Path) -> Iterator[Any]:
     """A Ray cluster on this machine, two nodes of one processor each."""
-    with mock.patch.dict(os.environ, {**ENVIRONMENT, "RAY_AUTH_MODE": "disabled"}):
+    with mock.patch.dict(
+        os.environ, {**ENVIRONMENT, "RAY_AUTH_MODE": "disabled", START_WAIT: "120"}
+    ):
         yield from _cluster_of_two_nodes(folder)
 
 

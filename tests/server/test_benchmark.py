@@ -38,7 +38,7 @@ def test_it_measures_one_clip_at_1_and_2_in_flight(server: Launched, clip: Clip)
     assert 0 < used_s <= (pair.seconds + 1) * processors()
     assert 0 < pair.ensemble_s <= sum(pair.latencies_s)
     assert 0 < files.decode_s < files.latencies_s[0]
-    table = render(Figures({"clips": "1"}, (1, 2), 2, measured.steps, (alone, pair, files)))
+    table = render(Figures({"clips": "1"}, (1, 2), measured.steps, (alone, pair, files)))
     assert "| clips/s at 2 in flight |" in table
 
 
