@@ -41,9 +41,8 @@ CUDA_OPTIONS = {
     "arena_extend_strategy": "kSameAsRequested",
     # float32 is float32: who wants speed for accuracy exports in float16.
     "use_tf32": "0",
-    # By default every kernel is tried for each new shape, and each size of a batch is one: on an
-    # H100, clips took seconds and the GPU stood still (docs/performance.md). PaddleX measured 634
-    # ms a shape, and 1.9 ms so: PaddlePaddle/PaddleX#5057.
+    # By default every kernel is tried for each new shape, and each size of a batch is one. PaddleX
+    # measured 634 ms a shape, and 1.9 ms so (PaddlePaddle/PaddleX#5057); here it is not measured.
     "cudnn_conv_algo_search": "HEURISTIC",
 }
 

@@ -55,6 +55,7 @@ Value = TypeVar("Value")
 
 DEFAULT_TIMEOUT_S = 600.0
 CLOSE_TIMEOUT_S = 5.0
+"""Longest wait for gRPC to end its calls."""
 READY_TIMEOUT_S = 10.0
 """Longest wait for whether a model is ready, which a server that works says at once."""
 
