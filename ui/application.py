@@ -1,5 +1,6 @@
 """One app: the settings, the store of jobs and the runner, which all pages and routes share."""
 
+import sqlite3
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
@@ -11,7 +12,7 @@ from ui.jobs.library import Library
 from ui.jobs.runner import Runner
 from ui.jobs.store import JobStore
 from ui.owners import Owner
-from ui.settings import Settings
+from ui.settings import Settings, SettingsError
 from ui.sign_in.configuration import origin, read_providers
 from ui.sign_in.ended import EndedSessions
 from ui.sign_in.identity import SignIn
@@ -42,10 +43,16 @@ def application() -> Application:
     Streamlit's cache, which can be cleared: a second runner would find the folder locked.
 
     Raises:
-        SettingsError: a variable of the environment cannot be used.
+        SettingsError: a variable of the environment, or the folder of jobs, cannot be used.
     """
     settings = Settings.read()
-    store = JobStore(settings.data)
+    try:
+        store = JobStore(settings.data)
+    except (OSError, sqlite3.Error) as error:
+        raise SettingsError(
+            f"the folder {settings.data} cannot be used: {error}. Name another with "
+            "$VEMOCLAP_APP_DATA"
+        ) from error
     return Application(settings, store, Runner(settings, store))
 
 

@@ -1,7 +1,6 @@
 """The app's settings, from the environment: the one place for each of its limits."""
 
 import base64
-import binascii
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -172,7 +171,7 @@ def _secret(environment: Mapping[str, str], name: str) -> str:
     text = environment.get(name, "")
     try:
         size = len(base64.b64decode(text.removeprefix(SECRET_PREFIX), validate=True))
-    except binascii.Error:
+    except ValueError:
         size = 0
     is_secret = text.startswith(SECRET_PREFIX) and SECRET_BYTES_MIN <= size <= SECRET_BYTES_MAX
     if text and not is_secret:

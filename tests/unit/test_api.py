@@ -98,7 +98,7 @@ def test_the_list_has_pages(app: Application, web: ApiClient) -> None:
     app.store.delete(jobs[3].id)
     page = web.get(following.removeprefix(API)).json()
     assert [clip["id"] for clip in page["clips"]] == [jobs[2].id, jobs[1].id]
-    for limit in ("0", "501", "x", "-1", "1.5"):
+    for limit in ("0", "501", "x", "-1", "1.5", "1" * 5000):
         assert web.get(f"/clips?limit={limit}").status_code == 400
 
 
@@ -179,6 +179,40 @@ def test_a_full_queue_is_told_before_the_file_is_read(app: Application) -> None:
         assert answer.json()["exit_code"] == 24
         assert int(answer.headers["retry-after"]) > 0
     assert len(app.store.list_jobs()) == 2
+
+
+@pytest.mark.parametrize(
+    ("limits", "status", "kind"),
+    [
+        ({"owner_jobs": 1}, 429, "OwnerLimitError"),
+        ({"owner_mb": 1}, 507, "OwnerSpaceError"),
+    ],
+)
+@pytest.mark.parametrize("is_link", [True, False])
+def test_one_owner_s_limit_is_one_answer_before_the_body_is_read(
+    app: Application, limits: dict[str, int], status: int, kind: str, is_link: bool
+) -> None:
+    web = ApiClient(with_settings(app, is_behind_gateway=True, **limits))
+    headers = {"X-Vemoclap-Client": "a"}
+    job = post(web, files={"file": ("a.mp4", VIDEO)}, headers=headers).json()
+    (app.store.folder(job["id"]) / "frames").write_bytes(bytes(1_000_000))
+    # Whoever read this body would answer that it cannot be read.
+    headers["Content-Type"] = "application/json" if is_link else "multipart/form-data; boundary=a"
+    answer = post(web, content=b"{", headers=headers)
+    assert (answer.status_code, answer.json()["type"]) == (status, f"urn:vemoclap:error:{kind}")
+    assert ("retry-after" in answer.headers) == (status == 429)
+    assert (answer.headers.get("connection") == "close") == (status == 507)
+
+
+def test_a_file_over_an_owner_s_space_has_the_same_answer(app: Application) -> None:
+    web = ApiClient(with_settings(app, is_behind_gateway=True, owner_mb=1))
+    headers = {"X-Vemoclap-Client": "a"}
+    answer = post(web, files={"file": ("a.mp4", bytes(1_500_000))}, headers=headers)
+    assert (answer.status_code, answer.json()["type"]) == (
+        507,
+        "urn:vemoclap:error:OwnerSpaceError",
+    )
+    assert list(app.store.uploads.iterdir()) == []
 
 
 def test_without_a_server_nothing_is_taken(app: Application, web: ApiClient) -> None:

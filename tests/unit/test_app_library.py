@@ -88,6 +88,13 @@ def test_clips_of_one_name_are_told_apart(app: Application) -> None:
     assert unique_names([second, first]) == {first.id: "a.mp4", second.id: "a.mp4 (2)"}
 
 
+def test_a_clip_called_as_a_number_would_name_it_is_told_apart_too(app: Application) -> None:
+    """Whoever chooses a clip by its name and deletes it would delete another."""
+    called = ["a", "a (2)", "a", "a (2)"]
+    jobs = [waiting_job(app.store, name) for name in called]
+    assert list(unique_names(jobs).values()) == ["a", "a (2)", "a (3)", "a (2) (2)"]
+
+
 def test_a_folder_is_listed_to_its_bottom_and_not_beyond(tmp_path: Path) -> None:
     outside = tmp_path / "outside.mp4"
     outside.touch()
@@ -167,6 +174,20 @@ def test_file_names_differ_also_where_case_does_not_count() -> None:
         "a-2",
         "clips (2)",
     ]
+
+
+@pytest.mark.parametrize(
+    ("called", "stems"),
+    [
+        (("a.mp4", "a.Timeline.mp4"), ["a", "a.Timeline (2)"]),
+        (("a.timeline.mp4", "a.mp4"), ["a.timeline", "a (2)"]),
+    ],
+)
+def test_a_timeline_s_file_is_never_another_clip_s(
+    called: tuple[str, ...], stems: list[str]
+) -> None:
+    names = UniqueNames()
+    assert [names.take(name) for name in called] == stems
 
 
 def test_a_zip_is_sent_piece_by_piece() -> None:

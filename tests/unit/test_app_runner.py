@@ -452,7 +452,7 @@ def test_every_error_of_the_client_has_advice() -> None:
 
 def test_advice_is_for_errors_that_exist() -> None:
     ours = {"ClipNotAllowedError", "AppEndedError", "DiskFullError", "InternalError"}
-    ours |= {"StoredDocumentError", "OwnerLimitError"}
+    ours |= {"StoredDocumentError", "OwnerLimitError", "OwnerSpaceError"}
     assert set(advice.ADVICE) - ours <= set(vars(errors))
 
 

@@ -53,6 +53,13 @@ def test_what_is_no_number_is_refused_by_name(text: str) -> None:
         Settings.read({"VEMOCLAP_APP_WORKERS": text})
 
 
+@pytest.mark.parametrize("text", ["whsec_short", "whsec_ä" + "A" * 43, "A" * 44])
+def test_a_secret_that_is_none_is_refused_by_name_and_not_shown(text: str) -> None:
+    with pytest.raises(SettingsError, match="VEMOCLAP_WEBHOOK_SECRET") as error:
+        Settings.read({"VEMOCLAP_WEBHOOK_SECRET": text})
+    assert text not in str(error.value)
+
+
 def test_the_guide_lists_every_variable_with_its_default() -> None:
     guide = (PROJECT / "docs" / "app.md").read_text(encoding="utf-8")
     rows = dict(re.findall(r"^\| `(\w+)` \| ([^|]+) \|", guide, re.MULTILINE))

@@ -19,7 +19,7 @@ from tests.unit.app_fixture import UPLOAD, RecordingRunner
 from tests.unit.test_app_store import end
 from ui.application import Application
 from ui.jobs.advice import to_failure
-from ui.jobs.job import STAGES, OwnerLimitError, Source, SourceKind
+from ui.jobs.job import STAGES, OwnerLimitError, OwnerSpaceError, Source, SourceKind
 from ui.jobs.library import Library
 from ui.jobs.store import JobStore
 from ui.owners import EVERYONE, Owner
@@ -84,10 +84,10 @@ def test_an_owner_has_only_so_much_on_the_disk(
     assert library(ANNA).check_room() == 2 * MB
     assert library(BEN).check_room() == 3 * MB, "no more than a clip may have"
     (store.uploads / f"{ANNA.tag}-{'0' * 32}").write_bytes(bytes(2 * MB))
-    with pytest.raises(OwnerLimitError, match=r"0\.005 GB") as error:
+    with pytest.raises(OwnerSpaceError, match=r"0\.005 GB") as error:
         library(ANNA).add(LINK.location, LINK)
     failure = to_failure(error.value, str(error.value))
-    assert failure.kind == "OwnerLimitError" and "Delete clips" in failure.advice
+    assert failure.kind == "OwnerSpaceError" and "Delete clips" in failure.advice
     add_bytes(store, EVERYONE, 6 * MB)
     assert library(EVERYONE).check_room() == 3 * MB
     library(BEN).add(LINK.location, LINK)

@@ -74,8 +74,21 @@ def test_the_app_refuses_an_address_that_others_reach(address: str | None) -> No
     check_address(address, Settings(Path(), is_behind_gateway=True))
 
 
-def test_the_app_says_so_before_it_listens(tmp_path: Path) -> None:
-    environment = {"STREAMLIT_SERVER_ADDRESS": "0.0.0.0", "VEMOCLAP_APP_DATA": str(tmp_path)}
+@pytest.mark.parametrize(
+    ("address", "below", "said"),
+    [
+        ("0.0.0.0", "data", "other machines would reach the app at 0.0.0.0"),
+        ("127.0.0.1", "file/data", "the folder "),
+    ],
+)
+def test_the_app_says_so_before_it_listens(
+    address: str, below: str, said: str, tmp_path: Path
+) -> None:
+    (tmp_path / "file").touch()
+    environment = {
+        "STREAMLIT_SERVER_ADDRESS": address,
+        "VEMOCLAP_APP_DATA": str(tmp_path / below),
+    }
     done = subprocess.run(
         [sys.executable, "-m", "ui.serve"],
         cwd=PROJECT,
@@ -86,7 +99,8 @@ def test_the_app_says_so_before_it_listens(tmp_path: Path) -> None:
     )
     assert done.returncode == 1
     assert done.stdout == ""
-    assert done.stderr.startswith("error: other machines would reach the app at 0.0.0.0")
+    assert done.stderr.startswith(f"error: {said}")
+    assert "$VEMOCLAP_APP_" in done.stderr
 
 
 @pytest.mark.parametrize("address", [*LOCAL, "unix:///run/vemoclap.sock"])

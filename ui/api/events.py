@@ -2,7 +2,7 @@
 
 The store knows only how far a job is now. So an event's id names all that was sent before, and a
 client that comes back with it as Last-Event-ID gets the rest. `state` has no id: it is
-sent whenever it changes, and at the beginning.
+sent whenever it changes, and at the beginning. `deleted` has none either: nothing comes after it.
 """
 
 import re

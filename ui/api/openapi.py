@@ -35,9 +35,11 @@ REASONS = {
     413: "The file is too large.",
     415: "The body is neither a form nor JSON.",
     422: "The link or the webhook cannot be used, or a field is wrong.",
-    429: "Too many clips wait, or are followed. Come back after Retry-After seconds.",
+    429: "Too many clips wait, of all or of this owner, or are followed. Come back after "
+    "Retry-After seconds.",
     503: "The server cannot classify now. Come back after Retry-After seconds.",
-    507: "The disk of the app's machine is full.",
+    507: "The owner's clips take as much space as they may, or the disk of the app's machine is "
+    "full. Delete clips.",
 }
 """Status -> why an operation answers with it."""
 

@@ -10,8 +10,9 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from ui.api.documents import Problem
-from ui.jobs.job import OwnerLimitError
+from ui.jobs.job import OwnerLimitError, OwnerSpaceError
 from ui.jobs.store import JobNotFoundError
+from ui.uploads.reception import CLOSE
 from vemoclap_client.errors import (
     FetchError,
     ServerError,
@@ -27,6 +28,7 @@ STATUSES: dict[type[Exception], int] = {
     JobNotFoundError: 404,
     FetchError: 422,
     OwnerLimitError: 429,
+    OwnerSpaceError: 507,
     ServerOverloadedError: 429,
     ServerError: 503,
 }
@@ -44,7 +46,9 @@ def answer_http(_: Request, error: Exception) -> Response:
 def answer_error(_: Request, error: Exception) -> Response:
     """An error of ours."""
     status = next(STATUSES[kind] for kind in type(error).__mro__ if kind in STATUSES)
-    return _answer(status, str(error), error)
+    # What is left of a file is not read.
+    headers = CLOSE if isinstance(error, OwnerSpaceError) else None
+    return _answer(status, str(error), error, headers)
 
 
 def answer_disk(_: Request, error: Exception) -> Response:

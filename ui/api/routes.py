@@ -168,7 +168,7 @@ class ClipsApi:
         return self._library_of(request)
 
     def _check_ready(self, library: Library) -> None:
-        library.check_queue()
+        library.check_may_add()
         self._check(library.settings)
 
     async def _add_file(self, library: Library, request: Request) -> Job:
@@ -223,7 +223,9 @@ def api_route(api: ClipsApi) -> Mount:
 def _limit(text: str | None) -> int:
     if text is None:
         return PAGE_CLIPS
-    if not text.isdecimal() or not 1 <= int(text) <= PAGE_CLIPS_MAX:
+    # Python converts no text of thousands of digits.
+    is_short = len(text) <= len(str(PAGE_CLIPS_MAX))
+    if not (is_short and text.isdecimal() and 1 <= int(text) <= PAGE_CLIPS_MAX):
         raise HTTPException(400, f"limit is a whole number from 1 to {PAGE_CLIPS_MAX}")
     return int(text)
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ui.jobs.job import STAGES, ClipNotAllowedError, Job, Source, SourceKind
 from ui.jobs.media import check_allowed, clip_name
-from ui.jobs.shares import check_may_add
+from ui.jobs.shares import check_share
 from ui.jobs.store import JobStore
 from ui.owners import Owner
 from ui.settings import Settings
@@ -22,15 +22,17 @@ class QueueFullError(ServerOverloadedError):
     """So many clips wait already that no more are taken."""
 
 
-def check_queue(settings: Settings, store: JobStore) -> None:
-    """Returns if another clip may wait.
+def check_may_add(settings: Settings, store: JobStore, owner: Owner) -> None:
+    """Returns if the owner may add another clip.
 
     Raises:
         QueueFullError: as many as may wait do so.
+        OwnerLimitError: the owner has as many clips, or as much, as one may.
     """
     waiting = store.count_waiting()
     if waiting >= settings.queue_limit:
         raise QueueFullError(f"{waiting} clips wait already, and no more may. Try again later.")
+    check_share(settings, store, owner)
 
 
 def create_job(settings: Settings, store: JobStore, name: str, source: Source, owner: Owner) -> Job:
@@ -51,7 +53,6 @@ def create_job(settings: Settings, store: JobStore, name: str, source: Source, o
         OwnerLimitError: the owner has as many clips, or as much, as one may.
     """
     with ADDING:
-        check_queue(settings, store)
         check_may_add(settings, store, owner)
         return _create(settings, store, name, source, owner)
 

@@ -55,7 +55,11 @@ class ClipNotAllowedError(ValueError):
 
 
 class OwnerLimitError(RuntimeError):
-    """An owner has as many clips at work, or as much on the disk, as one may have."""
+    """An owner has as many clips at work as one may have."""
+
+
+class OwnerSpaceError(OwnerLimitError):
+    """An owner has as much on the disk as one may have."""
 
 
 class StageState(StrEnum):

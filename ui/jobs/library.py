@@ -3,7 +3,7 @@
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-from ui.jobs.adding import check_queue, create_job
+from ui.jobs.adding import check_may_add, create_job
 from ui.jobs.job import Job, ListedJob, Source
 from ui.jobs.media import Folders
 from ui.jobs.runner import Runner
@@ -64,13 +64,14 @@ class Library:
         """The owner's latest job that is done and can be read; None if there is none."""
         return self._store.latest_done(self.owner)
 
-    def check_queue(self) -> None:
+    def check_may_add(self) -> None:
         """Returns if another clip may wait.
 
         Raises:
             QueueFullError: as many as may wait do so.
+            OwnerLimitError: the owner has as many clips, or as much, as one may.
         """
-        check_queue(self.settings, self._store)
+        check_may_add(self.settings, self._store, self.owner)
 
     def check_room(self, needed_bytes: int = 0) -> int:
         """Returns how many bytes one more clip may have, at most.
@@ -79,7 +80,7 @@ class Library:
             needed_bytes: what is known of its size before it comes.
 
         Raises:
-            OwnerLimitError: the owner has too much on the disk.
+            OwnerSpaceError: the owner has too much on the disk.
         """
         return check_room(self.settings, self._store, self.owner, needed_bytes)
 

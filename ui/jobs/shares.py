@@ -3,17 +3,18 @@
 Where nobody signs in, clips have no owner and there is no such limit.
 """
 
-from ui.jobs.job import OwnerLimitError
+from ui.jobs.job import OwnerLimitError, OwnerSpaceError
 from ui.jobs.store import JobStore
 from ui.owners import Owner
 from ui.settings import BYTES_PER_MB, Settings
 
 
-def check_may_add(settings: Settings, store: JobStore, owner: Owner) -> None:
-    """Returns if the owner may add a clip.
+def check_share(settings: Settings, store: JobStore, owner: Owner) -> None:
+    """Returns if the owner has less than what one may have.
 
     Raises:
-        OwnerLimitError: too many of their clips wait, or they have too much on the disk.
+        OwnerLimitError: too many of their clips wait.
+        OwnerSpaceError: they have too much on the disk.
     """
     if owner.is_everyone:
         return
@@ -32,14 +33,14 @@ def check_room(settings: Settings, store: JobStore, owner: Owner, needed_bytes: 
         needed_bytes: what is known of the clip's size before it comes.
 
     Raises:
-        OwnerLimitError: the owner has too much on the disk.
+        OwnerSpaceError: the owner has too much on the disk.
     """
     if owner.is_everyone:
         return settings.upload_limit_bytes
     left_bytes = settings.owner_bytes - store.used_bytes(owner)
     if left_bytes < max(needed_bytes, 1):
         limit_gb = settings.owner_bytes / (1000 * BYTES_PER_MB)
-        raise OwnerLimitError(
+        raise OwnerSpaceError(
             f"your clips may take {limit_gb:g} GB on the app's machine, and this one would be too "
             "much: delete some in the library"
         )

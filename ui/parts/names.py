@@ -1,16 +1,19 @@
 """Names of clips that tell them apart."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from ui.jobs.job import AnyJob
+from vemoclap_client.files import numbered
 
 
 def unique_names(jobs: Sequence[AnyJob]) -> dict[str, str]:
     """Id -> name; clips of the same name get a number, the oldest the first."""
-    names: dict[str, str] = {}
-    counts: dict[str, int] = {}
+    taken: dict[str, str] = {}
+    # Of each name, those that were tried: a thousand clips may have the same.
+    candidates: dict[str, Iterator[str]] = {}
     for job in sorted(jobs, key=lambda job: job.created_at):
-        counts[job.name] = counts.get(job.name, 0) + 1
-        number = counts[job.name]
-        names[job.id] = job.name if number == 1 else f"{job.name} ({number})"
+        tried = candidates.setdefault(job.name, numbered(job.name))
+        # Another clip may be called "a (2)" by itself.
+        taken[next(name for name in tried if name not in taken)] = job.id
+    names = {identifier: name for name, identifier in taken.items()}
     return {job.id: names[job.id] for job in jobs}

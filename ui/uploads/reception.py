@@ -28,7 +28,7 @@ from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ui.application import LibraryOf
-from ui.jobs.job import OwnerLimitError
+from ui.jobs.job import OwnerSpaceError
 from ui.jobs.library import Library
 from ui.settings import BYTES_PER_MB
 from ui.uploads.form import FileParser, ReceivedForm, build_form
@@ -44,6 +44,9 @@ WRITE_BYTES = 1 << 20
 
 FREE_BYTES_MIN = 500 * BYTES_PER_MB
 """Left free on the disk, for results and for everyone else."""
+
+CLOSE = {"Connection": "close"}
+"""Header of a refusal: the rest of the body is not read."""
 
 FRAMING_BYTES_MAX = 1 << 20
 """What a body may have beside the file."""
@@ -152,6 +155,10 @@ class UploadsToDisk:
             response = PlainTextResponse(error.detail, error.status_code, error.headers)
             await response(scope, receive, send)
             return
+        except OwnerSpaceError as error:
+            response = PlainTextResponse(f"This file is not taken: {error}.", 507, CLOSE)
+            await response(scope, receive, send)
+            return
         await self._hand_over(scope, receive, send, form.part_headers, upload)
 
     async def _hand_over(
@@ -204,6 +211,7 @@ class Upload:
 
         Raises:
             HTTPException: it is too large, there is no space, or it is not one file.
+            OwnerSpaceError: the owner has too much on the disk.
             ClientDisconnect: it did not come to its end. However it fails, no file stays.
         """
         try:
@@ -217,8 +225,6 @@ class Upload:
             self._unfinished.rename(self.path)
         except MultiPartException as error:
             raise _refused(400, f"This upload cannot be read. {error.message}") from error
-        except OwnerLimitError as error:
-            raise _refused(507, f"This file is not taken: {error}.") from error
         except OSError as error:
             if error.errno in (errno.ENOSPC, errno.EDQUOT):
                 raise _no_space() from error
@@ -254,8 +260,7 @@ class Upload:
 
 
 def _refused(status: int, reason: str) -> HTTPException:
-    # The rest of the body is not read.
-    return HTTPException(status, reason, {"Connection": "close"})
+    return HTTPException(status, reason, CLOSE)
 
 
 def _no_space() -> HTTPException:

@@ -28,6 +28,7 @@ from vemoclap_client.formats.table import write_csv
 
 EXPORT_PATH = "/clips/export"
 TABLE = "clips.csv"
+TIMELINE = ".timeline"
 TABLE_HEADER = (
     "name",
     "file",
@@ -99,7 +100,7 @@ def export_files(jobs: Iterable[Job]) -> Iterator[tuple[str, str]]:
         if job.result:
             yield f"{name}.json", format_json(job.result)
         if job.result and job.timeline:
-            yield f"{name}.timeline.json", format_json(job.timeline)
+            yield f"{name}{TIMELINE}.json", format_json(job.timeline)
         rows.append(_table_row(job, f"{name}.json" if name else ""))
     yield TABLE, write_csv(TABLE_HEADER, rows)
 
@@ -112,11 +113,13 @@ class UniqueNames:
         self._taken = {TABLE.removesuffix(".csv")}
 
     def take(self, name: str) -> str:
-        """A name without suffix for a clip of this name."""
-        candidates = numbered(safe_name(Path(name).stem))
-        free = next(stem for stem in candidates if stem.casefold() not in self._taken)
-        self._taken.add(free.casefold())
-        return free
+        """A name without suffix for a clip of this name; its timeline's is its own, too."""
+        for stem in numbered(safe_name(Path(name).stem)):
+            names = {stem.casefold(), f"{stem}{TIMELINE}".casefold()}
+            if not names & self._taken:
+                break
+        self._taken |= names
+        return stem
 
 
 def stream_zip(files: Iterable[tuple[str, str]]) -> Iterator[bytes]:
