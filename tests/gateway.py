@@ -23,6 +23,7 @@ NOBODY = "127.0.0.1:9"
 """Where nothing listens."""
 
 USER, TOKEN = "alice", "5b1e-a-token-of-a-test-0c77"
+TOKENS = {USER: TOKEN, "bob": "93fa-another-token-of-a-test-41"}
 
 
 def require_nginx() -> str:
@@ -142,9 +143,11 @@ def lay_out(
     secrets.mkdir()
     shutil.copy(certificates.file("server"), secrets / "certificate.pem")
     shutil.copy(certificates.folder / "server.key", secrets / "key.pem")
-    password = base64.b64encode(f"{USER}:{TOKEN}".encode()).decode()
-    tokens = f'"Bearer {TOKEN}" {USER};\n"Basic {password}" {USER};\n'
-    (secrets / "tokens.map").write_text(tokens)
+    lines = []
+    for user, token in TOKENS.items():
+        password = base64.b64encode(f"{user}:{token}".encode()).decode()
+        lines += [f'"Bearer {token}" {user};\n', f'"Basic {password}" {user};\n']
+    (secrets / "tokens.map").write_text("".join(lines))
     configuration = folder / "nginx.conf"
     configuration.write_text(text, encoding="utf-8")
     return configuration

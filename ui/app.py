@@ -1,6 +1,7 @@
 """The app's frame: the menu, one page, and below it which head gave the latest result.
 
-Where people sign in, each page is the sign-in page until they have.
+Where people sign in, each page is the sign-in page until they have. Behind the gateway, without
+sign-in, the library is that of the token.
 """
 
 from functools import partial
@@ -41,7 +42,7 @@ LISTED = ("analyze", "library", "service", "about")
 """The pages in the menu; links lead to the others."""
 
 claims = st.user.to_dict()
-owner = sign_in().owner_of_user(claims)
+owner = sign_in().owner_of_page(claims, st.context.headers)
 library = application().library(owner) if owner else None
 entries: dict[str, Page] = {}
 pages = Pages(entries)

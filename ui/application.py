@@ -11,7 +11,7 @@ from starlette.requests import HTTPConnection
 from ui.jobs.library import Library
 from ui.jobs.runner import Runner
 from ui.jobs.store import JobStore
-from ui.owners import Owner
+from ui.owners import NO_TOKEN, Owner
 from ui.settings import Settings, SettingsError
 from ui.sign_in.configuration import origin, read_providers
 from ui.sign_in.ended import EndedSessions
@@ -66,16 +66,18 @@ def sign_in() -> SignIn:
     app = application()
     providers = read_providers()
     ended = EndedSessions(app.store.data)
-    return SignIn(providers, origin() if providers else "", app.settings.session_hours, ended)
+    address = origin() if providers else ""
+    settings = app.settings
+    return SignIn(providers, address, settings.session_hours, ended, settings.is_behind_gateway)
 
 
 def library_of(request: HTTPConnection) -> Library:
-    """The clips that a request may see, by the cookie of the one who is signed in.
+    """The clips that a request may see, by the cookie of the one who is signed in, or the token.
 
     Raises:
-        HTTPException: 401, nobody is.
+        HTTPException: 401, nobody is, or the gateway does not say whose token it was.
     """
-    owner = sign_in().owner_of_cookies(request.cookies)
+    owner = sign_in().owner_of_request(request.cookies, request.headers)
     if owner is None:
-        raise HTTPException(401, "sign in first")
+        raise HTTPException(401, "sign in first" if sign_in().is_required else NO_TOKEN)
     return application().library(owner)

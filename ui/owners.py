@@ -2,8 +2,14 @@
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Self
+
+CLIENT_HEADER = "x-vemoclap-client"
+"""Set by the gateway alone, which takes it out of what comes from outside: whose token it was."""
+NO_TOKEN = "the gateway does not say whose token this request has"
+"""What is said where the header is missing."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +36,7 @@ class Owner:
 
     @classmethod
     def from_token(cls, name: str) -> Self:
-        """A caller of the HTTP API, by the name of its token. It is never the same as a user."""
+        """Who comes through the gateway, by the name of its token; it is never a user's."""
         return cls(_digest("token", name))
 
     @property
@@ -46,6 +52,12 @@ class Owner:
 
 EVERYONE = Owner("")
 """Where nobody says who they are: sees every clip; the clips that it adds have no owner."""
+
+
+def owner_by_gateway(headers: Mapping[str, str]) -> Owner | None:
+    """Whose a request through the gateway is; None: it does not say. Case does not count."""
+    name = headers.get(CLIENT_HEADER, "")
+    return Owner.from_token(name) if name else None
 
 
 def _digest(*parts: str) -> str:

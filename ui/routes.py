@@ -1,20 +1,24 @@
 """What the app serves beside its pages: clips, frames and thumbnails.
 
 Streamlit keeps /media/ to itself, so they are below /clips/. Their addresses hold a job's id, which
-cannot be guessed; where people sign in, only the clip's owner gets its files.
+cannot be guessed; where people sign in or show the gateway a token, only the clip's owner gets its
+files.
 """
 
+from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import quote, urlsplit
 
 import streamlit as st
 from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import FileResponse, PlainTextResponse
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from ui.api.openapi import API
 from ui.application import LibraryOf
 from ui.jobs import media
 from ui.jobs.job import Job
@@ -87,6 +91,35 @@ def media_routes(library_of: LibraryOf) -> list[Route]:
         Route("/clips/{job_id}/frames/{index:int}", frame),
         Route("/clips/{job_id}/thumbnail", thumbnail),
     ]
+
+
+class KnownHosts:
+    """ASGI middleware for st.App: all but the API, which does so itself, has the host checked.
+
+    Streamlit compares a page's origin with the host that its browser sends: a page of any site
+    passes if it makes its own name resolve to this machine. Its setting server.allowedHosts is for
+    WebSockets alone, and has no word for "any IP address".
+    """
+
+    def __init__(self, app: ASGIApp, check: Callable[[Headers], None]) -> None:
+        """Stands before `app`.
+
+        Args:
+            check: raises an HTTPException for a request that is not to be answered.
+        """
+        self._app = app
+        self._check = check
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Refuses what does not pass; anything else goes its way."""
+        is_asked = scope["type"] in ("http", "websocket")
+        if is_asked and not scope["path"].startswith(f"{API}/"):
+            try:
+                self._check(Headers(scope=scope))
+            except HTTPException as error:
+                await PlainTextResponse(error.detail, error.status_code)(scope, receive, send)
+                return
+        await self._app(scope, receive, send)
 
 
 class MediaOfPages:

@@ -16,20 +16,21 @@ from pathlib import Path
 import click
 import streamlit as st
 from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import Headers
 from starlette.middleware import Middleware
 from starlette.requests import HTTPConnection
 from streamlit.web import cli
 
-from ui.api.access import owner_of
+from ui.api.access import check_host, owner_of
 from ui.api.delivery import Deliveries
 from ui.api.routes import ClipsApi, api_route
 from ui.application import application, library_of, sign_in
 from ui.files import FolderInUseError
 from ui.jobs.library import Library
 from ui.logs import set_up_observation, take_over_streamlit
-from ui.routes import MediaOfPages, media_routes
+from ui.routes import KnownHosts, MediaOfPages, media_routes
 from ui.screens.library.export import export_route
-from ui.settings import check_address
+from ui.settings import Settings, check_address
 from ui.uploads.reception import UploadsToDisk
 
 LOG = logging.getLogger(__name__)
@@ -48,7 +49,7 @@ async def lifespan(_: st.App) -> AsyncIterator[None]:
     app = application()
     check_address(st.get_option("server.address"), app.settings)
     # Before anyone is let in. Only now Streamlit has read where its secrets are.
-    LOG.info("people sign in" if sign_in().is_required else "nobody signs in: one library")
+    LOG.info(_who(app.settings))
     runner = app.runner
     runner.start()
     deliveries = Deliveries(app.settings, app.store)
@@ -61,10 +62,31 @@ async def lifespan(_: st.App) -> AsyncIterator[None]:
             LOG.warning("a job was still at work; it begins anew at the next start")
 
 
+def _who(settings: Settings) -> str:
+    """Whose clips are whose, for the log."""
+    if sign_in().is_required:
+        return "people sign in"
+    if settings.is_behind_gateway:
+        return "nobody signs in: a library for each token of the gateway"
+    return "nobody signs in: one library"
+
+
 def api_library_of(request: HTTPConnection) -> Library:
     """The clips that a request to the HTTP API may see."""
     app, is_required = application(), sign_in().is_required
     return app.library(owner_of(request.headers, app.settings, is_sign_in_required=is_required))
+
+
+def check_caller(headers: Headers) -> None:
+    """Returns if a page in a browser may have sent a request with these headers.
+
+    Where people sign in, a page that calls the app by another name has nobody's cookie.
+
+    Raises:
+        HTTPException: 403.
+    """
+    if not sign_in().is_required:
+        check_host(headers, application().settings)
 
 
 app = st.App(
@@ -75,7 +97,11 @@ app = st.App(
         export_route(library_of),
         api_route(ClipsApi(application, api_library_of)),
     ],
-    middleware=[Middleware(MediaOfPages, library_of), Middleware(UploadsToDisk, library_of)],
+    middleware=[
+        Middleware(KnownHosts, check_caller),
+        Middleware(MediaOfPages, library_of),
+        Middleware(UploadsToDisk, library_of),
+    ],
 )
 
 

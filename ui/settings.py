@@ -42,8 +42,8 @@ class Settings:
             ($VEMOCLAP_APP_UNPROTECTED is 1).
         queue_limit: clips that may wait at once; further ones are refused ($VEMOCLAP_APP_QUEUE).
         is_behind_gateway: nobody can reach the app but through the gateway, which says in a header
-            whose token a request had ($VEMOCLAP_APP_GATEWAY is 1).
-        hosts: names, besides IP addresses and localhost, at which the HTTP API may be called
+            whose token a request had, and so whose clips it is about ($VEMOCLAP_APP_GATEWAY is 1).
+        hosts: names, besides IP addresses and localhost, at which the app may be called
             ($VEMOCLAP_API_HOSTS, separated by commas).
         webhook_secret: signs what is sent to webhooks: "whsec_" and base64 of 24 to 64 bytes;
             without it there are no webhooks ($VEMOCLAP_WEBHOOK_SECRET).

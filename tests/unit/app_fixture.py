@@ -78,7 +78,8 @@ def fake_sign_in(
 ) -> SignIn:
     """Has ui/app.py ask people to sign in with these providers."""
     ended = EndedSessions(app.settings.data)
-    sign_in = SignIn(providers, ADDRESS, app.settings.session_hours, ended)
+    settings = app.settings
+    sign_in = SignIn(providers, ADDRESS, settings.session_hours, ended, settings.is_behind_gateway)
     monkeypatch.setattr(ui.application, "sign_in", lambda: sign_in)
     return sign_in
 

@@ -9,11 +9,16 @@ import pytest
 from PIL import Image
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
-from starlette.testclient import TestClient
+from starlette.responses import PlainTextResponse
+from starlette.routing import Route, WebSocketRoute
+from starlette.testclient import TestClient, WebSocketDenialResponse
+from starlette.websockets import WebSocket
 from streamlit.web.server.starlette.starlette_gzip_middleware import SelectiveGZipMiddleware
 
 from tests.clips import write_clip
 from ui import routes
+from ui.api.access import check_host
+from ui.api.openapi import API
 from ui.application import Application
 from ui.jobs import media
 from ui.jobs.job import STAGES, Job, Source, SourceKind
@@ -172,6 +177,68 @@ def test_a_deleted_clip_is_no_longer_served(app: Application, web: TestClient) -
     job = add_upload(app)
     app.store.delete(job.id)
     assert web.get(routes.clip_route(job.id)).status_code == 404
+
+
+class Hub:
+    """The web app with a route of each kind, behind the check of the host."""
+
+    def __init__(self, settings: Settings) -> None:
+        async def socket(websocket: WebSocket) -> None:
+            await websocket.accept()
+            await websocket.close()
+
+        self.seen: list[str] = []
+        paths = ("/", "/clips/export", "/media/a.jpg", f"{API}/clips")
+        served = Starlette(
+            routes=[
+                *(Route(path, lambda _: PlainTextResponse("a page")) for path in paths),
+                WebSocketRoute("/_stcore/stream", socket),
+            ],
+            middleware=[
+                Middleware(routes.KnownHosts, lambda headers: check_host(headers, settings))
+            ],
+        )
+        self.client = TestClient(served)
+
+    def answers(self, host: str) -> dict[str, int]:
+        """Path -> status, with this header Host."""
+        headers = {"Host": host}
+        found = {
+            path: self.client.get(path, headers=headers).status_code
+            for path in ("/", "/clips/export", "/media/a.jpg", f"{API}/clips")
+        }
+        try:
+            with self.client.websocket_connect("/_stcore/stream", headers=headers):
+                return found | {"socket": 101}
+        except WebSocketDenialResponse as refused:
+            return found | {"socket": refused.status_code}
+
+
+@pytest.mark.parametrize(
+    ("host", "is_known"),
+    [
+        ("localhost:8501", True),
+        ("127.0.0.1:8501", True),
+        ("[::1]:8501", True),
+        ("192.168.7.20:8501", True),
+        ("[fd00::1]", True),
+        ("Clips.example", True),
+        ("evil.example:8501", False),
+        ("localhost.evil.example", False),
+        ("127.0.0.1.evil.example", False),
+        ("app:8501", False),
+        ("", False),
+    ],
+)
+def test_pages_answer_by_the_app_s_own_names_alone(host: str, is_known: bool) -> None:
+    """A page of another site may make its own name resolve to this machine."""
+    answers = Hub(Settings(Path(), hosts=frozenset({"clips.example"}))).answers(host)
+    # The API checks it itself, and answers in its own form.
+    assert answers.pop(f"{API}/clips") == 200
+    assert answers.pop("socket") == (101 if is_known else 403)
+    assert set(answers.values()) == {200 if is_known else 403}
+    behind = Hub(Settings(Path(), is_behind_gateway=True)).answers(host)
+    assert set(behind.values()) == {101, 200}
 
 
 def test_outside_of_a_page_a_url_is_its_path() -> None:

@@ -1,9 +1,11 @@
 """Where people sign in: whose a page and a request are."""
 
+import dataclasses
 import json
 import sqlite3
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -67,7 +69,13 @@ def sign_in(app: Application, monkeypatch: pytest.MonkeyPatch) -> SignIn:
 
 @pytest.fixture
 def web(app: Application, sign_in: SignIn) -> Iterator[TestClient]:
-    """All routes of the app, and one of Streamlit's."""
+    """All routes of the app, and two of Streamlit's."""
+    with serving() as client:
+        yield client
+
+
+@contextmanager
+def serving() -> Iterator[TestClient]:
     routes = [
         *media_routes(library_of),
         export_route(library_of),
@@ -82,14 +90,14 @@ def web(app: Application, sign_in: SignIn) -> Iterator[TestClient]:
         yield client
 
 
-def add_clip(app: Application, subject: str) -> Job:
+def add_clip(app: Application, subject: str, owner: Owner | None = None) -> Job:
     """A clip of a person, with its file, frames and result."""
 
     def fill(folder: Path) -> None:
         (folder / "clip.mp4").write_bytes(VIDEO)
 
     name = f"{subject}.mp4"
-    job = app.store.create(name, UPLOAD, STAGES[1:], fill, owner_of(subject))
+    job = app.store.create(name, UPLOAD, STAGES[1:], fill, owner or owner_of(subject))
     media.write_frames(app.store, job.id, np.zeros((FRAME_COUNT, 8, 8, 3), np.uint8))
     result = make_result(name, "joy")
     return app.store.change(job.id, lambda job: replace(job, state=State.DONE, result=result))
@@ -280,3 +288,35 @@ def test_a_link_becomes_the_person_s_clip(app: Application, sign_in: SignIn) -> 
         "https://videos.example/1"
     ]
     assert app.library(owner_of("ben")).list_jobs() == []
+
+
+def test_behind_the_gateway_files_are_those_of_the_token(
+    app: Application, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = dataclasses.replace(app.settings, is_behind_gateway=True)
+    fake_sign_in(dataclasses.replace(app, settings=settings), monkeypatch)
+    tokens = {name: {"X-Vemoclap-Client": name} for name in ("anna", "ben")}
+    jobs = {name: add_clip(app, name, Owner.from_token(name)) for name in tokens}
+    with serving() as web:
+        for name, headers in tokens.items():
+            for other, job in jobs.items():
+                found = {web.get(path, headers=headers).status_code for path in addresses(job)}
+                assert found == {200 if name == other else 404}
+            assert web.get("/media/picture.jpg", headers=headers).status_code == 200
+        for headers in ({}, {"X-Vemoclap-Client": ""}):
+            for path in (*addresses(jobs["anna"]), export_url([]), "/media/picture.jpg"):
+                refused = web.get(path, headers=headers)
+                assert refused.status_code == 401 and "gateway" in refused.text
+    page = open_page("library")
+    assert "whose token" in page.error[0].value
+    assert not page.button and "anna.mp4" not in texts(page)
+
+
+def test_where_people_sign_in_a_token_opens_no_page(
+    app: Application, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = dataclasses.replace(app.settings, is_behind_gateway=True)
+    sign_in = fake_sign_in(dataclasses.replace(app, settings=settings), monkeypatch, ("default",))
+    headers = {"x-vemoclap-client": "anna"}
+    assert sign_in.owner_of_page({}, headers) is None
+    assert sign_in.owner_of_page(claims_of("anna"), headers) == owner_of("anna")

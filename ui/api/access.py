@@ -1,4 +1,4 @@
-"""Who asks the API, and that it is no page of another site in somebody's browser.
+"""Who asks the app or its API, and that it is no page of another site in somebody's browser.
 
 A page of any site can send requests to this machine, and read the answers if it makes its own name
 resolve to this machine's address. It cannot hide where it comes from, though.
@@ -7,12 +7,9 @@ resolve to this machine's address. It cannot hide where it comes from, though.
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 
-from ui.owners import EVERYONE, Owner
+from ui.owners import EVERYONE, NO_TOKEN, Owner, owner_by_gateway
 from ui.settings import Settings
 from vemoclap_client.fetch import is_ip_address
-
-CLIENT_HEADER = "x-vemoclap-client"
-"""Set by the gateway alone, which takes it out of what comes from outside: whose token it was."""
 
 READING = ("GET", "HEAD", "OPTIONS")
 FROM_PAGES = ("origin", "sec-fetch-site")
@@ -30,17 +27,17 @@ def owner_of(headers: Headers, settings: Settings, *, is_sign_in_required: bool 
         HTTPException: 401, it is not known who asks.
     """
     if settings.is_behind_gateway:
-        name = headers.get(CLIENT_HEADER, "")
-        if not name:
-            raise HTTPException(401, "the gateway does not say whose token this request has")
-        return Owner.from_token(name)
+        owner = owner_by_gateway(headers)
+        if owner is None:
+            raise HTTPException(401, NO_TOKEN)
+        return owner
     if is_sign_in_required:
         raise HTTPException(401, "people sign in to this app; programs need the gateway's token")
     return EVERYONE
 
 
-def check_access(method: str, headers: Headers, settings: Settings) -> None:
-    """Returns if a request does not come from another site's page.
+def check_host(headers: Headers, settings: Settings) -> None:
+    """Returns if a request calls the app by a name of its own.
 
     Raises:
         HTTPException: 403.
@@ -53,6 +50,15 @@ def check_access(method: str, headers: Headers, settings: Settings) -> None:
             f"this app is not known as {host!r}: call it by an IP address or as localhost, or have "
             "the name added to $VEMOCLAP_API_HOSTS",
         )
+
+
+def check_access(method: str, headers: Headers, settings: Settings) -> None:
+    """Returns if a request to the API does not come from another site's page.
+
+    Raises:
+        HTTPException: 403.
+    """
+    check_host(headers, settings)
     if method not in READING and any(name in headers for name in FROM_PAGES):
         raise HTTPException(403, "pages in a browser may not add or delete clips through the API")
 

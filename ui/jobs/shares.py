@@ -1,6 +1,6 @@
 """How much of the app one owner may take, so that others have some, too.
 
-Where nobody signs in, clips have no owner and there is no such limit.
+Clips of a library for everyone have no owner, and there is no such limit.
 """
 
 from ui.jobs.job import OwnerLimitError, OwnerSpaceError

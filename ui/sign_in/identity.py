@@ -17,7 +17,7 @@ from streamlit.web.server.server_util import get_cookie_secret
 from streamlit.web.server.starlette.starlette_app_utils import decode_signed_value
 from streamlit.web.server.starlette.starlette_server_config import USER_COOKIE_NAME
 
-from ui.owners import EVERYONE, Owner
+from ui.owners import EVERYONE, Owner, owner_by_gateway
 from ui.sign_in.ended import EndedSessions
 from ui.sign_in.session import Session, parse_session
 
@@ -28,16 +28,18 @@ class SignIn:
 
     Attributes:
         providers: Streamlit's names of those that people sign in with; none: nobody signs in, and
-            everyone sees every clip.
+            everyone sees every clip, but behind the gateway those of their token.
         origin: the app's address, which a cookie must name.
         hours: how long after its sign-in a session ends.
         ended: the sessions whose people have signed out.
+        is_behind_gateway: whether the gateway says whose token a request has.
     """
 
     providers: tuple[str, ...]
     origin: str
     hours: int
     ended: EndedSessions
+    is_behind_gateway: bool = False
     now: Callable[[], float] = time.time
 
     @property
@@ -52,19 +54,28 @@ class SignIn:
             return None
         return session
 
-    def owner_of_user(self, claims: Mapping[str, object]) -> Owner | None:
-        """Whose clips a page with these claims of st.user may show; None: those of nobody."""
+    def owner_of_page(
+        self, claims: Mapping[str, object], headers: Mapping[str, str]
+    ) -> Owner | None:
+        """Whose clips a page may show; None: those of nobody.
+
+        Args:
+            claims: of st.user.
+            headers: of the request that opened the page's WebSocket.
+        """
         if not self.is_required:
-            return EVERYONE
+            return owner_by_gateway(headers) if self.is_behind_gateway else EVERYONE
         session = self.session(claims)
         return session.owner if session else None
 
-    def owner_of_cookies(self, cookies: Mapping[str, str]) -> Owner | None:
-        """Whose clips a request with these cookies may see; None: those of nobody."""
-        if not self.is_required:
-            return EVERYONE
-        claims = _read_cookie(cookies)
-        return self.owner_of_user(claims) if claims.get("origin") == self.origin else None
+    def owner_of_request(
+        self, cookies: Mapping[str, str], headers: Mapping[str, str]
+    ) -> Owner | None:
+        """Whose clips a request with these cookies and headers may see; None: those of nobody."""
+        claims = _read_cookie(cookies) if self.is_required else {}
+        if self.is_required and claims.get("origin") != self.origin:
+            return None
+        return self.owner_of_page(claims, headers)
 
     def sign_out(self, session: Session) -> None:
         """Ends a session, also in other tabs and for copies of its cookie."""

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 import streamlit as st
 
+from ui.owners import NO_TOKEN
 from ui.parts.markdown import plain
 from ui.sign_in.configuration import DEFAULT_PROVIDER
 from ui.sign_in.identity import SignIn
@@ -13,7 +14,10 @@ CHECK_EVERY_S = 15.0
 
 
 def show_sign_in(sign_in: SignIn) -> None:
-    """A button for each provider; most have one."""
+    """A button for each provider; most have one. Without any, what is missing instead."""
+    if not sign_in.is_required:
+        st.error(f"There is nothing to show: {NO_TOKEN}.", icon=":material/error:")
+        return
     st.title("Sign in")
     st.markdown(
         "This app computes which emotion a video conveys. Each person sees their own clips here, "
