@@ -17,6 +17,7 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, PlainTextResponse
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.websockets import WebSocketClose
 
 from ui.api.openapi import API
 from ui.application import LibraryOf
@@ -112,12 +113,14 @@ class KnownHosts:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Refuses what does not pass; anything else goes its way."""
-        is_asked = scope["type"] in ("http", "websocket")
-        if is_asked and not scope["path"].startswith(f"{API}/"):
+        is_socket = scope["type"] == "websocket"
+        if (is_socket or scope["type"] == "http") and not scope["path"].startswith(f"{API}/"):
             try:
                 self._check(Headers(scope=scope))
             except HTTPException as error:
-                await PlainTextResponse(error.detail, error.status_code)(scope, receive, send)
+                # Answered with 403; with a text uvicorn would log an error of the app.
+                refusal = WebSocketClose() if is_socket else _refusal(error)
+                await refusal(scope, receive, send)
                 return
         await self._app(scope, receive, send)
 
@@ -139,9 +142,13 @@ class MediaOfPages:
             try:
                 await run_in_threadpool(self._library_of, Request(scope))
             except HTTPException as error:
-                await PlainTextResponse(error.detail, error.status_code)(scope, receive, send)
+                await _refusal(error)(scope, receive, send)
                 return
         await self._app(scope, receive, send)
+
+
+def _refusal(error: HTTPException) -> PlainTextResponse:
+    return PlainTextResponse(error.detail, error.status_code)
 
 
 def _job(library: Library, request: Request) -> Job:

@@ -15,6 +15,14 @@ expect.set_options(timeout=PATIENCE_MS)
 
 FRAMES = "figure img"
 
+WEBSOCKET = {
+    "Connection": "Upgrade",
+    "Upgrade": "websocket",
+    "Sec-WebSocket-Version": "13",
+    "Sec-WebSocket-Key": "AAAAAAAAAAAAAAAAAAAAAA==",
+}
+"""Headers that ask for one."""
+
 
 def upload(page: Page, *clips: Path) -> None:
     """Gives files to the uploader, as dragging them in does."""

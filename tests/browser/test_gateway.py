@@ -9,17 +9,11 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.driving import RunningApp, running_app
-from tests.browser.steps import FRAMES, PATIENCE_MS, expect_answer, upload
+from tests.browser.steps import FRAMES, PATIENCE_MS, WEBSOCKET, expect_answer, upload
 from tests.gateway import TOKEN, TOKENS, USER, Gateway, running_gateway
 from tests.launching import Launched, wait_until
 
 PATHS = ("/", "/library", "/result?id=1", "/clips/1/clip", "/_stcore/host-config", "/index.html")
-WEBSOCKET = {
-    "Connection": "Upgrade",
-    "Upgrade": "websocket",
-    "Sec-WebSocket-Version": "13",
-    "Sec-WebSocket-Key": "AAAAAAAAAAAAAAAAAAAAAA==",
-}
 
 
 @pytest.fixture(scope="module")

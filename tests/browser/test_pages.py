@@ -4,6 +4,8 @@ import io
 import re
 import shutil
 import zipfile
+from contextlib import closing
+from http.client import HTTPConnection
 from pathlib import Path
 
 import pytest
@@ -11,7 +13,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.driving import RunningApp, running_app
-from tests.browser.steps import ANSWER_MS, expect_answer, upload
+from tests.browser.steps import ANSWER_MS, WEBSOCKET, expect_answer, upload
 from tests.launching import Launched
 
 PHONE = {"width": 390, "height": 844}
@@ -49,6 +51,27 @@ def test_the_servers_folder_is_offered_and_everything_is_exported(
     names = archive.namelist()
     assert any(name.endswith(".json") for name in names)
     assert any(name.endswith(".csv") for name in names)
+
+
+def test_a_page_of_another_site_that_resolves_to_this_machine_gets_nothing(
+    app: RunningApp, finished: dict[str, str]
+) -> None:
+    """Its browser sends its own name as Host, and as Origin: to Streamlit that is the app's."""
+    port = app.url.rpartition(":")[2]
+    for host, is_known in ((f"evil.example:{port}", False), (f"127.0.0.1:{port}", True)):
+        headers = {"Host": host, "Origin": f"http://{host}"}
+        asked = {"/": {}, "/clips/export": {}, "/_stcore/stream": WEBSOCKET}
+        found = {path: status(port, path, headers | more) for path, more in asked.items()}
+        expected = (200, 200, 101) if is_known else (403, 403, 403)
+        assert tuple(found.values()) == expected
+    assert "ERROR" not in (app.data.parent / "app.log").read_text()
+
+
+def status(port: str, path: str, headers: dict[str, str]) -> int:
+    """Of the answer of the app on this machine."""
+    with closing(HTTPConnection("127.0.0.1", int(port), timeout=30)) as connection:
+        connection.request("GET", path, headers=headers)
+        return connection.getresponse().status
 
 
 def test_two_clips_are_compared(page: Page, finished: dict[str, str]) -> None:

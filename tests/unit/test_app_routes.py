@@ -11,8 +11,8 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route, WebSocketRoute
-from starlette.testclient import TestClient, WebSocketDenialResponse
-from starlette.websockets import WebSocket
+from starlette.testclient import TestClient
+from starlette.websockets import WebSocket, WebSocketDisconnect
 from streamlit.web.server.starlette.starlette_gzip_middleware import SelectiveGZipMiddleware
 
 from tests.clips import write_clip
@@ -210,8 +210,8 @@ class Hub:
         try:
             with self.client.websocket_connect("/_stcore/stream", headers=headers):
                 return found | {"socket": 101}
-        except WebSocketDenialResponse as refused:
-            return found | {"socket": refused.status_code}
+        except WebSocketDisconnect:
+            return found | {"socket": 403}
 
 
 @pytest.mark.parametrize(
