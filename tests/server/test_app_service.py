@@ -4,17 +4,19 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
+from tritonclient.utils import InferenceServerException
 
 from tests.launching import Launched
 from ui.screens.service.activity import History
 from ui.screens.service.facts import advice, headline, model_rows, status
-from ui.screens.service.metrics import fetch_metrics
+from ui.screens.service.metrics import Metrics, fetch_metrics
 from ui.screens.service.slots import SLOTS
 from ui.screens.service.state import Readiness, ServerState, poll
 from ui.screens.service.trial import send_test_clip
-from vemoclap_client import EmotionClient
-from vemoclap_client.contract import ENSEMBLE
+from vemoclap_client import EmotionClient, FrameFormat
+from vemoclap_client.contract import AUDIO, ENSEMBLE, JPEG_ENTRY, JPEG_FRAMES
 
 DEADLINE_S = 10.0
 
@@ -77,6 +79,31 @@ def test_counts_are_those_of_the_requests_made(
     assert step.request_ms < whole.request_ms
     assert whole.seconds and whole.per_minute == pytest.approx(120 / whole.seconds)
     assert history.total()[ENSEMBLE].work.requests >= 2
+
+
+def test_a_jpeg_clip_is_answered_once_and_a_broken_one_failed_once(
+    server: Launched, samples: Path
+) -> None:
+    def read() -> tuple[ServerState, Metrics]:
+        metrics = fetch_metrics(metrics_url(server), DEADLINE_S)
+        return poll(server.url, timeout_s=DEADLINE_S).with_metrics(metrics, None), metrics
+
+    history = History()
+    before, _ = read()
+    history.add(before)
+    with EmotionClient(server.url, frame_format=FrameFormat.JPEG) as client:
+        client.classify(samples / "title_card.mp4")
+    broken = {
+        JPEG_FRAMES: np.array([[b"no JPEG"] * 16], object),
+        AUDIO: np.zeros((1, 0), np.float32),
+    }
+    with pytest.raises(InferenceServerException):
+        server.infer(JPEG_ENTRY, broken)
+    settled(server, before, requests=1)
+    after, metrics = read()
+    history.add(after)
+    numbers = headline(history.recent(600), metrics)
+    assert (numbers.clips, numbers.failures, numbers.refused) == (1, 1, 0)
 
 
 def test_metrics_agree_with_the_statistics(server: Launched) -> None:

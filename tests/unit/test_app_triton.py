@@ -191,8 +191,33 @@ def test_the_headline_joins_both_ways_into_the_server() -> None:
     }
     history.add(state(30, **done, fusion=Counters(4)))
     numbers = headline(history.recent(60), None)
-    assert (numbers.clips, numbers.failures, numbers.waiting) == (4, 1, None)
+    assert (numbers.clips, numbers.refused, numbers.failures, numbers.waiting) == (4,) + (None,) * 3
     assert (numbers.per_minute, numbers.mean_s) == (8, 1)
+
+
+def test_errors_and_refusals_are_those_that_the_slots_count() -> None:
+    """To Triton they are successes."""
+    counted = """# TYPE vemoclap_slot_errors counter
+vemoclap_slot_errors{model="vemoclap_jpeg"} 2
+vemoclap_slot_errors{model="vemoclap_stream"} 1
+vemoclap_slot_errors{model="face_analyzer"} 9
+# TYPE vemoclap_refused_requests counter
+vemoclap_refused_requests{model="vemoclap_stream"} 3
+# TYPE vemoclap_waiting_requests gauge
+vemoclap_waiting_requests{model="vemoclap"} 5
+"""
+    metrics = parse_metrics(METRICS + counted)
+    called = {"vemoclap_ensemble": Counters(4), "vemoclap_stream": Counters(6)}
+    before = state(0, **dict.fromkeys(called, Counters()), vemoclap_jpeg=Counters())
+    history = History()
+    history.add(before.with_metrics(parse_metrics(METRICS), None))
+    after = state(30, **called, vemoclap_jpeg=Counters(3)).with_metrics(metrics, before)
+    history.add(after)
+    numbers = headline(history.recent(60), metrics)
+    # Without a model's metrics: as they were.
+    assert after.with_metrics(None, after) == after
+    assert (numbers.clips, numbers.refused, numbers.failures, numbers.waiting) == (6, 3, 3, 5)
+    assert "face_analyzer: 9 answered with an error" in failure_reasons(metrics)
 
 
 def test_a_row_has_no_numbers_where_there_is_nothing_to_tell() -> None:

@@ -21,12 +21,18 @@ from vemoclap_client.contract import (
 )
 
 ANSWERING = (ENSEMBLE, STREAM, WINDOW_MODEL)
-"""The models that answer for a clip or for a window of one."""
+"""The models that answer for a clip or for a window of one. JPEG_ENSEMBLE has ENSEMBLE answer."""
 
 ENTRIES = (ENTRY, STREAM, JPEG_ENTRY, FRAME_MODEL)
 """The models that clients call. Triton counts only the time until they have taken a request."""
 
-WHOLE = (*ENTRIES, ENSEMBLE, JPEG_ENSEMBLE, FRAME_ENSEMBLE)
+CALLED = (*ENTRIES, WINDOW_MODEL)
+"""Those whose errors reach clients; the audio encoder and the speech recognizer count their own."""
+
+ENSEMBLES = (ENSEMBLE, JPEG_ENSEMBLE, FRAME_ENSEMBLE)
+"""Triton counts a failure of theirs twice."""
+
+WHOLE = (*ENTRIES, *ENSEMBLES)
 """The models that do no work of their own: all others are their steps."""
 
 BYTES_PER_GB = 1_000_000_000
@@ -34,33 +40,38 @@ BYTES_PER_GB = 1_000_000_000
 
 @dataclass(frozen=True)
 class Headline:
-    """The service in five numbers; None where a number is not known.
+    """The service in six numbers; None where a number is not known.
 
     Attributes:
-        clips: requests for a clip, or for a window of one, that were answered.
+        clips: requests for a clip, or for a window of one, that were answered. A streamed one
+            counts once the server has admitted it or begun to.
         per_minute: of them.
-        mean_s: from a request's arrival to its answer, of those to the ensemble: of one that is
+        mean_s: from a request's admission to its answer, of those to the ensemble: of one that is
             streamed, Triton counts only the time until the model has taken it.
-        failures: requests that were refused, cancelled or failed.
-        waiting: requests that wait for a model now.
+        waiting: requests that wait for a model, or to be admitted, now.
+        refused: requests that were answered as busy.
+        failures: requests of clients that were answered with an error.
     """
 
     clips: int
     per_minute: float | None
     mean_s: float | None
-    failures: int
     waiting: int | None
+    refused: int | None
+    failures: int | None
 
 
 def headline(activity: Mapping[str, Activity], metrics: Metrics | None) -> Headline:
-    """The numbers of the models that answer, together."""
-    whole = joined(activity[name] for name in ANSWERING if name in activity)
+    """The numbers of the models that answer and of those that are called, together."""
+    whole = answered(activity[name] for name in ANSWERING if name in activity)
+    called = [activity[name].work for name in CALLED if name in activity]
     return Headline(
         clips=whole.work.requests,
         per_minute=whole.per_minute,
         mean_s=mean_s(activity.get(ENSEMBLE)),
-        failures=whole.work.failures,
         waiting=sum(metrics.pending.values()) if metrics else None,
+        refused=sum(work.refused for work in called) if metrics else None,
+        failures=sum(work.errors for work in called) if metrics else None,
     )
 
 
@@ -69,11 +80,15 @@ def mean_s(done: Activity | None) -> float | None:
     return None if done is None or done.request_ms is None else done.request_ms / 1000
 
 
-def joined(activities: Iterable[Activity]) -> Activity:
-    """What several models did in the same interval, added up."""
+def answered(activities: Iterable[Activity]) -> Activity:
+    """What several models did in the same interval, added up, without errors and refusals."""
     parts = list(activities)
-    work = sum((part.work for part in parts), Counters())
-    return Activity(parts[0].seconds if parts else None, work)
+    requests = sum(
+        # The metrics are read a moment after the statistics.
+        max(0, part.work.requests - part.work.errors - part.work.refused)
+        for part in parts
+    )
+    return Activity(parts[0].seconds if parts else None, Counters(requests=requests))
 
 
 def model_rows(
@@ -93,7 +108,9 @@ def model_rows(
                 "state": model.readiness.value,
                 "waiting": metrics.pending.get(model.name) if metrics and is_ready else None,
                 "requests": done.work.requests if is_ready else None,
-                "failures": done.work.failures if is_ready else None,
+                "failures": done.work.failures + done.work.errors
+                if is_ready and model.name not in ENSEMBLES
+                else None,
                 "batch": done.batch if is_step else None,
                 "queue_ms": done.queue_ms if is_step else None,
                 "compute_ms": done.compute_ms if is_step else None,
@@ -144,9 +161,17 @@ def _names(names: Sequence[str]) -> str:
 
 def failure_reasons(metrics: Metrics) -> list[str]:
     """Which models failed at what since they were loaded, one sentence for each."""
+    found = {
+        model: dict(reasons)
+        for model, reasons in metrics.failures.items()
+        if model not in ENSEMBLES
+    }
+    for model, count in metrics.errors.items():
+        if count:
+            found.setdefault(model, {})["answered with an error"] = count
     return [
         f"{model}: " + ", ".join(f"{count} {reason}" for reason, count in sorted(reasons.items()))
-        for model, reasons in sorted(metrics.failures.items())
+        for model, reasons in sorted(found.items())
     ]
 
 

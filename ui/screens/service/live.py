@@ -16,11 +16,11 @@ from ui.screens.service.facts import (
     BYTES_PER_GB,
     Headline,
     advice,
+    answered,
     count_jobs,
     failure_reasons,
     gpu_text,
     headline,
-    joined,
     mean_s,
     model_rows,
     status,
@@ -38,19 +38,28 @@ NOT_KNOWN = "–"
 
 def show_state(library: Library, pages: Pages) -> None:
     """Reads the server's state once and shows it. As a fragment it runs at an interval."""
-    state = _poll(library.settings.server_url)
+    metrics, trouble = _fetch(library.settings.metrics_url)
+    state = _poll(library.settings.server_url, metrics)
     _show_status(state, library.settings.server_url)
     if state.trouble is None:
-        metrics = _show_numbers(library)
+        _show_numbers(metrics, trouble)
         _show_models(state, _activity(), metrics)
         _show_machine(metrics)
     _show_jobs(library, pages)
     st.caption(f"As of {datetime.now():%H:%M:%S} on this server.")
 
 
-def _poll(url: str) -> ServerState:
+def _fetch(url: str) -> tuple[Metrics | None, str]:
+    """The metrics, or why there are none."""
+    try:
+        return fetch_metrics(url), ""
+    except MetricsError as error:
+        return None, str(error)
+
+
+def _poll(url: str, metrics: Metrics | None) -> ServerState:
     history = _history()
-    state = poll(url, history.latest)
+    state = poll(url, history.latest).with_metrics(metrics, history.latest)
     history.add(state)
     return state
 
@@ -75,22 +84,18 @@ def _activity() -> Mapping[str, Activity]:
     return _history().total() if since_start else _history().recent(RECENT_S)
 
 
-def _show_numbers(library: Library) -> Metrics | None:
+def _show_numbers(metrics: Metrics | None, trouble: str) -> None:
     st.header("Requests")
     st.segmented_control("Numbers for", [RECENT, TOTAL], default=RECENT, key="service-interval")
-    metrics = None
-    try:
-        metrics = fetch_metrics(library.settings.metrics_url)
-    except MetricsError as error:
-        st.info(plain(str(error)))
+    if trouble:
+        st.info(plain(trouble))
     activity = _activity()
     _show_headline(headline(activity, metrics))
     _show_interval(activity)
-    return metrics
 
 
 def _show_headline(numbers: Headline) -> None:
-    steps = [joined(parts) for parts in zip(*map(_history().steps, ANSWERING), strict=True)]
+    steps = [answered(parts) for parts in zip(*map(_history().steps, ANSWERING), strict=True)]
     rates = [step.per_minute or 0.0 for step in steps]
     means_s = [mean for mean in map(mean_s, _history().steps(ENSEMBLE)) if mean is not None]
     with st.container(horizontal=True):
@@ -100,10 +105,13 @@ def _show_headline(numbers: Headline) -> None:
             "Mean time",
             _number(numbers.mean_s, ".2f", " s"),
             means_s,
-            "Of requests to the ensemble; Triton does not tell how long a streamed one takes",
+            "Of requests to the ensemble, once admitted; Triton does not tell how long a streamed "
+            "one takes",
         )
-        _metric("Waiting now", _number(numbers.waiting, "d"), note="In the queues of all models")
-        _metric("Failed", str(numbers.failures), note="Refused, cancelled or failed")
+        waiting = "To be admitted, or in the queues of all models"
+        _metric("Waiting now", _number(numbers.waiting, "d"), note=waiting)
+        _metric("Refused", _number(numbers.refused, "d"), note="As busy; clients try again")
+        _metric("Failed", _number(numbers.failures, "d"), note="Answered with an error")
 
 
 def _metric(

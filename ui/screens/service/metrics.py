@@ -17,6 +17,10 @@ FAILURE = "nv_inference_request_failure"
 CPU = "nv_cpu_utilization"
 MEMORY_USED = "nv_cpu_memory_used_bytes"
 MEMORY_TOTAL = "nv_cpu_memory_total_bytes"
+SLOT_ERRORS = "vemoclap_slot_errors"
+REFUSED = "vemoclap_refused_requests"
+WAITING = "vemoclap_waiting_requests"
+"""Counted by slots and entries: to Triton an error of theirs is a success, who waits is at work."""
 GPU = "nv_gpu_utilization"
 GPU_MEMORY_USED = "nv_gpu_memory_used_bytes"
 GPU_MEMORY_TOTAL = "nv_gpu_memory_total_bytes"
@@ -43,13 +47,18 @@ class Metrics:
     """What the metrics say.
 
     Attributes:
-        pending: model -> requests that wait for it to begin.
-        failures: model -> reason -> requests that failed since it was loaded; no zeros.
+        pending: model -> requests that wait for it to begin, or to be admitted by it.
+        failures: model -> reason -> requests that Triton counts as failed since it was loaded; no
+            zeros. An ensemble's are counted twice.
+        errors: model -> requests that it answered with an error since it was loaded.
+        refused: entry -> requests that it refused as busy since it was loaded.
         cpu_utilization: 0 to 1, over all cores of the machine.
     """
 
     pending: Mapping[str, int] = field(default_factory=dict)
     failures: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    errors: Mapping[str, int] = field(default_factory=dict)
+    refused: Mapping[str, int] = field(default_factory=dict)
     cpu_utilization: float | None = None
     memory_used_bytes: float | None = None
     memory_total_bytes: float | None = None
@@ -87,8 +96,10 @@ def parse_metrics(text: str) -> Metrics:
     if not any(name.startswith("nv_") for name in samples):
         raise ValueError("what answers there is not Triton")
     return Metrics(
-        pending=_pending(samples.get(PENDING, ())),
+        pending=_by_model([*samples.get(PENDING, ()), *samples.get(WAITING, ())]),
         failures=_failures(samples.get(FAILURE, ())),
+        errors=_by_model(samples.get(SLOT_ERRORS, ())),
+        refused=_by_model(samples.get(REFUSED, ())),
         cpu_utilization=_value(samples.get(CPU, ())),
         memory_used_bytes=_value(samples.get(MEMORY_USED, ())),
         memory_total_bytes=_value(samples.get(MEMORY_TOTAL, ())),
@@ -96,7 +107,7 @@ def parse_metrics(text: str) -> Metrics:
     )
 
 
-def _pending(samples: Iterable[Sample]) -> dict[str, int]:
+def _by_model(samples: Iterable[Sample]) -> dict[str, int]:
     found: dict[str, int] = {}
     for sample in samples:
         model = sample.labels["model"]

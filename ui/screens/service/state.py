@@ -13,6 +13,7 @@ from typing import Any, Self
 
 import tritonclient.grpc as triton
 
+from ui.screens.service.metrics import Metrics
 from ui.screens.service.slots import SLOTS, Slot
 from vemoclap_client.channels import connection, split
 from vemoclap_client.client import BaseClient
@@ -32,8 +33,10 @@ class Counters:
     """What a model has done since it was loaded.
 
     Attributes:
-        requests: answered.
-        failures: refused, cancelled or failed.
+        requests: answered, to Triton: with an error of a slot, or as busy, too.
+        failures: refused after too long in a queue, cancelled or failed, to Triton.
+        errors: answered with an error of the slot; 0 where the metrics are not known.
+        refused: answered as busy; 0 where the metrics are not known.
         rows: items worked on; a request may bring several.
         executions: batches that they were worked on in.
         request_ms: sum over the answered requests, from arrival to answer.
@@ -48,6 +51,8 @@ class Counters:
     request_ms: float = 0.0
     queue_ms: float = 0.0
     compute_ms: float = 0.0
+    errors: int = 0
+    refused: int = 0
 
     def __add__(self, other: Self) -> Self:
         return replace(
@@ -106,6 +111,20 @@ class ServerState:
     def not_ready(self) -> list[str]:
         """Names of the models that should be ready and are not."""
         return [model.name for model in self.models if model.readiness is Readiness.NOT_READY]
+
+    def with_metrics(self, metrics: Metrics | None, before: Self | None) -> Self:
+        """This, with the errors and refusals of the metrics; without any, those of the state before."""
+        known = before.counters if before else {}
+
+        def counted(name: str, counters: Counters) -> Counters:
+            last = known.get(name, Counters())
+            if metrics is None:
+                return replace(counters, errors=last.errors, refused=last.refused)
+            errors, refused = metrics.errors.get(name, 0), metrics.refused.get(name, 0)
+            return replace(counters, errors=errors, refused=refused)
+
+        counters = {name: counted(name, count) for name, count in self.counters.items()}
+        return replace(self, counters=counters)
 
     @property
     def can_classify(self) -> bool:
