@@ -27,7 +27,7 @@ ENTRIES = (ENTRY, STREAM, JPEG_ENTRY, FRAME_MODEL)
 """The models that clients call. Triton counts only the time until they have taken a request."""
 
 CALLED = (*ENTRIES, WINDOW_MODEL)
-"""Those whose errors reach clients; the audio encoder and the speech recognizer count their own."""
+"""Those whose errors reach clients."""
 
 ENSEMBLES = (ENSEMBLE, JPEG_ENSEMBLE, FRAME_ENSEMBLE)
 """Triton counts a failure of theirs twice."""
@@ -43,8 +43,8 @@ class Headline:
     """The service in six numbers; None where a number is not known.
 
     Attributes:
-        clips: requests for a clip, or for a window of one, that were answered. A streamed one
-            counts once the server has admitted it or begun to.
+        clips: requests for a clip, or for a window of one, that were answered. Triton counts a
+            streamed one as soon as the model has taken it.
         per_minute: of them.
         mean_s: from a request's admission to its answer, of those to the ensemble: of one that is
             streamed, Triton counts only the time until the model has taken it.

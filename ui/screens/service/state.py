@@ -113,7 +113,7 @@ class ServerState:
         return [model.name for model in self.models if model.readiness is Readiness.NOT_READY]
 
     def with_metrics(self, metrics: Metrics | None, before: Self | None) -> Self:
-        """This, with the errors and refusals of the metrics; without any, those of the state before."""
+        """This, with the errors and refusals of the metrics; without them, as they were before."""
         known = before.counters if before else {}
 
         def counted(name: str, counters: Counters) -> Counters:
