@@ -67,7 +67,7 @@ class FormatNotInstalledError(OutputError):
 
 
 class DocumentError(VemoclapError):
-    """A document is missing, no JSON, without a field or with a wrong one, or of another release."""
+    """A document cannot be read, misses a field, has a wrong one, or is of another release."""
 
     exit_code = 4
 

@@ -159,7 +159,7 @@ class EmotionResult(Judgement, frozen=True, kw_only=True):
     """Which emotion a clip conveys, and why.
 
     Attributes:
-        video: the clip's path or link as it was given; bytes of a path that are no UTF-8 as `\\xe9`.
+        video: the clip's path or link as it was given, with bytes that are no UTF-8 as `\\xe9`.
         duration_s: length of the clip.
         frame_times_s: when each of the 16 frames is shown, in seconds from the clip's start.
         profile: the weights that served: "embedded" or "paper".

@@ -111,7 +111,7 @@ class Timeline(Struct, frozen=True, kw_only=True):
     """The emotions of a clip over time.
 
     Attributes:
-        video: the clip's path or link as it was given; bytes of a path that are no UTF-8 as `\\xe9`.
+        video: the clip's path or link as it was given, with bytes that are no UTF-8 as `\\xe9`.
         duration_s: length of the clip.
         window_s: length of a window, as it was asked for.
         hop_s: time from one window's start to the next one's, as it was asked for.

@@ -395,10 +395,10 @@ def test_what_is_tried_again(
     failing = Failing(Settings("127.0.0.1:1", timeout_s=1, patience_s=60), None)
     failing.fail(*failures)
     if ends_with is None:
-        assert failing._answer("a.mp4") == {"exit_code": 0}
+        assert failing._answer("a.mp4", killed=0) == {"exit_code": 0}
     else:
         with pytest.raises(ends_with):
-            failing._answer("a.mp4")
+            failing._answer("a.mp4", killed=0)
     assert failing.failures == []
 
 

@@ -123,7 +123,7 @@ def _feature_values(features: Features) -> dict[str, Any]:
 
 
 def error_row(error: Exception) -> dict[str, Any]:
-    """Column -> value, of a clip that could not be classified; as without_user, whatever it says."""
+    """Column -> value, of a clip that could not be classified, without a user in any URL."""
     kind = type(error) if isinstance(error, VemoclapError) else VemoclapError
     return {
         "exit_code": kind.exit_code,

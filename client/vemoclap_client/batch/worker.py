@@ -158,17 +158,17 @@ class ClipWorker:
         killed = ray.get(self._begun.begin.remote(number))
         stops = False
         try:
-            if killed >= WORKERS_KILLED_MAX:
-                raise WorkerKilledError(
-                    f"{source}: {killed} processes that worked on it were killed or crashed"
-                )
-            row = self._answer(source)
+            row = self._answer(source, killed)
         except Exception as error:  # An unexpected one is a row too, and does not end the batch.
             row, stops = error_row(error), self._stops(error)
         self._begun.end.remote(number)
         return {NUMBER.name: number, STOPS.name: stops, **row}
 
-    def _answer(self, source: str) -> dict[str, Any]:
+    def _answer(self, source: str, killed: int) -> dict[str, Any]:
+        if killed >= WORKERS_KILLED_MAX:
+            raise WorkerKilledError(
+                f"{source}: {killed} processes that worked on it were killed or crashed"
+            )
         tries = _Tries(self._settings.patience_s)
         while True:
             try:
