@@ -178,7 +178,7 @@ class EmotionClient(BaseClient):
         """
         check_file(Path(video))
         with start_call("classify") as call:
-            self.check_ready(self.frame_format.ensemble)
+            self.check_ready(self.frame_format.model)
             with call.start("decode"):
                 decoded = self.decoder.decode(video, audio_track, self._closed)
             request, decoded = self._request(decoded.clip, attention), decoded.without_arrays()
