@@ -82,7 +82,7 @@ def test_a_file_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
 def test_a_name_may_be_as_long_as_the_disk_allows(name: str, tmp_path: Path) -> None:
     check_writable([tmp_path / name])
     write_text(tmp_path / name, "new")
-    assert os.listdir(tmp_path) == [name]
+    assert list(tmp_path.iterdir()) == [tmp_path / name]
 
 
 def test_a_name_too_long_is_said(tmp_path: Path) -> None:
