@@ -45,8 +45,10 @@ SHOWN_MAX = 200
 SUFFIX = re.compile(r"\.[a-z0-9]{1,5}")
 DEFAULT_SUFFIX = ".mp4"
 
-KEPT = ("PATH", "HOME", "TMPDIR", "XDG_CACHE_HOME", "DENO_DIR", "LD_LIBRARY_PATH", "TZ")
-KEPT += ("LANG", "LANGUAGE", "LC_ALL", "LC_CTYPE", "SSL_CERT_FILE", "SSL_CERT_DIR")
+KEPT = (
+    *("PATH", "HOME", "TMPDIR", "XDG_CACHE_HOME", "DENO_DIR", "LD_LIBRARY_PATH", "TZ"),
+    *("LANG", "LANGUAGE", "LC_ALL", "LC_CTYPE", "SSL_CERT_FILE", "SSL_CERT_DIR"),
+)
 """The variables that the process that downloads gets. It reads what strangers wrote: no secrets."""
 
 Request = dict[str, Any]
