@@ -69,12 +69,11 @@ def test_torch_is_the_build_for_the_machine_where_its_own_index_can_be_reached(
         (tmp_path / name).write_text(text)
     uv = tmp_path / "build" / "uv" / "bin" / "uv"
     uv.parent.mkdir(parents=True)
-    refusal = "" if is_reachable else "case $* in *--torch-backend*) exit 1;; esac\n"
     calls = tmp_path / "calls"
-    uv.write_text(
-        f'#!/bin/sh\n[ $1 = --version ] && exec echo uv {install.UV_RELEASE}\necho "$*" >> {calls}\n'
-        f"{refusal}"
-    )
+    lines = ["#!/bin/sh", f"[ $1 = --version ] && exec echo uv {install.UV_RELEASE}"]
+    lines += [f'echo "$*" >> {calls}']
+    lines += [] if is_reachable else ["case $* in *--torch-backend*) exit 1;; esac"]
+    uv.write_text("\n".join(lines))
     uv.chmod(0o755)
     monkeypatch.setattr(install, "PROJECT", tmp_path)
     monkeypatch.setattr(install, "BUILD", tmp_path / "build")
