@@ -60,11 +60,16 @@ def checkout(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("has_driver", [True, False])
 @pytest.mark.parametrize("is_reachable", [True, False])
+@pytest.mark.parametrize("lock", ["toy", "export"])
 def test_torch_is_the_build_for_the_machine_where_its_own_index_can_be_reached(
-    has_driver: bool, is_reachable: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    lock: str,
+    has_driver: bool,
+    is_reachable: bool,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """uv is one that writes down what it is given, and fails where it is to ask that index."""
-    for name, text in (("driver", ""), ("requirements/toy.txt", "torch==1.0\n")):
+    for name, text in (("driver", ""), (f"requirements/{lock}.txt", "torch==1.0\n")):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(text)
     uv = tmp_path / "build" / "uv" / "bin" / "uv"
@@ -80,12 +85,12 @@ def test_torch_is_the_build_for_the_machine_where_its_own_index_can_be_reached(
     monkeypatch.setattr(shutil, "which", lambda _: None)
     driver = tmp_path / ("driver" if has_driver else "no driver")
     monkeypatch.setattr(install, "NVIDIA_DRIVER", (driver,))
-    install.install(tmp_path / "environment", "toy", "a toy")
+    install.install(tmp_path / "environment", lock, "a toy")
     made, *asked = calls.read_text().splitlines()
     assert made.startswith("venv")
-    backend = f"--torch-backend {'auto' if has_driver else 'cpu'}"
+    backend = f"--torch-backend {'auto' if has_driver and lock == 'toy' else 'cpu'}"
     assert [backend in call for call in asked] == ([True] if is_reachable else [True, False])
-    assert all("requirements/toy.txt --editable client" in call for call in asked)
+    assert all(f"requirements/{lock}.txt --editable client" in call for call in asked)
 
 
 @pytest.mark.parametrize("profile", ["embedded", "paper"])
