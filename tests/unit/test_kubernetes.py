@@ -155,6 +155,18 @@ def test_the_server_has_the_shared_memory_that_it_needs(overlay: str) -> None:
     assert volumes[mounts["/tmp"]]["emptyDir"]["medium"] == "Memory"
 
 
+def test_the_claim_that_is_to_be_filled_can_be_written_to() -> None:
+    assert "fill the claim `models`" in GUIDE.read_text()
+    claim = one("gpu", "PersistentVolumeClaim", "models")
+    assert claim["spec"]["accessModes"] == ["ReadWriteMany"]
+
+
+def test_the_driver_is_for_the_cuda_of_the_image() -> None:
+    guide = (PROJECT / "docs" / "docker.md").read_text()
+    overlay = (KUBERNETES / "gpu" / "kustomization.yaml").read_text()
+    assert len(set(re.findall(r"CUDA (\d+\.\d+)", guide + overlay))) == 1
+
+
 @each_overlay
 def test_volumes_claims_and_mounts_fit_together(overlay: str) -> None:
     claims = {claim["metadata"]["name"] for claim in all_of(overlay, "PersistentVolumeClaim")}
