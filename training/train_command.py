@@ -14,8 +14,7 @@ from training.manifest import MANIFEST
 from training.recipe import FAST, RECIPES, Recipe
 from training.store import Store
 from vemoclap_client.channels import default_url
-from vemoclap_client.client import DEFAULT_TIMEOUT_S
-from vemoclap_client.contract import EMOTIONS
+from vemoclap_client.contract import DEFAULT_TIMEOUT_S, EMOTIONS
 
 DESCRIPTION = """\
 Trains the fusion head on labelled clips, or goes on with a training that was interrupted.

@@ -12,6 +12,7 @@ from typing import Any
 
 import triton_python_backend_utils as pb_utils
 
+from server.slot_errors import ErrorResponses
 from server.slots.admission import (
     CALLS_AT_ONCE,
     ENSEMBLE_PARAMETER,
@@ -21,7 +22,7 @@ from server.slots.admission import (
     TooLargeError,
 )
 from server.slots.jpeg import decoded_size
-from server.slots.serving import ErrorResponses, cpu_memory
+from server.slots.serving import cpu_memory
 from vemoclap_client.contract import JPEG_FRAMES
 
 REFUSED = "vemoclap_refused_requests"

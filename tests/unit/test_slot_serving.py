@@ -22,6 +22,7 @@ from vemoclap_client import contract
 
 REPOSITORY = Path(__file__).parents[2] / "model_repository"
 FINAL = 1
+NEED_TRITON = ("slot_errors", "slots.serving", "slots.entry_serving", "slots.stream_serving")
 
 
 class Tensor:
@@ -38,7 +39,7 @@ class Tensor:
 
 
 @pytest.fixture
-def triton(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+def triton(monkeypatch: pytest.MonkeyPatch) -> Any:
     module: Any = ModuleType("triton_python_backend_utils")
     module.Tensor, module.TritonError = Tensor, Mock()
     module.TRITONSERVER_MEMORY_CPU, module.TRITONSERVER_RESPONSE_COMPLETE_FINAL = 0, FINAL
@@ -47,9 +48,18 @@ def triton(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     module.get_input_tensor_by_name = lambda request, name: request.tensors.get(name)
     module.get_output_tensor_by_name = Mock()
     monkeypatch.setitem(sys.modules, module.__name__, module)
-    yield module
-    for name in ("serving", "entry_serving", "stream_serving"):
-        sys.modules.pop(f"server.slots.{name}", None)
+    for name in NEED_TRITON:
+        monkeypatch.setitem(sys.modules, f"server.{name}", Mock())
+        del sys.modules[f"server.{name}"]
+    return module
+
+
+@pytest.mark.parametrize("message", ["short", "begin" + 999 * "-" + "end"])
+def test_an_error_is_cut_to_what_grpc_takes(message: str, triton: Any) -> None:
+    errors = importlib.import_module("server.slot_errors")
+    cut = errors.shortened(message)
+    assert len(cut) == min(len(message), errors.MESSAGE_AT_MOST - 1)
+    assert (cut[:5], cut[-3:]) == (message[:5], message[-3:])
 
 
 def test_a_received_tensor_is_handed_on_under_its_own_name_only(triton: Any) -> None:
