@@ -70,8 +70,8 @@ class FoundLines:
     def __init__(self, lines: list[screen.DetectedLine]) -> None:
         self.lines = lines
 
-    async def read(self, *_: object) -> list[screen.DetectedLine]:
-        return self.lines
+    async def read(self, *_: object) -> tuple[list[screen.DetectedLine], tuple[int, ...]]:
+        return self.lines, (0,)
 
 
 def texts_of(inputs: Mapping[str, NDArray[Any]]) -> list[str]:

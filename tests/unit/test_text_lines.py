@@ -126,7 +126,7 @@ def frames(*texts: str) -> Picture:
 
 
 def read(reader: TextReader, pictures: Picture, slots: Slots) -> list[DetectedLine]:
-    return asyncio.run(reader.read(pictures, slots))
+    return asyncio.run(reader.read(pictures, slots))[0]
 
 
 def test_a_line_that_stays_on_a_moving_picture_is_recognised_once(reader: TextReader) -> None:
