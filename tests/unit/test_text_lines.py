@@ -156,9 +156,7 @@ def test_lines_below_the_threshold_are_left_out(reader: TextReader) -> None:
     assert read(reader, frames("I hate you so much"), Slots(("hate", low), ("yey", low))) == []
 
 
-@pytest.mark.parametrize(
-    ("size", "expected"), [((3000, 8), ()), ((8, 3000), ()), ((8, 8), (0,))]
-)
+@pytest.mark.parametrize(("size", "expected"), [((3000, 8), ()), ((8, 3000), ()), ((8, 8), (0,))])
 def test_frames_too_narrow_for_text_are_not_read(
     reader: TextReader, size: tuple[int, int], expected: tuple[int, ...]
 ) -> None:
