@@ -49,7 +49,7 @@ def decode_frames(files: Sequence[bytes]) -> NDArray[np.uint8]:
         with _opened(number, file) as picture:
             # Known from the header: what was counted when the request came, is what is decoded.
             _check(number, picture.size, size)
-            frames[number] = picture.convert("RGB")
+            frames[number] = np.asarray(picture.convert("RGB"))
     return frames
 
 
