@@ -264,7 +264,9 @@ def test_every_slot_states_queue_batching_and_instances(name: str) -> None:
         step.model_name for config in CONFIGS.values() for step in config.ensemble_scheduling.step
     }
     assert bool(policy.max_queue_size) != in_ensemble
-    assert bool(policy.default_timeout_microseconds) == in_ensemble
+    # The entries limit how many wait in it, so none has to leave it before its client gives up.
+    limit_s = contract.DEFAULT_TIMEOUT_S if in_ensemble else 0
+    assert policy.default_timeout_microseconds == limit_s * 1_000_000
 
 
 @pytest.mark.parametrize(
