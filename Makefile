@@ -80,7 +80,7 @@ setup-development: .venv-development/.ready setup ## Make .venv-development too:
 	@touch $@
 
 .PHONY: setup-torchscript
-setup-torchscript: .venv-server/.torchscript ## Let .venv-server serve TorchScript too (torch, 0.8 GB more)
+setup-torchscript: .venv-server/.torchscript ## Let .venv-server serve TorchScript too (torch, 0.7 GB more)
 
 .venv-server/.torchscript: requirements/torchscript.txt .venv-server/.ready
 	@$(INSTALL) .venv-server torchscript "torch, for TorchScript"
@@ -102,10 +102,11 @@ export: $(EXPORT:/bin=/.ready) ## Fill model_repository/ from PROFILE, FORMAT, P
 	    --weights $(WEIGHTS) --seed $(SEED) $(if $(HEAD),--head $(HEAD)) \
 	    $(if $(ACCEPT),--accept $(ACCEPT)) $(if $(TRANSLATOR),--translator $(TRANSLATOR)) --out $(OUT) $(SLOTS)
 
-# As it was exported before. The paper profile alone fills language_identifier.
+# As it was exported before, with the environment of that profile.
+IN_PAPER_PROFILE = $(shell grep --files-with-matches --no-messages '"profile": "paper"' $(OUT)/*/1/export.json)
 .PHONY: exported
 exported: .venv/.ready
-	@$(if $(wildcard $(OUT)/language_identifier/labels.txt),$(DEVELOPMENT),$(BIN))/python -m export --as-before --out $(OUT)
+	@$(if $(IN_PAPER_PROFILE),$(DEVELOPMENT),$(BIN))/python -m export --as-before --out $(OUT)
 
 .PHONY: weights
 weights: .venv/.ready ## List every pretrained file, its source and its licence
@@ -120,9 +121,9 @@ SAMPLES := $(addprefix samples/,portrait.mp4 title_card.mp4 bunny.mp4)
 demo: setup exported ## Classify three sample clips, or VIDEO=path, on a server of its own
 ifeq ($(value VIDEO),)
 	@$(MAKE) --no-print-directory samples
-	@$(SERVER_PYTHON) -m server $(FREE_PORTS) -- $(BIN)/vemoclap classify --json-dir results $(SAMPLES)
+	@$(SERVER_PYTHON) -m server --model-repository $(OUT) $(FREE_PORTS) -- $(BIN)/vemoclap classify --json-dir results $(SAMPLES)
 else
-	@$(SERVER_PYTHON) -m server $(FREE_PORTS) -- $(BIN)/vemoclap classify --json-dir results "$$VIDEO"
+	@$(SERVER_PYTHON) -m server --model-repository $(OUT) $(FREE_PORTS) -- $(BIN)/vemoclap classify --json-dir results "$$VIDEO"
 endif
 	@echo "demo: the results are in results/. Next:"
 	@echo "  make demo VIDEO=path/to/clip.mp4   your own clip"
@@ -177,7 +178,7 @@ train: setup exported ## Train the head on DATA: clips, a feature store, a batch
 	    $(SERVER_PYTHON) -m server --model-repository $(OUT) $(FREE_PORTS) -- \
 	        $(BIN)/python -m training train "$$DATA" --out build/head --repository $(OUT) $(TRAIN_FLAGS); \
 	else $(BIN)/python -m training train "$$DATA" --out build/head $(TRAIN_FLAGS); fi
-	@echo "train: serve it with: python -m export fusion --profile PROFILE --checkpoint build/head/head.pt"
+	@echo "train: serve it with: $(BIN)/python -m export fusion --profile PROFILE --checkpoint build/head/head.pt"
 endif
 
 .PHONY: evaluate
@@ -189,7 +190,9 @@ configs: .venv/.ready ## Derive the slots' configurations for other machines and
 	@$(BIN)/python -m export configs
 
 .PHONY: check-gpu
-check-gpu: setup-development setup-torchscript setup-gpu ## Compare the paper's encoders, served on a GPU, with PyTorch
+check-gpu: setup-development ## Compare the paper's encoders, served on a GPU, with PyTorch
+	@$(BENCH) has-gpu
+	@$(MAKE) --no-print-directory setup-torchscript setup-gpu
 	@$(DEVELOPMENT)/python -m tests.check_gpu
 
 .PHONY: paper-random

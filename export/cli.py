@@ -10,7 +10,7 @@ from pathlib import Path
 
 from export import inventory, placing, stamp
 from export.building import build_of
-from export.command_line import add_choices, earlier, options_of, parser, without
+from export.command_line import add_choices, earlier, earlier_of_slot, options_of, parse, without
 from export.configuration import CONFIG, REPOSITORY
 from export.errors import UnknownNameError
 from export.exporting import Report, export_slot, kept_checkpoint, unchanged
@@ -66,12 +66,12 @@ def _ending_on_sigterm() -> Iterator[None]:
 
 
 def _export(arguments: Sequence[str]) -> None:
-    given = parser().parse_args(arguments)
+    given = parse(arguments)
     options = earlier(given) if given.as_before else options_of(given)
     slots = without(select(options.profile, given.slots, given.whisper), given.translator)
     if isinstance(options.weights, Checkpoint) and len(slots) != 1:
         raise UnknownNameError("--checkpoint fills one slot: name it (--head brings the head)")
-    choices = [_choice(given, options, slot) for slot in slots]
+    choices = [_choice(given, _of_slot(given, options, slot), slot) for slot in slots]
     if given.as_before:
         for slot, chosen in list(choices):
             if not _can_be_exported_again(slot, chosen, given.out):
@@ -107,6 +107,10 @@ def _export_slots(
             print(f"exporting {slot.name} ({number} of {len(choices)}) ...", flush=True)
             report = export_slot(slot, given.out, force=True, options=chosen, staging=staging)
         print(_line(slot, report), flush=True)
+
+
+def _of_slot(given: argparse.Namespace, options: Options, slot: Slot) -> Options:
+    return earlier_of_slot(given.out / slot.name, options) if given.as_before else options
 
 
 def _choice(given: argparse.Namespace, options: Options, slot: Slot) -> tuple[Slot, Options]:

@@ -2,6 +2,7 @@
 
 import argparse
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from export import stamp
@@ -18,6 +19,12 @@ TRANSLATING = ("translator", "language_identifier")
 
 REFERENCE = "image_encoder"
 """A slot that has every format and precision: it tells how a folder was filled."""
+
+CHOICES = (
+    *("profile", "format", "precision", "weights", "checkpoint", "seed", "head", "heads"),
+    *("stats", "accept", "whisper", "translator"),
+)
+"""What --as-before takes from the earlier export."""
 
 DESCRIPTION = """\
 Puts pretrained networks into the model repository, each checked against its eager original.
@@ -90,6 +97,21 @@ def add_choices(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def parse(arguments: Sequence[str]) -> argparse.Namespace:
+    """Return what was given; ends with 2 where --as-before meets a choice."""
+    given = parser().parse_args(arguments)
+    if given.as_before:
+        unset = parser()
+        unset.set_defaults(**dict.fromkeys(CHOICES))
+        chosen = vars(unset.parse_args(arguments))
+        if named := [f"--{name}" for name in CHOICES if chosen[name] is not None]:
+            unset.error(
+                f"--as-before takes every choice from the earlier export: leave out "
+                f"{', '.join(named)}, or leave out --as-before"
+            )
+    return given
+
+
 def _seed(text: str) -> int:
     seed = int(text)
     if not 0 <= seed <= LARGEST_SEED:
@@ -122,13 +144,30 @@ def options_of(given: argparse.Namespace) -> Options:
 
 def earlier(given: argparse.Namespace) -> Options:
     """The choices that the folder was filled with; sets the size of its Whisper too."""
-    earlier = stamp.options(given.out / REFERENCE) or Options()
+    filled = sorted(path.parents[1] for path in given.out.glob(f"*/{stamp.STAMP}"))
+    folders = (given.out / REFERENCE, *filled)
+    earlier = next(filter(None, map(stamp.options, folders)), Options())
     if earlier.profile == "paper":
         named = stamp.read(given.out / "speech_recognizer").get("artifacts", {})
         given.whisper = whisper_size(named)
         if not stamp.read(given.out / TRANSLATING[0]):
             given.translator = NO_TRANSLATOR
     return earlier
+
+
+def earlier_of_slot(folder: Path, options: Options) -> Options:
+    """The choices that a slot was filled with by itself.
+
+    Args:
+        folder: the slot's.
+        options: those of the repository, which decide where the slot's cannot be served with the
+            others: its weights are of another profile, or random beside pretrained ones.
+    """
+    own = stamp.options(folder, options)
+    if own is None or own.profile != options.profile:
+        return options
+    is_same_kind = type(own.weights) is type(options.weights)
+    return own if is_same_kind else replace(own, weights=options.weights)
 
 
 def _check_readable(checkpoint: Path) -> None:

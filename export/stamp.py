@@ -133,16 +133,22 @@ def weights(folder: Path) -> str:
     return str(read(folder).get("weights", ""))
 
 
-def options(folder: Path) -> Options | None:
-    """Return the choices of the earlier export into the folder, but for a checkpoint of it."""
+def options(folder: Path, default: Options | None = None) -> Options | None:
+    """Return the choices of the earlier export into the folder, but for a checkpoint of it.
+
+    Args:
+        folder: the slot's.
+        default: has the format and the precision of a slot without a network.
+    """
     earlier = read(folder)
     if not earlier:
         return None
+    default = default or Options()
     kind, _, seed = str(earlier["weights"]).partition(", seed ")
     return Options(
         earlier["profile"],
-        Format(earlier["format"]),
-        Precision(earlier["precision"]),
+        Format(earlier.get("format") or default.format),
+        Precision(earlier.get("precision") or default.precision),
         Random(int(seed)) if kind == "random" else Pretrained(),
     )
 

@@ -28,9 +28,12 @@ SAME_SETTING = {
 }
 """pip's setting -> the variable by which uv takes the same, for those behind a mirror."""
 
-
 AT_ONCE = {"UV_HTTP_RETRIES": "1", "UV_HTTP_TIMEOUT": "15"}
 """Of the attempt with PyTorch's own index: where it cannot be reached, that is soon known."""
+FOR_PROCESSORS = ("export",)
+"""Locks whose torch is never one for GPUs: `make demo` exports and serves on processors."""
+NVIDIA_DRIVER = (Path("/proc/driver/nvidia/version"), Path("/sys/module/nvidia/version"))
+"""Where Linux shows a driver's release; under WSL only the program nvidia-smi does."""
 
 
 class SetupError(Exception):
@@ -81,8 +84,9 @@ class Step:
 def install(environment: Path, name: str, title: str) -> None:
     """Installs requirements/NAME.txt and the client into an environment.
 
-    The environment is made if it is not there. Of torch, the build for processors is taken where
-    PyTorch's index can be reached: it is 4 GB smaller than the one with CUDA's libraries.
+    The environment is made if it is not there. Of torch, the build of `torch_backend` is
+    taken where PyTorch's index can be reached (the one for processors is 4 GB smaller than one with
+    CUDA's libraries), else the one in the index that pip is configured to use.
 
     Raises:
         SetupError: it cannot be had.
@@ -99,11 +103,19 @@ def install(environment: Path, name: str, title: str) -> None:
     command = (*command, "--editable", "client")
     settings = {**os.environ, **pip_settings()}
     done = "torch==" in lock.read_text() and step.run(
-        *command, "--torch-backend", "cpu", environment={**settings, **AT_ONCE}
+        *command, "--torch-backend", torch_backend(name), environment={**settings, **AT_ONCE}
     )
     if not done and not step.run(*command, environment=settings):
         raise step.failed()
     step.done(f"{_megabytes(environment):.0f} MB")
+
+
+def torch_backend(name: str) -> str:
+    """The build of torch of a lock: with CUDA where the machine has an NVIDIA driver."""
+    if name in FOR_PROCESSORS:
+        return "cpu"
+    has_driver = any(path.exists() for path in NVIDIA_DRIVER) or shutil.which("nvidia-smi")
+    return "auto" if has_driver else "cpu"
 
 
 def _uv() -> Path:

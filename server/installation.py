@@ -12,6 +12,7 @@ from tempfile import TemporaryDirectory
 from find_libpython import find_libpython
 from tritonclient.grpc.model_config_pb2 import ModelInstanceGroup
 
+from server import memory
 from server.errors import LibraryNotFoundError, TritonNotFoundError
 from server.threads import has_gpu
 
@@ -19,9 +20,6 @@ PROJECT = Path(__file__).resolve().parent.parent
 PYTHON_BASED_BACKENDS = PROJECT / "server" / "backends"
 IGNORE_COMPILED = shutil.ignore_patterns("__pycache__")
 PYTHON_VERSION = f"{sys.version_info.major}.{sys.version_info.minor}"
-FREED_AT_ONCE_BYTES = 2**16
-"""What is this large is given back to the system as soon as it is freed. gRPC receives frames into
-pieces of this size, which else stay between smaller ones that are in use."""
 
 
 @dataclass(frozen=True)
@@ -104,11 +102,7 @@ def _environment() -> dict[str, str]:
     # The networks' threads are those of server/threads.py; pools beside them would only compete.
     for pool in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "OPENCV_FOR_THREADS_NUM"):
         environment.setdefault(pool, "1")
-    # By itself, the C library raises both thresholds to the size of what was freed, and from then
-    # on each of its arenas keeps tensors and messages of that size for later: mallopt(3).
-    for threshold in ("MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_"):
-        environment.setdefault(threshold, str(FREED_AT_ONCE_BYTES))
-    return environment
+    return memory.environment() | environment
 
 
 def _prepend(environment: dict[str, str], name: str, paths: list[Path]) -> None:

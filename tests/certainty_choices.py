@@ -26,6 +26,7 @@ from export.fusion import zero_shot
 from export.fusion.zero_shot_head import DOUBT, ZeroShotHead
 from export.slots import audio_encoder, face_expression, text_encoder
 from export.weights import fetch_all
+from server.slots.expression import CropRule
 from server.slots.face import crop_all
 from server.slots.slot import CPU
 from server.slots.speech import SpeechRecognizer
@@ -206,7 +207,7 @@ def faces_panel(folder: Path, networks: OnnxNetworks, head: ZeroShotHead) -> Non
                     f for f in found[picture] if face_panel.overlap(f.box, box) > face_panel.SAME
                 ]
                 if same and (picture, number) not in UNCLEAR:
-                    crop = {"CROP": crop_all(frames, same[:1])}
+                    crop = {"CROP": crop_all(frames, same[:1], CropRule())}
                     answer = asyncio.run(process.infer("face_expression", crop, ["PROBABILITIES"]))
                     estimate = answer["PROBABILITIES"][0] @ head.expression_to_emotion.numpy()
                     readings.setdefault((picture, number), []).append(estimate)

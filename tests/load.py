@@ -18,7 +18,7 @@ import psutil
 import tritonclient.grpc as triton
 from numpy.typing import NDArray
 
-from server.installation import FREED_AT_ONCE_BYTES
+from server.memory import MMAP_THRESHOLD
 from tests.benchmark.processes import allocated_mb, server_processes
 from tests.launching import Launched
 from vemoclap_client.channels import connection
@@ -42,8 +42,11 @@ WAITING = "vemoclap_waiting_requests"
 OUTPUTS = (PROBABILITIES, CONTRIBUTIONS, LENGTHS, *FEATURES.values())
 TIMEOUT_S = 600.0
 C_LIBRARY = ctypes.CDLL(None)
-M_MMAP_THRESHOLD = -3
+ARENA_MAX = -8
 """Of malloc.h."""
+FREED_AT_ONCE_BYTES = 2**14
+"""gRPC's blocks of 16 KB and more: freed ones stay between what the 64 connections have in use, at
+other places each time, and say nothing about a leak (docs/performance.md)."""
 Answer = Mapping[str, NDArray[Any]]
 
 SIZES = ((90, 160), (160, 90), (120, 160), (64, 64), (180, 320), (36, 500), (270, 480), (360, 640))
@@ -151,8 +154,8 @@ def difference(answer: Answer, alone: Answer) -> float:
 
 def run_load(server: Launched, load: Load, alone: list[Answer]) -> Outcome:
     """Runs the clients for the warm-up and each round, and measures memory in between, at rest."""
-    # As in the server's processes: else what was freed stays, and says nothing about a leak.
-    C_LIBRARY.mallopt(M_MMAP_THRESHOLD, FREED_AT_ONCE_BYTES)
+    C_LIBRARY.mallopt(MMAP_THRESHOLD, FREED_AT_ONCE_BYTES)
+    C_LIBRARY.mallopt(ARENA_MAX, 1)
     sent = clips()
     refused = counted(server, REFUSED)
     ended = []

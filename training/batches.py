@@ -86,8 +86,9 @@ def _range(arrays: Sequence[Rows]) -> tuple[float, float]:
 def batch_indices(count: int, size: int, seed: int, step: int) -> Tensor:
     """Return which samples a step takes: int64 [size or less].
 
-    Every epoch goes through all samples in an order of its own. The indices follow from the
-    arguments alone, so that a training that goes on needs no state of a sampler.
+    Every epoch takes samples in an order of its own, none of them twice: all of them, but for the
+    last count % size, which make no whole batch. The indices follow from the arguments alone, so
+    that a training that goes on needs no state of a sampler.
     """
     size = min(size, count)
     steps_per_epoch = count // size

@@ -30,7 +30,7 @@ def main(arguments: Sequence[str]) -> None:
         ExportError: the files are not fit for a training; the type says why.
         ServerError: the server could not extract features.
     """
-    given = _parser().parse_args(arguments)
+    given = train_command.parse(_parser(), arguments)
     found = ekman6.find(given.data, report=partial(print, file=sys.stderr, flush=True))
     form, given.data = found.data(given.use)
     given.splits = None if given.own_split else _needed(given.splits, found, ekman6.SPLIT)

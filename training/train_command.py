@@ -1,6 +1,7 @@
 """`python -m training train DATA --out DIR`: from labelled clips to a head to serve."""
 
 import argparse
+import shlex
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
@@ -16,6 +17,9 @@ from training.store import Store
 from vemoclap_client.channels import default_url
 from vemoclap_client.client import DEFAULT_TIMEOUT_S
 from vemoclap_client.contract import EMOTIONS
+
+LARGEST_SEED = 2**32 - 1
+"""torch takes 64 bits; a step's seed is that of the training and the step's number in one."""
 
 DESCRIPTION = """\
 Trains the fusion head on labelled clips, or goes on with a training that was interrupted.
@@ -34,7 +38,7 @@ def main(arguments: Sequence[str]) -> None:
         ExportError: the data or the folder is not fit for a training; the type says why.
         ServerError: the server could not extract features.
     """
-    train(build_parser("train", DESCRIPTION).parse_args(arguments))
+    train(parse(build_parser("train", DESCRIPTION), arguments))
 
 
 def train(given: argparse.Namespace) -> Path:
@@ -60,7 +64,7 @@ def train(given: argparse.Namespace) -> Path:
         f"best on the validation split: {best.accuracy:.1%} of {len(training.validation)} clips, "
         f"at step {best.step}\n"
         f"{path}, trained on {described.trained_on}\n"
-        "serve it:  python -m export fusion "
+        f"serve it:  {shlex.quote(sys.executable)} -m export fusion "
         f"--profile {described.profile} --checkpoint {path} && make serve"
     )
     return path
@@ -110,8 +114,13 @@ def _from_clips(given: argparse.Namespace, folder: Path) -> Store:
 
 
 def _from_batch(given: argparse.Namespace, folder: Path) -> Store:
-    from training.parquet import store_features
-
+    try:
+        from training.parquet import store_features
+    except ModuleNotFoundError as error:
+        raise StoreError(
+            f"a batch's files are read with pyarrow ({error}). Install it: "
+            f"{shlex.quote(sys.executable)} -m pip install --editable './client[batch]'"
+        ) from error
     store, skipped = store_features(given.data, folder, given.seed)
     print(f"features: {len(store.splits)} clips, {len(skipped)} skipped")
     return store
@@ -155,6 +164,18 @@ def recipe_of(given: argparse.Namespace) -> Recipe:
     return replace(recipe, **{key: value for key, value in changes.items() if value is not None})
 
 
+def parse(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> argparse.Namespace:
+    """Return what was given; ends with 2 where no head can be made of it, before any work."""
+    given = parser.parse_args(arguments)
+    recipe = recipe_of(given)
+    if recipe.width % recipe.heads:
+        parser.error(
+            f"a width of {recipe.width} cannot be divided among {recipe.heads} heads: choose "
+            "--width and --heads so that it can"
+        )
+    return given
+
+
 def build_parser(command: str, description: str) -> argparse.ArgumentParser:
     """Return the parser of a command that trains."""
     parser = argparse.ArgumentParser(
@@ -166,7 +187,7 @@ def build_parser(command: str, description: str) -> argparse.ArgumentParser:
     add("data", type=Path, metavar="DATA")
     add("--out", type=Path, required=True, metavar="DIR", help="for head.pt, head.json and logs")
     add("--recipe", choices=RECIPES, default=FAST.name, help="(default: %(default)s)")
-    add("--seed", type=int, default=1, help="(default: %(default)s)")
+    add("--seed", type=_seed, default=1, help="(default: %(default)s)")
     add("--device", choices=("auto", "cpu", "cuda"), default="auto")
     add("--steps", type=_positive, help="at most (default: the recipe's)")
     add("--heads", type=_positive, help="of each attention (default: 4)")
@@ -183,6 +204,13 @@ def build_parser(command: str, description: str) -> argparse.ArgumentParser:
     upstream.add_argument("--blacklist", type=Path, help="ids to leave out, one a line")
     upstream.add_argument("--name", help="of the data (default: the file's or folder's)")
     return parser
+
+
+def _seed(text: str) -> int:
+    value = int(text)
+    if not 0 <= value <= LARGEST_SEED:
+        raise argparse.ArgumentTypeError(f"{value} is not between 0 and {LARGEST_SEED}")
+    return value
 
 
 def _positive(text: str) -> int:

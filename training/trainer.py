@@ -240,7 +240,10 @@ def choose_device(name: str) -> torch.device:
     """
     has_cuda = torch.cuda.is_available()
     if name == "cuda" and not has_cuda:
-        raise TrainingError("there is no CUDA device here: train with --device cpu")
+        raise TrainingError(
+            "there is no CUDA device here, or this torch is the build for processors, as in .venv "
+            "(.venv-development has the other): train with --device cpu"
+        )
     if name == "auto":
         name = "cuda" if has_cuda else "cpu"
     return torch.device(name)

@@ -223,7 +223,7 @@ class EncodedParts:
             for words in (
                 future.result() for times, future in self._pieces.items() if _overlap(times, window)
             )
-            if (text := words.between(window.start_s, window.end_s))
+            if (text := words.between(window.start_s, window.heard_until_s))
         ]
         if english := " ".join(text for text, absent in found if absent is None):
             return english, english, {}
@@ -246,4 +246,4 @@ class EncodedParts:
 
 
 def _overlap(times: tuple[float, float], window: DecodedWindow) -> bool:
-    return times[0] < window.end_s and window.start_s < times[1]
+    return times[0] < window.heard_until_s and window.start_s < times[1]

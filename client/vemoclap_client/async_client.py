@@ -75,7 +75,7 @@ class AsyncEmotionClient(BaseClient):
         """See EmotionClient.classify."""
         check_file(Path(video))
         with start_call("classify") as call:
-            await self.check_ready(self.frame_format.ensemble)
+            await self.check_ready(self.frame_format.model)
             with call.start("decode"):
                 decoded = await self._decode(video, audio_track)
             request, decoded = self._request(decoded.clip, attention), decoded.without_arrays()

@@ -20,6 +20,8 @@ ChannelOptions = list[tuple[str, int | str]]
 
 DEFAULT_URL = "127.0.0.1:8001"
 
+PORT_MAX = 65_535
+
 CONNECT_TIMEOUT_MS = 20_000
 """How long one attempt to connect may last, which is what gRPC uses its shortest pause for: a busy
 server takes a while, and one that is not there refuses at once."""
@@ -61,7 +63,8 @@ def split(url: str) -> list[str]:
 
 def _has_port(address: str) -> bool:
     host, _, port = address.rpartition(":")
-    return bool(host) and port.isascii() and port.isdigit()
+    is_number = port.isascii() and port.isdigit() and len(port) <= len(str(PORT_MAX))
+    return bool(host) and is_number and 1 <= int(port) <= PORT_MAX
 
 
 def connection(
@@ -128,7 +131,7 @@ def _look_up(address: str) -> list[tuple[str, int]]:
     host, _, port = address.rpartition(":")
     try:
         found = socket.getaddrinfo(host.strip("[]"), int(port), type=socket.SOCK_STREAM)
-    except OSError:
+    except (OSError, ValueError):  # ValueError: no name can be so.
         return []
     return [(str(where[0]), int(where[1])) for *_, where in found]
 

@@ -178,7 +178,7 @@ class EmotionClient(BaseClient):
         """
         check_file(Path(video))
         with start_call("classify") as call:
-            self.check_ready(self.frame_format.ensemble)
+            self.check_ready(self.frame_format.model)
             with call.start("decode"):
                 decoded = self.decoder.decode(video, audio_track, self._closed)
             request, decoded = self._request(decoded.clip, attention), decoded.without_arrays()
@@ -197,7 +197,8 @@ class EmotionClient(BaseClient):
         Args:
             video: the file.
             caption: ask for a caption of one frame, where the server's profile has a captioner.
-            cancel: when set, the request is cancelled, and decoding where `decoder` can be.
+            cancel: when set, the request is cancelled, and decoding where `decoder` can be; by
+                default, `close` does so.
 
         Raises:
             VideoError: the file cannot be classified; its kind says why.
@@ -205,9 +206,9 @@ class EmotionClient(BaseClient):
             concurrent.futures.CancelledError: `cancel` was set.
         """
         check_file(Path(video))
-        return self._events(video, caption, cancel)
+        return self._events(video, caption, cancel or self._closed)
 
-    def _events(self, video: str | Path, caption: bool, cancel: Flag | None) -> Generator[Event]:
+    def _events(self, video: str | Path, caption: bool, cancel: Flag) -> Generator[Event]:
         with start_call("stream") as call:
             run_cancellable(lambda: self.check_ready(STREAM), cancel)
             with call.start("decode"):

@@ -95,9 +95,9 @@ def check_writable(files: Iterable[Path]) -> None:
     for file in files:
         try:
             file.parent.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise OutputError(f"cannot make the folder for {file}: {error}") from error
-        is_device = file.exists() and not file.is_file() and not file.is_dir()
+            is_device = file.exists() and not file.is_file() and not file.is_dir()
+        except OSError as error:  # Also a name that is too long.
+            raise OutputError(f"cannot write {file}: {error}") from error
         if file.is_dir() or not os.access(file if is_device else file.parent, os.W_OK):
             raise OutputError(
                 f"cannot write {file}: it is a folder, or lies in one that is read-only"
@@ -118,7 +118,8 @@ def write(path: Path, fill: Callable[[BinaryIO], object], synced: bool = True) -
         OutputError: the disk is full, or the folder read-only. An earlier file is unchanged.
     """
     place = path.resolve()
-    partial = place.with_name(f".{place.name}.{secrets.token_hex(4)}{UNFINISHED}")
+    start = os.fsencode(place.name)[:NAME_MAX_BYTES].decode(errors="ignore")
+    partial = place.with_name(f".{start}.{secrets.token_hex(4)}{UNFINISHED}")
     try:
         place.parent.mkdir(parents=True, exist_ok=True)
         if place.exists() and not place.is_file() and not place.is_dir():

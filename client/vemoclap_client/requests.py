@@ -45,13 +45,13 @@ class FrameFormat(StrEnum):
     JPEG = "jpeg"
 
     @property
-    def ensemble(self) -> str:
-        """The ensemble that takes them."""
+    def model(self) -> str:
+        """The model that takes them: an entry, as of contract.py."""
         return JPEG_ENTRY if self is FrameFormat.JPEG else ENTRY
 
 
 class Response(Protocol):
-    """The ensemble's output tensors."""
+    """A model's output tensors."""
 
     def as_numpy(self, name: str) -> Any:
         """The output of this name, batch first; None where the request did not name it."""
@@ -69,7 +69,7 @@ def build_request(
         outputs: the tensors to return, names of contract.py.
         frame_format: how to send the frames.
     """
-    return build_inference(frame_format.ensemble, _input_tensors(clip, frame_format), outputs)
+    return build_inference(frame_format.model, _input_tensors(clip, frame_format), outputs)
 
 
 def build_inference(

@@ -1,7 +1,8 @@
 """A vision transformer that reads the expression of a face.
 
 Source: Dosovitskiy et al., arXiv 2010.11929; the architecture and the preprocessing of
-trpakov/vit-face-expression on the Hugging Face hub (Apache-2.0), as transformers builds it.
+trpakov/vit-face-expression on the Hugging Face hub (Apache-2.0), as transformers builds it. The
+face is stretched to 224 x 224 before, by face_analyzer.
 """
 
 from collections.abc import Mapping
@@ -57,7 +58,7 @@ class ExpressionTransformer(nn.Module):
         """Read the expression.
 
         Args:
-            crop: uint8 [N, 224, 224, 3], RGB, square.
+            crop: uint8 [N, 224, 224, 3], RGB, a face's box stretched to it.
 
         Returns:
             Features float32 [N, 768], the first token of the last layer before the final layer

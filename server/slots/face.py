@@ -13,8 +13,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from server.slots.detector import DetectorInput, read_input
+from server.slots.expression import CropRule, read_rule
 from server.slots.frames import relative_box, unusable
 from server.slots.repeats import first_shown
 from server.slots.slot import (
@@ -56,8 +58,9 @@ class FaceAnalyzer:
     """FRAMES uint8 [16, H, W, 3] -> FEATURES [16, width], LENGTH, EVIDENCE (FaceEvidence)."""
 
     def __init__(self, version_directory: Path, device: Device = CPU) -> None:
-        """Reads what the exported detector takes."""
+        """Reads what the exported networks take."""
         self._detector = read_input(version_directory.parent.parent)
+        self._crop_rule = read_rule(version_directory.parent.parent)
         self._width = face_width()
 
     async def run(self, inputs: Tensors, infer: Infer) -> Tensors:
@@ -75,7 +78,7 @@ class FaceAnalyzer:
             absent = absent or NO_FACE
             evidence = FaceEvidence(absent=absent, duration_ms=elapsed_ms(started))
             return analyzer_outputs(rows, FRAME_COUNT, evidence)
-        crops = await asyncio.to_thread(crop_all, frames, detected)
+        crops = await asyncio.to_thread(crop_all, frames, detected, self._crop_rule)
         read = await infer("face_expression", {"CROP": crops}, ["FEATURES", "PROBABILITIES"])
         faces, numbers = repeat(detected, first)
         rows = frame_features(faces, read["FEATURES"][numbers])
@@ -144,19 +147,32 @@ def _whole(box: NDArray[np.float32]) -> tuple[int, int, int, int]:
     return x0, y0, x1, y1
 
 
-def crop_all(frames: NDArray[np.uint8], faces: Sequence[DetectedFace]) -> NDArray[np.uint8]:
+def crop_all(
+    frames: NDArray[np.uint8], faces: Sequence[DetectedFace], rule: CropRule
+) -> NDArray[np.uint8]:
     """The faces' crops, uint8 [n, 224, 224, 3], from frames uint8 [16, H, W, 3]."""
-    return np.stack([crop(frames[face.frame], face) for face in faces])
+    return np.stack([crop(frames[face.frame], face, rule) for face in faces])
 
 
-def crop(frame: NDArray[np.uint8], face: DetectedFace) -> NDArray[np.uint8]:
-    """The face, padded with black to a square and scaled: uint8 [224, 224, 3]."""
+def crop(frame: NDArray[np.uint8], face: DetectedFace, rule: CropRule) -> NDArray[np.uint8]:
+    """The face as the network for expressions takes it: uint8 [224, 224, 3]."""
     x0, y0, x1, y1 = face.box
-    height, width = y1 - y0, x1 - x0
+    pixels = frame[y0:y1, x0:x1]
+    return _stretch(pixels) if rule.is_stretched else _pad(pixels)
+
+
+def _stretch(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    size = (CROP_SIDE_PX, CROP_SIDE_PX)
+    return np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling.BILINEAR))
+
+
+def _pad(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Padded with black to a square, and scaled."""
+    height, width = pixels.shape[:2]
     side = max(height, width)
     top, left = (side - height) // 2, (side - width) // 2
     square = np.zeros((side, side, 3), np.uint8)
-    square[top : top + height, left : left + width] = frame[y0:y1, x0:x1]
+    square[top : top + height, left : left + width] = pixels
     method = cv2.INTER_AREA if side > CROP_SIDE_PX else cv2.INTER_LINEAR
     return np.asarray(cv2.resize(square, (CROP_SIDE_PX, CROP_SIDE_PX), interpolation=method))
 

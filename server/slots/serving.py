@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import triton_python_backend_utils as pb_utils
 
+from server import memory
 from server.executions import EXECUTION
 from server.slots.slot import (
     CPU,
@@ -33,6 +34,7 @@ MESSAGE_AT_MOST = 500
 
 def triton_model(slot_class: type[PythonSlot]) -> type:
     """The class for the name `TritonPythonModel` in the slot's model.py."""
+    memory.keep_for_next_frame()
 
     class TritonPythonModel:
         """One instance of the slot."""

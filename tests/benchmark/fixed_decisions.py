@@ -1,8 +1,9 @@
 """A repository of random weights whose decisions are fixed, so that a clip costs what a clip costs.
 
-A random face detector "finds" as many faces as it is allowed to, and a random language identifier
-has every text translated. Here both compute all that they compute, and then decide the same each
-time: one face a frame (16 a clip), and English. Only the model files of this copy are different.
+A random face detector takes each whole frame for a face, and a random language identifier has every
+text translated. Here both compute all that they compute, and then decide the same each time: one
+face a frame (16 a clip) of the usual size, and English. Only the model files of this copy are
+different.
 """
 
 import shutil

@@ -22,6 +22,7 @@ from transformers import (
     RobertaForSequenceClassification,
     ViTConfig,
     ViTForImageClassification,
+    ViTImageProcessor,
     XLMRobertaConfig,
     XLMRobertaForSequenceClassification,
 )
@@ -35,7 +36,8 @@ from export.networks import (
     language_classifier,
     sentiment_encoder,
 )
-from export.slots.paper import face_detector, language_identifier
+from export.slots.paper import face_detector, face_expression, language_identifier
+from server.slots import face
 from vemoclap_client.contract import EXPRESSIONS, SENTIMENTS
 
 pytestmark = pytest.mark.parity
@@ -169,6 +171,19 @@ def test_the_face_feature_is_the_first_token_before_the_last_norm(
     torch.testing.assert_close(features, answer.hidden_states[-1][:, 0])
     torch.testing.assert_close(logits, answer.logits)
     assert not torch.allclose(features, normed, atol=0.1)
+
+
+@pytest.mark.parametrize("size", [(80, 50), (50, 80), (300, 200), (250, 180)])
+def test_a_face_is_prepared_as_the_model_does_it(size: tuple[int, int]) -> None:
+    """But for the rounding of a level, which differs between the libraries that scale."""
+    height, width = size
+    picture = np.random.default_rng(0).integers(0, 256, (height // 8 + 1, width // 8 + 1, 3))
+    frame = picture.astype(np.uint8).repeat(8, axis=0).repeat(8, axis=1)
+    found = face.DetectedFace(0, (0, 0, width, height), 0.9)
+    crop = face.crop(frame, found, face_expression.CROP_RULE)
+    theirs = ViTImageProcessor()(frame[:height, :width], return_tensors="pt")["pixel_values"][0]
+    levels = (theirs.permute(1, 2, 0) + 1) * 127.5
+    torch.testing.assert_close(torch.tensor(crop).float(), levels, atol=1.01, rtol=0)
 
 
 def test_expressions_are_in_the_order_of_the_contract(expression: SimpleNamespace) -> None:

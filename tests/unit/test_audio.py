@@ -143,19 +143,24 @@ def test_sound_keeps_its_own_length(tmp_path: Path, seconds: float) -> None:
     assert decode(path).audio.size == pytest.approx(seconds * SAMPLE_RATE_HZ, abs=16)
 
 
-def test_sound_begins_with_pictures_whose_clock_is_of_no_use(tmp_path: Path) -> None:
-    tone = Tone(seconds=15, start_s=100, rate_hz=48_000)
-    part = write_clip(
-        tmp_path / "part.ts",
-        seconds=15,
-        start_s=100,
-        size=(16, 16),
-        sound=tone,
-        container_options=KEEP_CLOCK,
-    )
-    found = decode(concatenate(tmp_path / "twice.ts", part, part))
-    assert found.duration_s == pytest.approx(30)
-    assert loud_range_s(found.audio) == pytest.approx((0, 30), abs=0.1)
+@pytest.mark.parametrize(
+    "later_s", [100, 116, 134, 174], ids=["back", "12 s on", "30 s on", "70 s on"]
+)
+def test_sound_goes_with_pictures_whose_clock_jumps(tmp_path: Path, later_s: int) -> None:
+    parts = [
+        write_clip(
+            tmp_path / f"{number}.ts",
+            seconds=4,
+            start_s=start_s,
+            size=(16, 16),
+            sound=Tone(seconds=4, start_s=start_s, rate_hz=48_000),
+            container_options=KEEP_CLOCK,
+        )
+        for number, start_s in enumerate((100, later_s))
+    ]
+    found = decode(concatenate(tmp_path / "joined.ts", *parts))
+    assert found.duration_s == pytest.approx(8)
+    assert loud_range_s(found.audio) == pytest.approx((0, 8), abs=0.1)
 
 
 def test_a_gap_is_filled_with_silence(tmp_path: Path) -> None:

@@ -113,6 +113,7 @@ def test_a_frame_that_a_short_clip_shows_twice_is_there_once() -> None:
         (["--csv", "a.csv", "--fps", str(FPS_MAX + 1)], "at most 100 rows a second"),
         (["--srt", "a.srt", "--fps", "5"], "--fps is for --csv and --parquet"),
         (["--faces-parquet", "-"], "cannot be written to standard output"),
+        (["--json", "-", "--csv", "-"], "only one file"),
     ],
 )
 def test_wrong_options_are_refused(

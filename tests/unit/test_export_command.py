@@ -2,11 +2,13 @@ import json
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from export import cli, stamp
+from export.building import supported
 from export.cli import main
 from export.errors import FetchError
 from export.exporting import Report
@@ -113,6 +115,64 @@ def test_what_is_there_is_exported_again_as_it_was(
     monkeypatch.setattr(cli, "export_slot", export)
     assert main(["--as-before", "--out", str(tmp_path)]) == 0
     assert asked == {name: (slots[name], given) for name in slots if name not in kept}
+
+
+@pytest.mark.parametrize("is_at_random_throughout", [True, False])
+def test_a_slot_that_was_exported_otherwise_by_itself_stays_so(
+    is_at_random_throughout: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """But weights that cannot be served with the others' are not kept."""
+    whole = Options("paper", Format.TORCHSCRIPT, weights=Random(3))
+    alone = Options(
+        "paper",
+        precision=Precision.INT8,
+        weights=Random(5) if is_at_random_throughout else Pretrained(),
+    )
+    names = ("image_encoder", "face_expression", "captioner")
+    for name, slot in zip(names, select("paper", list(names)), strict=True):
+        options = supported(slot, alone if name == "face_expression" else whole)
+        (tmp_path / name / "1").mkdir(parents=True)
+        document = {"stamp": stamp.stamp_of(slot, options)}
+        (tmp_path / name / stamp.STAMP).write_text(json.dumps(document))
+    asked: dict[str, Options] = {}
+
+    def export(slot: Slot, _: Path, options: Options, **__: object) -> Report:
+        asked[slot.name] = options
+        return Report(slot.name, None, None, {}, 1.0)
+
+    monkeypatch.setattr(cli, "export_slot", export)
+    assert main(["--as-before", *names, "--out", str(tmp_path)]) == 0
+    assert asked == {
+        "image_encoder": whole,
+        "face_expression": alone
+        if is_at_random_throughout
+        else replace(alone, weights=whole.weights),
+        "captioner": whole,
+    }
+
+
+@pytest.mark.parametrize(
+    "choice",
+    [
+        "--profile embedded",
+        "--format onnx",
+        "--weights pretrained",
+        "--seed 0",
+        "--translator none",
+    ],
+)
+def test_what_was_chosen_before_is_not_chosen_again(
+    choice: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Neither in silence nor where it names the default."""
+    monkeypatch.setattr(cli, "export_slot", lambda *_, **__: pytest.fail("exports"))
+    with pytest.raises(SystemExit) as ended:
+        main(["--as-before", *choice.split(), "--out", str(tmp_path)])
+    assert ended.value.code == 2
+    assert f"leave out {choice.split()[0]}, or" in capsys.readouterr().err
 
 
 def test_the_paper_profile_asks_for_its_head_before_it_fetches_anything(

@@ -1,5 +1,6 @@
 """Links that are refused: where they lead to, what they are, what is there."""
 
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -7,7 +8,8 @@ import pytest
 
 from tests.link_server import HERE, Site, fetch_error, serve
 from vemoclap_client import errors
-from vemoclap_client.fetch import FetchLimits, fetch
+from vemoclap_client.fetch import FetchLimits, FetchProgress, fetch
+from vemoclap_client.fetch.download import WORKER
 
 
 @pytest.mark.parametrize(
@@ -68,6 +70,26 @@ def test_no_proxy_is_asked(site: Site, tmp_path: Path, monkeypatch: pytest.Monke
             monkeypatch.setenv(name, proxy.address)
         with fetch(f"{site.address}/clip.mp4", HERE, folder=tmp_path):
             assert proxy.asked == []
+
+
+def test_the_process_that_downloads_gets_no_secrets(
+    site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("VEMOCLAP_WEBHOOK_SECRET", "OTEL_EXPORTER_OTLP_HEADERS", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "a secret")
+    monkeypatch.setenv("SSL_CERT_FILE", "authorities.pem")
+    seen: list[bytes] = []
+
+    def look(_: FetchProgress) -> None:
+        # The processes that this thread, the main one, has started.
+        for process in Path(f"/proc/self/task/{os.getpid()}/children").read_text().split():
+            if WORKER.encode() in Path(f"/proc/{process}/cmdline").read_bytes():
+                seen.append(Path(f"/proc/{process}/environ").read_bytes())
+
+    with fetch(f"{site.address}/clip.mp4", HERE, look, tmp_path):
+        pass
+    assert b"SSL_CERT_FILE=authorities.pem" in seen[0].split(b"\0")
+    assert b"a secret" not in seen[0]
 
 
 @pytest.mark.parametrize(

@@ -78,9 +78,19 @@ def test_a_file_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir()) == ["cues.srt", "folder"]
 
 
+@pytest.mark.parametrize("name", ["x" * 255, "\u732b" * 85, os.fsdecode(b"\xff" * 255)])
+def test_a_name_may_be_as_long_as_the_disk_allows(name: str, tmp_path: Path) -> None:
+    check_writable([tmp_path / name])
+    write_text(tmp_path / name, "new")
+    assert list(tmp_path.iterdir()) == [tmp_path / name]
+
+
 def test_a_name_too_long_is_said(tmp_path: Path) -> None:
+    too_long = tmp_path / ("x" * 256)
     with pytest.raises(OutputError, match="cannot write"):
-        write_text(tmp_path / ("x" * 250), "new")
+        check_writable([too_long])
+    with pytest.raises(OutputError, match="cannot write"):
+        write_text(too_long, "new")
     assert not list(tmp_path.iterdir())
 
 

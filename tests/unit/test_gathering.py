@@ -103,10 +103,10 @@ class Server:
         return future
 
 
-def make_window(first: int, start_s: float, sound: WindowSound) -> DecodedWindow:
+def make_window(first: int, start_s: float, sound: WindowSound, count: int = 3) -> DecodedWindow:
     times_s = tuple(start_s + i * 0.5 for i in range(16))
     frames = tuple(range(first, first + 16))
-    return DecodedWindow(0, 3, start_s, start_s + 8, 20, frames, times_s, sound, ())
+    return DecodedWindow(0, count, start_s, start_s + 8, 20, frames, times_s, sound, ())
 
 
 def said(text: str, absent: str | None = None) -> SpeechEvidence:
@@ -155,6 +155,25 @@ def test_words_are_english_where_they_could_be_translated(
     found = gathered(words, make_window(0, 4, WindowSound((0,), {}, ())))
     assert (found.speech, found.tensors[SPEECH_TEXT].tolist()) == (speech, [text])
     assert found.absent == absent
+
+
+@pytest.mark.parametrize(
+    ("count", "words", "pieces"), [(1, "a b c d e f a b c d e f", 2), (3, "a b c d", 1)]
+)
+def test_what_is_said_after_the_pictures_counts_for_the_only_window(
+    count: int, words: str, pieces: int
+) -> None:
+    """Frames until 8 s, words from 4.5 s on, and a second piece of sound from 20 s on."""
+    segments = (SpeechSegment(4, 12, "a b c d e f", "en"),)
+    speech = Speech("a b c d e f", "en", 0.9, segments, None)
+    said_after = msgspec.structs.replace(said("a b c d e f"), speech=speech)
+    parts = EncodedParts(Server(said_after))
+    parts.submit(FrameBlock(0, np.zeros((16, 2, 2, 3), np.uint8)))
+    parts.submit(SpeechPiece(0, 320_000, np.zeros(320_000, np.float32)))
+    parts.submit(SpeechPiece(320_000, 480_000, np.zeros(160_000, np.float32)))
+    found = parts.gather(make_window(0, 0, WindowSound((), {}, ()), count))
+    assert found.speech == words
+    assert len(found.found.segments) == pieces
 
 
 def test_what_is_absent_has_no_rows() -> None:

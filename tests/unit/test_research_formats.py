@@ -137,12 +137,16 @@ def test_a_clip_in_which_nothing_is_found_is_still_a_file(name: str) -> None:
 
 
 def test_texts_keep_what_xml_and_praat_allow(tmp_path: Path) -> None:
-    said = replace(FULL.utterances[0], text="a\x00b\x0bc\ud800d\ne “ü” 中 \U0001f600")
+    said = replace(
+        FULL.utterances[0], text="a\x00b\x0bc\ud800d\ne “ü” 中 \U0001f600 \u0645\u06cc\u200c\u062e"
+    )
     timeline = replace(FULL, utterances=(said,), video="d/ü “x” & y.mkv")
     document, found = read_eaf(timeline, tmp_path)
-    assert found["utterance"] == [(250, 2_000, "a b c d e “ü” 中 \U0001f600")]
+    assert found["utterance"] == [
+        (250, 2_000, "a b c d e “ü” 中 \U0001f600 \u0645\u06cc\u200c\u062e")
+    ]
     assert document.get_linked_files()[0]["MEDIA_URL"].startswith("./%C3%BC%20")
-    assert "中" in format_textgrid(timeline)
+    assert "中 \U0001f600 \u0645\u06cc\u200c\u062e" in format_textgrid(timeline)
 
 
 def test_a_link_is_no_media_file_of_elan(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ import pytest
 import tritonclient.grpc as triton
 from tritonclient.grpc import service_pb2, service_pb2_grpc
 
+from tests.launching import wait_until
 from vemoclap_client import AsyncEmotionClient, EmotionClient
 from vemoclap_client._retrying import LOST_AT_MOST
 from vemoclap_client.channels import connection
@@ -185,9 +186,9 @@ def test_a_set_flag_ends_the_wait(server: Failing) -> None:
     assert server.count == 1
 
 
-@pytest.mark.parametrize("is_cancelled", [False, True])
-def test_a_stream_that_is_refused_is_sent_again_until_it_is_cancelled(
-    server: Failing, is_cancelled: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+@pytest.mark.parametrize("end", ["", "cancel", "close"])
+def test_a_stream_that_is_refused_is_sent_again_until_it_is_cancelled_or_its_client_closed(
+    server: Failing, end: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     clip = DecodedClip(
         frames=np.zeros((16, 8, 8, 3), np.uint8),
@@ -201,16 +202,22 @@ def test_a_stream_that_is_refused_is_sent_again_until_it_is_cancelled(
     )
     monkeypatch.setattr("vemoclap_client.media.decoder.decode", lambda *_: clip)
     (tmp_path / "any.mp4").write_bytes(b"any")
-    server.failures.extend([busy(0.1), busy(60 if is_cancelled else 0.1), (UNAVAILABLE, "broken")])
+    server.failures.extend([busy(0.1), busy(60 if end else 0.1), (UNAVAILABLE, "broken")])
     cancel = threading.Event()
-    if is_cancelled:
-        threading.Timer(1, cancel.set).start()
     with EmotionClient(server.url) as client:
-        events = client.stream(tmp_path / "any.mp4", cancel=cancel)
+        events = client.stream(tmp_path / "any.mp4", cancel=None if end == "close" else cancel)
         next(events)
-        with pytest.raises(CancelledError if is_cancelled else InferenceError):
+
+        def end_while_it_waits() -> None:
+            wait_until(lambda: server.count == 2)
+            (client.close if end == "close" else cancel.set)()
+
+        ending = threading.Thread(target=end_while_it_waits if end else lambda: None)
+        ending.start()
+        with pytest.raises(CancelledError if end else InferenceError):
             next(events)
-    assert server.count == (2 if is_cancelled else 3)
+        ending.join()
+    assert server.count == (2 if end else 3)
 
 
 def test_closing_the_client_ends_the_wait(server: Failing) -> None:

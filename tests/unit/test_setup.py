@@ -1,5 +1,6 @@
 """`make setup`: what requirements/install.py prints, and how it fails."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -8,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from requirements import install
 from requirements.install import pip_settings
 from tests.launching import PROJECT
 
@@ -54,6 +56,61 @@ def checkout(tmp_path: Path) -> Path:
     (copy / "build" / "uv" / "bin").mkdir(parents=True)
     (copy / "build" / "uv" / "bin" / "uv").symlink_to(installed)
     return copy
+
+
+@pytest.mark.parametrize("has_driver", [True, False])
+@pytest.mark.parametrize("is_reachable", [True, False])
+@pytest.mark.parametrize("lock", ["toy", "export"])
+def test_torch_is_the_build_for_the_machine_where_its_own_index_can_be_reached(
+    lock: str,
+    has_driver: bool,
+    is_reachable: bool,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """uv is one that writes down what it is given, and fails where it is to ask that index."""
+    for name, text in (("driver", ""), (f"requirements/{lock}.txt", "torch==1.0\n")):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    uv = tmp_path / "build" / "uv" / "bin" / "uv"
+    uv.parent.mkdir(parents=True)
+    calls = tmp_path / "calls"
+    lines = ["#!/bin/sh", f"[ $1 = --version ] && exec echo uv {install.UV_RELEASE}"]
+    lines += [f'echo "$*" >> {calls}']
+    lines += [] if is_reachable else ["case $* in *--torch-backend*) exit 1;; esac"]
+    uv.write_text("\n".join(lines))
+    uv.chmod(0o755)
+    monkeypatch.setattr(install, "PROJECT", tmp_path)
+    monkeypatch.setattr(install, "BUILD", tmp_path / "build")
+    monkeypatch.setattr(shutil, "which", lambda _: None)
+    driver = tmp_path / ("driver" if has_driver else "no driver")
+    monkeypatch.setattr(install, "NVIDIA_DRIVER", (driver,))
+    install.install(tmp_path / "environment", lock, "a toy")
+    made, *asked = calls.read_text().splitlines()
+    assert made.startswith("venv")
+    backend = f"--torch-backend {'auto' if has_driver and lock == 'toy' else 'cpu'}"
+    assert [backend in call for call in asked] == ([True] if is_reachable else [True, False])
+    assert all(f"requirements/{lock}.txt --editable client" in call for call in asked)
+
+
+@pytest.mark.parametrize("profile", ["embedded", "paper"])
+def test_make_exports_again_with_the_environment_of_the_profile_that_is_there(
+    profile: str, tmp_path: Path
+) -> None:
+    """Also without the slots that translate, which a user may leave out."""
+    stamp = tmp_path / "image_encoder" / "1" / "export.json"
+    stamp.parent.mkdir(parents=True)
+    stamp.write_text(json.dumps({"stamp": {"profile": profile}}, indent=1))
+    done = subprocess.run(
+        ["make", "--dry-run", "exported", f"OUT={tmp_path}"],
+        cwd=PROJECT,
+        env={**os.environ, "MAKEFLAGS": ""},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    environment = {"embedded": ".venv", "paper": ".venv-development"}[profile]
+    assert f"\n{environment}/bin/python -m export --as-before --out {tmp_path}\n" in done.stdout
 
 
 def test_an_error_quotes_the_log(checkout: Path) -> None:

@@ -96,15 +96,20 @@ def test_what_grpc_connects_to(url: str, target: str) -> None:
     assert channel_target(url) == target
 
 
-def test_a_list_of_names_that_are_all_unknown_is_an_error() -> None:
+@pytest.mark.parametrize("url", ["no-such-host.invalid:1,neither.invalid:2", "a..b:1,c\0:2"])
+def test_a_list_of_names_that_are_all_unknown_is_an_error(url: str) -> None:
     with (
-        EmotionClient("no-such-host.invalid:1,neither.invalid:2") as client,
+        EmotionClient(url) as client,
         pytest.raises(ServerUnavailableError, match="no host of"),
     ):
         client.check_ready()
 
 
-@pytest.mark.parametrize("url", ["a:1,b", "a:1,,b:2", "http://a:1,b:2"])
+@pytest.mark.parametrize(
+    "url",
+    ["a:1,b", "a:1,,b:2", "http://a:1,b:2", "a:1,b:0", "a:1,b:65536", f"a:1,b:{'9' * 5000}"],
+    ids=lambda url: url[:12],
+)
 def test_a_list_of_another_form_is_refused(url: str) -> None:
     with pytest.raises(ServerUnavailableError, match="host:port"):
         EmotionClient(url)

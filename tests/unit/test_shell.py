@@ -120,6 +120,22 @@ def test_quiet_leaves_out_the_text_but_not_what_was_asked_for(
     assert capsys.readouterr().out == "{}\n"
 
 
+def test_what_a_terminal_would_obey_is_replaced_in_text_for_people(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    output = Output()
+    text = (
+        "\x1b]0;owned\x07 \x9b2J\r\x00 Gr\u00fc\u00dfe,\u00a0\u0645\u06cc\u200c\u062e\u0648\n\tnext"
+    )
+    safe = "?]0;owned? ?2J?? Gr\u00fc\u00dfe,\u00a0\u0645\u06cc\u200c\u062e\u0648\n\tnext"
+    output.show(text)
+    output.say(text)
+    printed = capsys.readouterr()
+    assert (printed.out, printed.err) == (f"{safe}\n", f"vemoclap: {safe}\n")
+    output.write(text)  # A file for programs.
+    assert capsys.readouterr().out == text
+
+
 def test_the_version_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         main(["--version"])

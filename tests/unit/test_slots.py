@@ -12,8 +12,10 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
+from export.slots.paper import face_expression as paper_face_expression
 from server.slots import analysis, audio, face, frames, language, repeats, screen, screen_text
 from server.slots.detector import DetectorInput
+from server.slots.expression import CropRule
 from server.slots.slot import Tensors, analyzer_outputs, json_tensor
 from vemoclap_client import audio_windows
 from vemoclap_client.analysis import Analysis, Face, Head, StepEvidence
@@ -195,10 +197,30 @@ def test_a_crowd_is_cut_to_the_largest_faces() -> None:
 
 def test_a_crop_is_squared_with_black() -> None:
     frame = np.full((100, 100, 3), 200, np.uint8)
-    cropped = face.crop(frame, face.DetectedFace(0, (10, 10, 40, 90), 0.9))
+    cropped = face.crop(frame, face.DetectedFace(0, (10, 10, 40, 90), 0.9), CropRule())
     assert cropped.shape == (224, 224, 3)
     assert (cropped[:, 112] == 200).all()
     assert not cropped[:, :60].any()
+
+
+@pytest.mark.parametrize("is_stretched", [True, False])
+def test_a_network_that_was_trained_on_stretched_faces_gets_them(
+    is_stretched: bool, tmp_path: Path
+) -> None:
+    if is_stretched:
+        (tmp_path / "face_expression" / "1").mkdir(parents=True)
+        paper_face_expression.CROP_RULE.write(tmp_path / "face_expression")
+    slots = face_slots(score=0.9)
+    clip = np.full((16, 208, 416, 3), 200, np.uint8)
+    # The detector's box is as high as it is wide, and cut at the frame's edge.
+    slots.answers["face_detector"] = lambda inputs: {
+        "BOXES": np.float32([[[-20.8, 20.8, 20.8, 62.4]]]),
+        "SCORES": np.float32([[0.9]]),
+    }
+    asyncio.run(face_analyzer(tmp_path).run({"FRAMES": clip}, slots))
+    crop = slots.asked[-1][1]["CROP"]
+    assert crop.shape == (1, 224, 224, 3)
+    assert (crop == 200).all() == is_stretched
 
 
 def test_a_frames_feature_is_the_mean_of_its_two_largest_faces() -> None:

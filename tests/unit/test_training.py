@@ -1,6 +1,7 @@
 """Training: what it learns, that it survives a kill, and what it leaves."""
 
 import json
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,9 +19,10 @@ from export.options import Checkpoint, Options
 from tests.unit import synthetic
 from training import batches, checkpoint, store, trained, trainer
 from training.__main__ import main
-from training.errors import FeatureError, ProfileMismatchError, TrainingError
+from training.errors import FeatureError, ProfileMismatchError, StoreError, TrainingError
 from training.manifest import check_fits
 from training.recipe import FAST, PAPER, Recipe
+from training.train_command import LARGEST_SEED
 from training.trainer import Training
 from vemoclap_client.contract import FEATURES, LENGTHS, MODALITIES, PROBABILITIES
 
@@ -269,6 +271,43 @@ def test_a_head_without_its_description_is_refused(head: Training, tmp_path: Pat
     (tmp_path / "head.json").write_text('{"kind": "attention"}')
     with pytest.raises(CheckpointError, match=r"head\.json"):
         attention.choose(Options("embedded", weights=Checkpoint(path)))
+
+
+@pytest.mark.parametrize("command", ["train", "ekman6"])
+@pytest.mark.parametrize(
+    ("choice", "message"),
+    [
+        ("--width 510", "510 cannot be divided among 4 heads"),
+        ("--heads 3", "512 cannot be divided among 3 heads"),
+        ("--seed -1", "-1 is not between 0 and"),
+        (f"--seed {2**32}", "is not between 0 and"),
+    ],
+)
+def test_a_head_that_cannot_be_is_refused_before_any_work(
+    command: str, choice: str, message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The data is not there: it is not looked at."""
+    with pytest.raises(SystemExit) as ended:
+        main([command, str(tmp_path / "none"), "--out", str(tmp_path / "out"), *choice.split()])
+    assert ended.value.code == 2
+    assert message in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_largest_seed_trains(small_store: store.Store, tmp_path: Path) -> None:
+    Training(small_store, tmp_path, replace(TINY, steps=1), LARGEST_SEED, "cpu").run()
+
+
+def test_a_batch_without_pyarrow_is_refused_with_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "part-00001.parquet").touch()
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    monkeypatch.delitem(sys.modules, "training.parquet", raising=False)
+    command = ["train", str(tmp_path), "--out", str(tmp_path / "out"), "--device", "cpu"]
+    assert main(command) == StoreError.exit_code
+    said = capsys.readouterr().err
+    assert f"{sys.executable} -m pip install --editable './client[batch]'" in said
 
 
 def test_the_command_trains_on_a_store_and_goes_on(

@@ -56,6 +56,11 @@ def uv(*arguments: str | Path) -> str:
     return done.stdout + done.stderr
 
 
+def test_every_extra_is_in_the_readme() -> None:
+    readme = (CLIENT / "README.md").read_text()
+    assert set(re.findall(r"^\| `(\w+)` \|", readme, re.MULTILINE)) == EXTRAS.keys()
+
+
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a source distribution, and the wheel that was made from it."""

@@ -95,7 +95,7 @@ class FeatureClient(EmotionClient):
         """As classify, with the features: modality -> float32 [rows, width]."""
         check_file(video)
         with start_call("classify") as call:
-            self.check_ready(self.frame_format.ensemble)
+            self.check_ready(self.frame_format.model)
             with call.start("decode"):
                 decoded = self.decoder.decode(video, audio_track)
             outputs = (*RESULT_OUTPUTS, LENGTHS, *FEATURES.values())
@@ -185,7 +185,7 @@ class ClipWorker:
         if isinstance(error, ServerOverloadedError):
             return True
         try:
-            self._client.check_ready(self._settings.frame_format.ensemble)
+            self._client.check_ready(self._settings.frame_format.model)
         except ServerError:
             return True
         return False

@@ -17,6 +17,10 @@ ERASE_LINE = "\r\x1b[K"
 WITHOUT_WRAP = "\x1b[?7l{}\x1b[?7h"
 """A terminal cuts what is longer than its line, and goes on as before."""
 
+IN_A_LINE = dict.fromkeys((*range(0x20), *range(0x7F, 0xA0)), "?")
+"""In place of what a terminal would obey: names, titles and recognised texts may hold it."""
+IN_TEXT = {code: IN_A_LINE[code] for code in IN_A_LINE if chr(code) not in "\n\t"}
+
 
 class Output:
     """Prints as long as somebody reads it; files that were asked for are written all the same.
@@ -40,7 +44,7 @@ class Output:
     def show(self, text: str) -> None:
         """Prints a text for people and a new line."""
         if not self.is_quiet:
-            self.write(f"{text}\n")
+            self.write(f"{text}\n".translate(IN_TEXT))
 
     def write(self, text: str) -> None:
         """Prints a text as it is, unless output failed before."""
@@ -59,9 +63,8 @@ class Output:
         """Shows the task and how far it is, in place of what was shown before."""
         if self._shows_progress:
             text = f"  {self.task}: {how_far}" if how_far else f"  {self.task}"
-            # A file's name may hold what a terminal would obey.
-            safe = "".join(each if each.isprintable() else "?" for each in text)
-            print(ERASE_LINE + WITHOUT_WRAP.format(safe), end="", file=sys.stderr, flush=True)
+            line = WITHOUT_WRAP.format(text.translate(IN_A_LINE))
+            print(ERASE_LINE + line, end="", file=sys.stderr, flush=True)
 
     def erase_progress(self) -> None:
         """Leaves an empty line where the progress was."""
@@ -71,7 +74,7 @@ class Output:
     def say(self, what: str | VemoclapError) -> None:
         """Prints an error or another message on standard error."""
         self.erase_progress()
-        print(f"vemoclap: {what}", file=sys.stderr)
+        print(f"vemoclap: {what}".translate(IN_TEXT), file=sys.stderr)
 
     def _close(self, exit_code: int) -> None:
         self.exit_code = exit_code

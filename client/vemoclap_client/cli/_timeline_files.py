@@ -50,6 +50,8 @@ def check_file_options(options: argparse.Namespace) -> None:
         raise ValueError("--fps is for --csv and --parquet: name one of them")
     if STANDARD_OUTPUT in (file for name, file in files.items() if name.endswith("parquet")):
         raise ValueError("a Parquet file cannot be written to standard output: name a file")
+    if list(files.values()).count(STANDARD_OUTPUT) > 1:
+        raise ValueError("only one file can be written to standard output: name the others")
 
 
 def check_files(files: Mapping[str, Path]) -> None:

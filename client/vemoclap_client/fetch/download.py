@@ -45,8 +45,11 @@ SHOWN_MAX = 200
 SUFFIX = re.compile(r"\.[a-z0-9]{1,5}")
 DEFAULT_SUFFIX = ".mp4"
 
-KEPT_BACK = ("SSLKEYLOGFILE", "VEMOCLAP_TOKEN", "VEMOCLAP_TOKEN_FILE", "VEMOCLAP_TLS_KEY")
-"""Variables that the process that downloads has no use for: it reads what strangers wrote."""
+KEPT = (
+    *("PATH", "HOME", "TMPDIR", "XDG_CACHE_HOME", "DENO_DIR", "LD_LIBRARY_PATH", "TZ"),
+    *("LANG", "LANGUAGE", "LC_ALL", "LC_CTYPE", "SSL_CERT_FILE", "SSL_CERT_DIR"),
+)
+"""The variables that the process that downloads gets. It reads what strangers wrote: no secrets."""
 
 Request = dict[str, Any]
 
@@ -275,12 +278,8 @@ def _close(worker: "subprocess.Popen[str]") -> None:
 
 
 def _environment() -> dict[str, str]:
-    """This process's, without proxies, with its own places to import from."""
-    kept = {
-        name: value
-        for name, value in os.environ.items()
-        if not name.lower().endswith("_proxy") and name not in KEPT_BACK
-    }
+    """KEPT of this process's, and where to import from; no proxies."""
+    kept = {name: os.environ[name] for name in KEPT if name in os.environ}
     places = os.pathsep.join(str(Path(place or ".").resolve()) for place in sys.path)
     return {**kept, "PYTHONPATH": places, "YTDLP_NO_PLUGINS": "1"}
 

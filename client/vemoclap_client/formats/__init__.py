@@ -1,1 +1,1 @@
-"""A timeline as files that other programs read: SRT, WebVTT, CSV."""
+"""A timeline as files that other programs read; `writing.FORMATS` lists them."""

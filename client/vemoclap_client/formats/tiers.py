@@ -7,6 +7,7 @@ Within a tier nothing overlaps. Faces, which can, are spread over as many tiers 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
+from unicodedata import category
 
 from vemoclap_client.formats.subtitles import make_cues
 from vemoclap_client.timeline import Timeline, TimelineFace
@@ -68,9 +69,12 @@ def _ms(seconds: float) -> int:
 
 
 def _clean(text: str) -> str:
-    """A text on one line, without the characters that XML does not allow."""
-    printable = (character if character.isprintable() else " " for character in text)
-    return " ".join("".join(printable).split())
+    """A text on one line, without the characters that XML does not allow.
+
+    Format characters stay: some join or part the letters of a word, as in Persian.
+    """
+    allowed = (each if each.isprintable() or category(each) == "Cf" else " " for each in text)
+    return " ".join("".join(allowed).split())
 
 
 def _apart(

@@ -11,6 +11,7 @@ from av.audio.resampler import AudioResampler
 from numpy.typing import NDArray
 
 from vemoclap_client.contract import SAMPLE_RATE_HZ
+from vemoclap_client.media._packet_scan import BROADCAST_STEP_FORWARD_S
 
 JITTER_S = 0.05
 """Times of sound packets are rounded and may be off by this much without a gap being meant."""
@@ -28,6 +29,8 @@ class Aligner:
     """
 
     def __init__(self, start_s: Fraction | None, end_s: Fraction | None) -> None:
+        # Where the pictures' times cannot be used, their jumps are closed from here on, too.
+        self._gap_max_s = BROADCAST_STEP_FORWARD_S if start_s is None else GAP_MAX_S
         self._next_s = start_s
         self._end_s = end_s
         self._begun = False
@@ -63,7 +66,7 @@ class Aligner:
             return 0
         gap_s = time_s - self._next_s
         is_within_pictures = self._end_s is not None and time_s <= self._end_s
-        is_gap = gap_s > JITTER_S and (gap_s < GAP_MAX_S or is_within_pictures)
+        is_gap = gap_s > JITTER_S and (gap_s < self._gap_max_s or is_within_pictures)
         return 0 if self._begun and not is_gap else round(gap_s * rate_hz)
 
 

@@ -8,6 +8,7 @@ from collections import defaultdict, deque
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from math import inf
 from pathlib import Path
 from typing import TypeAlias
 
@@ -67,6 +68,11 @@ class DecodedWindow:
     sound: WindowSound
     warnings: tuple[str, ...]
 
+    @property
+    def heard_until_s(self) -> float:
+        """Until when its sound counts: the only window's counts also after the frames."""
+        return inf if self.count == 1 else self.end_s
+
 
 Part: TypeAlias = FrameBlock | AudioWindows | SpeechPiece
 """What is encoded once, for all windows that need it."""
@@ -99,7 +105,7 @@ def decode_file_parts(
             raise DecodingLimitError(f"{file.path}: {error}") from error
         heard = windows
         if len(windows) == 1:
-            # The only window is the whole clip, whose sound counts also after its frames.
+            # See DecodedWindow.heard_until_s.
             heard = [WindowTimes(Fraction(0), Fraction(AUDIO_MAX_S))]
         with PartedSound(file, video.index.start_s, video.index.end_s, heard) as sound:
             yield from _decode(video, sound, windows)

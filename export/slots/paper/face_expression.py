@@ -9,12 +9,16 @@ from typing import TYPE_CHECKING
 from export.options import Format, Precision
 from export.slots.face_expression import interface
 from export.spec import Builder, Files, Slot, seeded
+from server.slots.expression import CropRule
 
 if TYPE_CHECKING:
     from export.networks.expression_transformer import ExpressionTransformer
 
 FEATURES = 768
 WEIGHTS, CONFIGURATION = "expression_weights", "expression_config"
+
+CROP_RULE = CropRule(is_stretched=True)
+"""That of the model's own preprocessing, transformers' ViTImageProcessor."""
 
 
 def load(files: Files) -> ExpressionTransformer:
@@ -49,6 +53,11 @@ def random() -> ExpressionTransformer:
     return expression_transformer.ExpressionTransformer(model).eval()
 
 
+def write_rule(source: object, folder: Path) -> None:
+    """Write how the network takes a face, for face_analyzer."""
+    CROP_RULE.write(folder)
+
+
 SLOT = Slot(
     name="face_expression",
     module=__name__,
@@ -57,7 +66,7 @@ SLOT = Slot(
         formats=(Format.ONNX, Format.TORCHSCRIPT),
         precisions=(Precision.FP32, Precision.FP16, Precision.INT8),
     ),
-    pretrained=Builder(network=load, artifacts=(WEIGHTS, CONFIGURATION)),
-    random=Builder(network=seeded(random)),
-    checkpoint=Builder(network=restore, companion_files=("config.json",)),
+    pretrained=Builder(network=load, write=write_rule, artifacts=(WEIGHTS, CONFIGURATION)),
+    random=Builder(network=seeded(random), write=write_rule),
+    checkpoint=Builder(network=restore, write=write_rule, companion_files=("config.json",)),
 )
