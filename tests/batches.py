@@ -53,24 +53,32 @@ def write_clips(folder: Path, count: int) -> list[Path]:
 
 
 @contextmanager
-def cluster_of_two_nodes(folder: Path) -> Iterator[Any]:
-    """A Ray cluster on this machine, two nodes of one processor each."""
+def cluster_of_two_nodes(folder: Path, **of_nodes: str) -> Iterator[Any]:
+    """A Ray cluster on this machine, two nodes of one processor each.
+
+    Args:
+        folder: of the first node's files.
+        of_nodes: variables of the nodes' environment, which this process does not get.
+    """
     with mock.patch.dict(
         os.environ, {**ENVIRONMENT, "RAY_AUTH_MODE": "disabled", START_WAIT: "120"}
     ):
-        yield from _cluster_of_two_nodes(folder)
+        yield from _cluster_of_two_nodes(folder, of_nodes)
 
 
-def _cluster_of_two_nodes(folder: Path) -> Iterator[Any]:
+def _cluster_of_two_nodes(folder: Path, of_nodes: dict[str, str]) -> Iterator[Any]:
     from ray._common.utils import get_default_ray_temp_dir
     from ray.cluster_utils import Cluster
 
     # The cluster's address is written there, whatever folder its nodes use.
     Path(get_default_ray_temp_dir()).mkdir(exist_ok=True)
     node = {"num_cpus": 1, "object_store_memory": STORE_BYTES, "include_dashboard": False}
-    cluster = Cluster(initialize_head=True, head_node_args={**node, "temp_dir": str(folder)})
+    starting = mock.patch.dict(os.environ, of_nodes)
+    with starting:
+        cluster = Cluster(initialize_head=True, head_node_args={**node, "temp_dir": str(folder)})
     try:
-        cluster.add_node(**node)
+        with starting:
+            cluster.add_node(**node)
         yield cluster
     finally:
         cluster.shutdown()

@@ -31,15 +31,22 @@ def parse_json(data: bytes | str, kind: type[Document], source: str) -> Document
             version = msgspec.json.decode(data, type=_Versioned).schema_version
             _check_version(version, _own_version(kind), source)
         return msgspec.json.decode(data, type=kind)
-    except msgspec.DecodeError as error:
+    except msgspec.ValidationError as error:
         raise DocumentError(
             f"{source}: {error}. Client and server may be of two releases."
         ) from error
+    except msgspec.DecodeError as error:
+        raise DocumentError(f"{source} is no JSON: {error}") from error
 
 
 def convert_document(document: Any, kind: type[Document], source: str) -> Document:
     """As parse_json, from JSON-ready objects."""
     return parse_json(msgspec.json.encode(document), kind, source)
+
+
+def as_text(name: str) -> str:
+    """A path or link as text that JSON can hold: bytes of it that are no UTF-8 become `\\xe9`."""
+    return name.encode(errors="surrogateescape").decode(errors="backslashreplace")
 
 
 def _own_version(kind: type[Any]) -> str:

@@ -3,7 +3,7 @@
 VemoclapError
 ├── OutputError                    the result cannot be written
 │   └── FormatNotInstalledError    what writes this format, an optional extra, is missing
-├── DocumentError                  a document misses a field, has a wrong one or is too new
+├── DocumentError                  a document cannot be read, or is of another release
 ├── VideoError                     this file cannot be classified
 │   ├── VideoNotFoundError         no such file, or not a file
 │   ├── EmptyVideoError            zero bytes
@@ -67,7 +67,7 @@ class FormatNotInstalledError(OutputError):
 
 
 class DocumentError(VemoclapError):
-    """A JSON document misses a field, has a wrong one, or is of another major release."""
+    """A document cannot be read, misses a field, has a wrong one, or is of another release."""
 
     exit_code = 4
 

@@ -146,8 +146,7 @@ def write(path: Path, fill: Callable[[BinaryIO], object], synced: bool = True) -
 
 def write_text(path: Path, text: str) -> None:
     """Writes a file as UTF-8, with the text's own line ends; see `write`."""
-    # A name's undecodable bytes come out as \udcXX, which is how JSON writes them too.
-    write(path, lambda file: file.write(text.encode(errors="backslashreplace")))
+    write(path, lambda file: file.write(text.encode()))
 
 
 def checksum(path: Path) -> str:

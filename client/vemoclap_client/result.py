@@ -8,6 +8,7 @@ from typing import Annotated, Any, Self
 
 import msgspec
 from msgspec import Meta, Struct
+from msgspec.structs import force_setattr
 
 from vemoclap_client.analysis import (
     Absent,
@@ -30,7 +31,7 @@ from vemoclap_client.contract import (
     RESULT_SCHEMA_VERSION,
     VALENCE,
 )
-from vemoclap_client.documents import convert_document
+from vemoclap_client.documents import as_text, convert_document
 from vemoclap_client.tracks import FrameBoxes, number_faces
 
 EVEN_MARGIN = 0.005
@@ -158,7 +159,7 @@ class EmotionResult(Judgement, frozen=True, kw_only=True):
     """Which emotion a clip conveys, and why.
 
     Attributes:
-        video: the clip's path or link as it was given.
+        video: the clip's path or link as it was given, with bytes that are no UTF-8 as `\\xe9`.
         duration_s: length of the clip.
         frame_times_s: when each of the 16 frames is shown, in seconds from the clip's start.
         profile: the weights that served: "embedded" or "paper".
@@ -189,6 +190,9 @@ class EmotionResult(Judgement, frozen=True, kw_only=True):
     warnings: tuple[str, ...]
     attention: dict[str, tuple[Moment, ...]] | None = None
     caption: TimedCaption | None = None
+
+    def __post_init__(self) -> None:
+        force_setattr(self, "video", as_text(self.video))
 
     @classmethod
     def from_dict(cls, document: Any, source: str = "result") -> Self:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple, Self
 
 from msgspec import Struct, to_builtins
+from msgspec.structs import force_setattr
 
 from vemoclap_client.analysis import (
     Absent,
@@ -22,7 +23,7 @@ from vemoclap_client.analysis import (
     strongest,
 )
 from vemoclap_client.contract import TIMELINE_SCHEMA_VERSION
-from vemoclap_client.documents import convert_document
+from vemoclap_client.documents import as_text, convert_document
 from vemoclap_client.media.parts import DecodedWindow
 from vemoclap_client.result import Contributions, FrameTimes, Judgement
 
@@ -110,7 +111,7 @@ class Timeline(Struct, frozen=True, kw_only=True):
     """The emotions of a clip over time.
 
     Attributes:
-        video: the clip's path or link as it was given.
+        video: the clip's path or link as it was given, with bytes that are no UTF-8 as `\\xe9`.
         duration_s: length of the clip.
         window_s: length of a window, as it was asked for.
         hop_s: time from one window's start to the next one's, as it was asked for.
@@ -132,6 +133,9 @@ class Timeline(Struct, frozen=True, kw_only=True):
     faces: tuple[TimelineFace, ...] = ()
     utterances: tuple[Utterance, ...] = ()
     screen_texts: tuple[ShownText, ...] = ()
+
+    def __post_init__(self) -> None:
+        force_setattr(self, "video", as_text(self.video))
 
     @classmethod
     def from_dict(cls, document: Any, source: str = "timeline") -> Self:

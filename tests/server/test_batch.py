@@ -1,5 +1,6 @@
 """`vemoclap batch` on a real cluster of two nodes, against two real servers, some of it killed."""
 
+import os
 import random
 import tempfile
 from collections.abc import Iterator
@@ -14,7 +15,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests import batches
-from tests.launching import Launched, launched
+from tests.launching import Launched, launched, wait_until
+from tests.trace_receiver import Receiver, receiving
 from training.parquet import store_features
 from training.server_features import FeatureServer
 from vemoclap_client import EmotionClient
@@ -23,6 +25,7 @@ from vemoclap_client.batch.pipeline import classify_clips, running_ray
 from vemoclap_client.batch.rows import NUMBER
 from vemoclap_client.batch.worker import WORKERS_KILLED_MAX, Settings
 from vemoclap_client.cli.main import main
+from vemoclap_client.documents import as_text
 from vemoclap_client.errors import ServerUnavailableError, WorkerKilledError
 from vemoclap_client.result import EmotionResult
 
@@ -34,11 +37,20 @@ SMALL = ("--instances", "image_encoder=1", "--instances", "text_detector=1")
 
 
 @pytest.fixture(scope="module")
-def cluster() -> Iterator[Any]:
+def receiver() -> Iterator[Receiver]:
+    """Of the cluster's traces."""
+    with receiving() as receiver:
+        yield receiver
+
+
+@pytest.fixture(scope="module")
+def cluster(receiver: Receiver) -> Iterator[Any]:
     # pytest's folder is too long for the names of Ray's sockets, which have 107 bytes at most.
     with (
         tempfile.TemporaryDirectory(prefix="ray") as folder,
-        batches.cluster_of_two_nodes(Path(folder)) as running,
+        batches.cluster_of_two_nodes(
+            Path(folder), OTEL_EXPORTER_OTLP_ENDPOINT=receiver.url
+        ) as running,
     ):
         yield running
 
@@ -53,13 +65,14 @@ def second(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Launched]:
 def test_each_clip_once_whatever_is_killed(
     server: Launched, second: Launched, cluster: Any, tmp_path: Path
 ) -> None:
-    """The driver, a worker, and one of two servers for good."""
+    """The driver, a worker, and one of two servers for good. One clip's name is no text."""
     clips, out = batches.write_clips(tmp_path / "clips", 16), tmp_path / "out"
+    clips[0] = clips[0].rename(clips[0].with_name(os.fsdecode(b"caf\xe9.mp4")))
     servers = f"{second.url},{server.url}"
     command = [tmp_path / "clips", "--url", servers, "--ray-address", cluster.address]
     said = batches.Killing(command, out, second.launcher.kill).run("driver", "worker", "server")
     found = batches.rows(out)
-    assert batches.videos(found) == sorted(map(str, clips))
+    assert batches.videos(found) == sorted(as_text(str(clip)) for clip in clips)
     assert {row["exit_code"] for row in found} == {0}
     assert f"{len(clips)} of {len(clips)} clips" in said
     assert "from before" in said
@@ -117,15 +130,18 @@ def test_throughput_at_one_and_two_servers(
 
 
 def test_features_train_a_head_and_rows_say_what_classify_says(
-    server: Launched, cluster: Any, client: EmotionClient, tmp_path: Path
+    server: Launched, cluster: Any, receiver: Receiver, client: EmotionClient, tmp_path: Path
 ) -> None:
+    """The workers send their spans, too."""
     clips = batches.write_clips(tmp_path / "clips", 6)
     table = pa.table({"video": [clip.name for clip in clips], "label": ["joy", "fear"] * 3})
     pq.write_table(table, tmp_path / "clips" / "list.parquet")
     out = tmp_path / "out"
     command = [tmp_path / "clips" / "list.parquet", "--out", out, "--url", server.url, "--features"]
     command += ["--workers", "1"]
+    receiver.spans.clear()
     assert main(["batch", *map(str, command), "--ray-address", cluster.address]) == 0
+    wait_until(lambda: [span.name for span in receiver.spans].count("send") >= len(clips))
     rows = {row["video"]: row for row in batches.rows(out)}
     assert [rows[str(clip)]["label"] for clip in clips] == ["joy", "fear"] * 3
     row = rows[str(clips[3])]

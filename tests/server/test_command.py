@@ -160,4 +160,4 @@ def test_a_name_that_is_no_text_survives_an_ascii_terminal(
     )
     assert finished.returncode == 0, finished.stderr
     assert b"0.17" in finished.stdout
-    assert json.loads(file.read_text())["video"] == str(odd)
+    assert json.loads(file.read_text())["video"] == str(tmp_path / "b\\xffd 猫.mp4")

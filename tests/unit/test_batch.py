@@ -5,6 +5,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import duckdb
@@ -37,8 +38,9 @@ from vemoclap_client.limited import LimitedDecoder
 from vemoclap_client.media.decoder import DecoderHere
 from vemoclap_client.result import EmotionResult
 
+SETTINGS = {"frames": "raw", "audio_track": None}
 CARRIED = pa.schema([("label", pa.string())])
-SCHEMA = store_schema(CARRIED, False, {"frames": "raw"})
+SCHEMA = store_schema(CARRIED, False, SETTINGS)
 
 
 def names(listing: Listing) -> list[str]:
@@ -68,11 +70,14 @@ def test_a_pattern_and_a_file_are_what_they_name(
 
 
 def test_a_table_carries_its_columns(folder: Path) -> None:
-    (folder / "list.csv").write_text("video,label\n0001,joy\n/x/y.mp4,fear\n0001,anger\n")
+    lines = ["video,label,id,day", "0001,joy,0012,2026-01-02", "/x/y.mp4,,NA,", "0001,anger,1,"]
+    (folder / "list.csv").write_text("\n".join(lines))
     listing = list_clips(str(folder / "list.csv"))
     assert names(listing) == [str(folder / "0001"), "/x/y.mp4"]
     assert listing.repeated == 1
-    assert listing.clips["label"].to_pylist() == ["joy", "fear"]
+    # Text as it stands there: 0012 is not 12.
+    carried = {name: listing.clips[name].to_pylist() for name in ("label", "id", "day")}
+    assert carried == {"label": ["joy", ""], "id": ["0012", "NA"], "day": ["2026-01-02", ""]}
     table = pa.table({"video": ["https://me:secret@site/a.mp4", "a/../b.mp4"], "n": [1, 2]})
     pq.write_table(table, folder / "list.parquet")
     listing = list_clips(str(folder / "list.parquet"))
@@ -113,6 +118,7 @@ def test_long_names_stay_whole(tmp_path: Path) -> None:
         ("list.csv", "name\na.mp4\n"),
         ("list.csv", "video,emotion\na.mp4,joy\n"),
         ("list.csv", "video\n"),
+        ("list.csv", "video,label\na.mp4,joy\n,joy\n"),
         ("list.parquet", "no table"),
         ("notes.txt/*", None),
         ("nosuch://bucket", None),
@@ -174,12 +180,12 @@ def stored(folder: Path) -> list[str]:
 
 
 def test_what_is_written_is_read_by_others(tmp_path: Path) -> None:
-    with open_parts(tmp_path, SCHEMA, retry_failed=False) as opened:
+    with open_parts(tmp_path, SCHEMA) as opened:
         opened.add(rows("a"))
         opened.add(rows("b", failed=True))
     (file,) = tmp_path.glob("*.parquet")
     about = msgspec.json.decode(pq.read_schema(file).metadata[METADATA])
-    assert about == {"schema_version": SCHEMA_VERSION, "frames": "raw"}
+    assert about == {"schema_version": SCHEMA_VERSION, **SETTINGS}
     by_pandas = pd.read_parquet(tmp_path).to_dict("list")
     by_polars = pl.read_parquet(tmp_path / "*.parquet")
     by_duckdb = duckdb.sql(f"select * from '{tmp_path}/*.parquet'").fetchall()
@@ -204,7 +210,7 @@ def test_a_killed_writer_leaves_whole_parts(tmp_path: Path) -> None:
     leftover = tmp_path / ".part-00001.parquet.1234.partial"
     leftover.touch()
     del opened
-    with open_parts(tmp_path, SCHEMA, retry_failed=False) as again:
+    with open_parts(tmp_path, SCHEMA) as again:
         assert again.done.to_pylist() == ["a"]
         again.add(rows("b", "c"))
         again.add(rows("d"))
@@ -216,7 +222,7 @@ def test_a_full_part_is_followed_by_the_next(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(parts, "ROWS_PER_PART", 2)
-    with open_parts(tmp_path, SCHEMA, retry_failed=False) as opened:
+    with open_parts(tmp_path, SCHEMA) as opened:
         for video in "abcde":
             opened.add(rows(video))
     lengths = [pq.read_metadata(path).num_rows for path in sorted(tmp_path.glob("*.parquet"))]
@@ -225,25 +231,63 @@ def test_a_full_part_is_followed_by_the_next(
 
 
 def test_failed_clips_are_forgotten_on_request(tmp_path: Path) -> None:
-    with open_parts(tmp_path, SCHEMA, retry_failed=False) as opened:
+    with open_parts(tmp_path, SCHEMA) as opened:
         opened.add(rows("a"))
-        opened.add(rows("b", failed=True))
-    with open_parts(tmp_path, SCHEMA, retry_failed=True) as opened:
+        opened.add(rows("b", "c", failed=True))
+    with open_parts(tmp_path, SCHEMA) as opened:
+        opened.forget_failed(pa.chunked_array([["a", "b"]]))  # c is in another INPUT.
+        assert opened.done.to_pylist() == ["a", "c"]
+    assert stored(tmp_path) == ["a", "c"]
+
+
+def test_a_part_in_which_all_failed_is_removed(tmp_path: Path) -> None:
+    with open_parts(tmp_path, SCHEMA) as opened:
+        opened.add(rows("a", failed=True))
+    with open_parts(tmp_path, SCHEMA) as opened:
+        opened.forget_failed(pa.chunked_array([["a"]]))
+        assert opened.done.to_pylist() == []
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("kind", [pa.timestamp("s"), pa.time32("s"), pa.date64(), pa.null()])
+def test_a_column_that_parquet_stores_as_another_type_goes_on(
+    kind: pa.DataType, tmp_path: Path
+) -> None:
+    schema = store_schema(pa.schema([("day", kind)]), False, SETTINGS)
+    row = rows("a").drop_columns(["label"]).append_column("day", pa.array([None], kind))
+    with open_parts(tmp_path, schema) as opened:
+        opened.add(row)
+    with open_parts(tmp_path, schema) as opened:
         assert opened.done.to_pylist() == ["a"]
-    assert stored(tmp_path) == ["a"]
+
+
+def test_retrying_a_folder_of_other_settings_or_a_torn_one_removes_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    (tmp_path / "a.mp4").touch()
+    with open_parts(out, store_schema(pa.schema([]), False, SETTINGS)) as opened:
+        opened.add(rows(str(tmp_path / "a.mp4"), failed=True).drop_columns(["label"]))
+    (part,) = out.iterdir()
+    command = ["batch", str(tmp_path / "a.mp4"), "--out", str(out), "--retry-failed"]
+    for content, said in ((part.read_bytes(), "other columns"), (b"PAR1", "cannot be read")):
+        part.write_bytes(content)
+        assert main([*command, "--features"]) == errors.BatchStoreError.exit_code
+        assert said in capsys.readouterr().err
+        assert part.read_bytes() == content
 
 
 def test_rows_that_do_not_go_together_are_refused(tmp_path: Path) -> None:
-    with open_parts(tmp_path, SCHEMA, retry_failed=False) as opened:
+    with open_parts(tmp_path, SCHEMA) as opened:
         opened.add(rows("a"))
         with pytest.raises(errors.BatchStoreError, match="another batch writes"):
             use(tmp_path, SCHEMA)
         with pytest.raises(errors.BatchStoreError, match="head of mine"):
             opened.add(rows("b", head="head of mine"))
     for other in (
-        store_schema(CARRIED, True, {"frames": "raw"}),
+        store_schema(CARRIED, True, SETTINGS),
         store_schema(CARRIED, False, {"frames": "jpeg"}),
-        store_schema(pa.schema([("label", pa.int64())]), False, {"frames": "raw"}),
+        store_schema(pa.schema([("label", pa.int64())]), False, SETTINGS),
     ):
         with pytest.raises(errors.BatchStoreError, match="other columns or settings"):
             use(tmp_path, other)
@@ -254,7 +298,7 @@ def test_rows_that_do_not_go_together_are_refused(tmp_path: Path) -> None:
 
 
 def use(folder: Path, schema: pa.Schema) -> None:
-    with open_parts(folder, schema, retry_failed=False):
+    with open_parts(folder, schema):
         pass
 
 
@@ -299,10 +343,31 @@ def test_an_object_that_cannot_be_copied_is_an_error_of_its_clip(
     assert list(temporary.iterdir()) == []
 
 
+SECRET_URLS = ("nosuch://me:secret@host/a.mp4", "https://me:se cret@[host/a.mp4")
+
+
+@pytest.mark.parametrize("url", SECRET_URLS)
+def test_no_row_shows_a_password(url: str) -> None:
+    with pytest.raises(errors.FetchError) as caught, open_source(url, FetchLimits(), None):
+        pass
+    message = error_row(caught.value)["error_message"]
+    assert "host/a.mp4" in message
+    assert "cret" not in message
+
+
+@pytest.mark.parametrize("given", [SECRET_URLS[0], "memory://me:secret@bucket/none"])
+def test_no_message_about_the_input_shows_a_password(
+    given: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code = main(["batch", given, "--out", str(tmp_path / "out")])
+    assert code == errors.BatchInputError.exit_code
+    assert "secret" not in capsys.readouterr().err
+
+
 class Failing(ClipWorker):
     """Fails in place of asking a server."""
 
-    def fail(self, *failures: type[errors.VemoclapError]) -> None:
+    def fail(self, *failures: type[Exception]) -> None:
         self.failures = list(failures)
 
     def _classify(self, source: str) -> dict[str, Any]:
@@ -330,11 +395,75 @@ def test_what_is_tried_again(
     failing = Failing(Settings("127.0.0.1:1", timeout_s=1, patience_s=60), None)
     failing.fail(*failures)
     if ends_with is None:
-        assert failing._answer("a.mp4") == {"exit_code": 0}
+        assert failing._answer("a.mp4", killed=0) == {"exit_code": 0}
     else:
         with pytest.raises(ends_with):
-            failing._answer("a.mp4")
+            failing._answer("a.mp4", killed=0)
     assert failing.failures == []
+
+
+def make_row(worker_here: ClipWorker, source: str, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """The row that a worker answers with, without Ray."""
+    actor = SimpleNamespace(remote=lambda number: 0)
+    monkeypatch.setattr(worker.ray, "get", lambda value: value)
+    monkeypatch.setattr(worker_here, "_begun", SimpleNamespace(begin=actor, end=actor))
+    clips = pa.table({"number": [0], "source": [os.fsencode(source)]})
+    (row,) = worker_here(clips).to_pylist()
+    return row
+
+
+def test_an_unexpected_error_is_a_row_and_does_not_end_the_batch(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    failing = Failing(Settings("127.0.0.1:1", timeout_s=1, patience_s=1), None)
+    failing.fail(ZeroDivisionError)
+    row = make_row(failing, "s3://me:secret@bucket/a.mp4", monkeypatch)
+    assert (row["exit_code"], row["error_type"], row["stops"]) == (1, "ZeroDivisionError", False)
+    assert row["error_message"] == "s3://bucket/a.mp4"
+
+
+@pytest.mark.parametrize(
+    ("source", "shown"),
+    [
+        (os.fsdecode(b"/x/caf\xe9.mp4"), "/x/caf\\xe9.mp4"),
+        ("memory://me:secret@bucket/a.mp4", "memory://bucket/a.mp4"),
+    ],
+)
+def test_a_row_names_its_clip_and_no_temporary_file(
+    source: str, shown: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fsspec.filesystem("memory").pipe_file("/me:secret@bucket/a.mp4", b"content")
+    here = ClipWorker(Settings("127.0.0.1:1", timeout_s=1, patience_s=1), None)
+    monkeypatch.setattr(here._client, "classify", lambda path, audio_track: result(str(path)))
+    row = make_row(here, source, monkeypatch)
+    assert msgspec.json.decode(row["result"])["video"] == shown
+
+    def fail(path: Path, audio_track: None) -> None:
+        raise errors.NotAVideoError(f"{path}: no")
+
+    monkeypatch.setattr(here._client, "classify", fail)
+    assert make_row(here, source, monkeypatch)["error_message"] == f"{shown}: no"
+
+
+def test_quiet_leaves_only_errors(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "list.csv").write_text("video,label\n/a,joy\n/a,joy\n")
+    with open_parts(tmp_path / "out", SCHEMA) as opened:
+        opened.add(rows("/a"))
+    command = ["batch", str(tmp_path / "list.csv"), "--out", str(tmp_path / "out")]
+    assert main(command) == 0
+    said = "vemoclap: listed more than once, and done once: 1\nvemoclap: 1 of 1 clips"
+    assert capsys.readouterr().err.startswith(said)
+    assert main([*command, "--quiet"]) == 0
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize("patience_s", ["nan", "-5", "inf"])
+def test_a_patience_that_is_none_is_refused(
+    patience_s: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        main(["batch", "clips", "--out", "out", f"--patience-s={patience_s}"])
+    assert "--patience-s: not between 0 and 86400 seconds" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(("untrusted", "kind"), [(True, LimitedDecoder), (False, DecoderHere)])

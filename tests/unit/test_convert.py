@@ -2,6 +2,8 @@
 
 import importlib.util
 import json
+import os
+import sys
 from importlib.machinery import ModuleSpec
 from pathlib import Path
 
@@ -14,10 +16,12 @@ from vemoclap_client.analysis import Head, Speech, SpeechSegment
 from vemoclap_client.assembling import timeline_of
 from vemoclap_client.cli.main import main
 from vemoclap_client.contract import EMOTIONS, EXPRESSIONS, MODALITIES
+from vemoclap_client.files import write_text
 from vemoclap_client.formats.document import format_json
 from vemoclap_client.formats.writing import FORMATS
 from vemoclap_client.result import EmotionResult, TimedFace, TimedScreenText, TimedTextLine
 from vemoclap_client.spreading import FPS_MAX, ROWS_MAX
+from vemoclap_client.timeline import Timeline
 
 FULL = make_full_timeline()
 HAPPY = dict.fromkeys(EXPRESSIONS, 0.0) | {"happy": 1.0}
@@ -125,13 +129,38 @@ def test_wrong_options_are_refused(
     assert said in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("document", [RESULT, FULL], ids=["result", "timeline"])
+def test_a_name_that_is_no_text_is_written_as_one_and_read_again(
+    document: EmotionResult | Timeline, tmp_path: Path
+) -> None:
+    odd, shown = os.fsdecode(b"caf\xe9.mp4"), r"caf\xe9.mp4"
+    source, target = tmp_path / "source.json", tmp_path / "target.json"
+    write_text(source, format_json(replace(document, video=odd)))
+    assert main(["convert", str(source), "--json", str(target), "--eaf", str(tmp_path / "a")]) == 0
+    assert json.loads(target.read_text())["video"] == shown
+    assert main(["convert", str(source), "--json", str(target), "--video", f"new_{odd}"]) == 0
+    assert json.loads(target.read_text())["video"] == f"new_{shown}"
+
+
+def test_missing_traces_are_said_once(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:1")
+    monkeypatch.setitem(sys.modules, "opentelemetry", None)  # As if it were not installed.
+    for options, count in (((), 1), (("--quiet",), 0)):
+        assert main(["convert", "missing.json", "--csv", "a.csv", *options]) == 4
+        assert capsys.readouterr().err.count("client[traces]") == count
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
         (None, "cannot be read"),
-        ("{", "truncated"),
+        ("{", "no JSON: Input data was truncated\n"),
+        ("no", "is no JSON"),
         ('{"schema_version": "2.0", "windows": []}', "schema_version"),
-        ('{"schema_version": "1.1"}', "missing"),
+        ('{"schema_version": "1.1"}', "missing required field"),
+        ('{"schema_version": "1.1"}', "may be of two releases"),
         (format_json(replace(FULL, windows=())), "no windows"),
     ],
 )

@@ -2,8 +2,7 @@
 
 import os
 import posixpath
-import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -15,7 +14,7 @@ import pyarrow.csv
 import pyarrow.parquet
 from fsspec.implementations.local import LocalFileSystem
 
-from vemoclap_client.batch.rows import NUMBER, STOPS, VIDEO, result_fields
+from vemoclap_client.batch.rows import NUMBER, STOPS, VIDEO, result_fields, without_user
 from vemoclap_client.errors import BatchInputError
 
 VIDEO_SUFFIXES = (
@@ -25,9 +24,6 @@ VIDEO_SUFFIXES = (
 """What is taken of a folder; a pattern or a table takes what it names."""
 
 TABLES = (".csv", ".parquet")
-
-USER = re.compile(r"^(\w+://)[^/?#]*@")
-"""The name and password in a URL, which no row shows."""
 
 SOURCE = pa.field("source", pa.binary())
 """Where a worker reads a clip: a path or URL, in the file system's own bytes."""
@@ -58,7 +54,7 @@ def list_clips(given: str) -> Listing:
     with _input_errors(given):
         system, path = fsspec.core.url_to_fs(given)
         if given.endswith(TABLES) and system.isfile(path):
-            return _from_table(_read_table(system, path), given, _name(system, path))
+            return _from_table(_read_table(system, path), _name(system, path))
         ignored = 0
         if system.isdir(path):
             found = sorted(file for file in _find(system, path) if not _is_hidden(file, path))
@@ -68,9 +64,9 @@ def list_clips(given: str) -> Listing:
             files = [path]
         else:
             files = sorted(file for file in system.glob(path) if system.isfile(file))
-    if not files:
-        besides = f" ({ignored} files are no videos by their names)" if ignored else ""
-        raise BatchInputError(f"{given}: there is no video{besides}")
+        if not files:
+            besides = f" ({ignored} files are no videos by their names)" if ignored else ""
+            raise BatchInputError(f"there is no video{besides}")
     return _without_repeated([_name(system, file) for file in files], pa.table({}), ignored)
 
 
@@ -78,35 +74,33 @@ def list_clips(given: str) -> Listing:
 def _input_errors(given: str) -> Iterator[None]:
     try:
         yield
-    except BatchInputError:
-        raise
-    except ImportError as error:  # fsspec names the package that reads this kind of storage.
-        raise BatchInputError(f"{given}: {error}") from error
+    except (BatchInputError, ImportError) as error:  # fsspec names the package of a storage.
+        raise BatchInputError(without_user(f"{given}: {error}")) from error
     except Exception as error:  # Each storage has errors of its own.
-        raise BatchInputError(f"{given} cannot be read: {error}") from error
+        raise BatchInputError(without_user(f"{given} cannot be read: {error}")) from error
 
 
 def _read_table(system: Any, path: str) -> pa.Table:
     with system.open(path, "rb") as file:
         if path.endswith(".csv"):
-            # A column of names like 0001 is text.
-            convert = pa.csv.ConvertOptions(column_types={VIDEO: pa.string()})
+            # 0012 is not 12, and a day is carried through as it was written.
+            convert = pa.csv.ConvertOptions(default_column_type=pa.string())
             return pa.csv.read_csv(file, convert_options=convert)
         return pa.parquet.read_table(file)
 
 
-def _from_table(table: pa.Table, given: str, place: str) -> Listing:
+def _from_table(table: pa.Table, place: str) -> Listing:
     if VIDEO not in table.column_names:
-        raise BatchInputError(f"{given} has no column {VIDEO!r}, but {table.column_names}")
+        raise BatchInputError(f"it has no column {VIDEO!r}, but {table.column_names}")
     own = {VIDEO, NUMBER.name, SOURCE.name, STOPS.name}
     own |= {field.name for field in result_fields(features=True)}
     carried = table.drop_columns([VIDEO]).replace_schema_metadata(None)
     if taken := sorted(own & set(carried.column_names)):
-        raise BatchInputError(f"{given}: the columns {', '.join(taken)} are ours: rename yours")
-    names = table[VIDEO].cast(pa.string())
-    if names.null_count or not len(names):
-        raise BatchInputError(f"{given}: the column {VIDEO!r} is empty, in part or in full")
-    return _without_repeated([_resolve(name, place) for name in names.to_pylist()], carried)
+        raise BatchInputError(f"the columns {', '.join(taken)} are ours: rename yours")
+    names = table[VIDEO].cast(pa.string()).to_pylist()
+    if not names or not all(names):
+        raise BatchInputError(f"the column {VIDEO!r} is empty, in part or in full")
+    return _without_repeated([_resolve(name, place) for name in names], carried)
 
 
 def _resolve(name: str, table: str) -> str:
@@ -144,10 +138,9 @@ def _is_hidden(file: str, folder: str) -> bool:
     return any(part.startswith(".") for part in file[len(folder) :].split("/"))
 
 
-def _without_repeated(names: Iterable[str], carried: pa.Table, ignored: int = 0) -> Listing:
+def _without_repeated(names: Sequence[str], carried: pa.Table, ignored: int = 0) -> Listing:
     sources = [os.fsencode(name) for name in names]
-    shown = (source.decode(errors="backslashreplace") for source in sources)
-    videos = [USER.sub(r"\1", name) for name in shown]
+    videos = [without_user(name) for name in names]
     clips = pa.table({SOURCE.name: pa.array(sources, SOURCE.type), VIDEO: videos})
     for field in carried.schema:
         clips = clips.append_column(field, carried[field.name])

@@ -47,9 +47,9 @@ class Parts:
         self.folder, self.schema = folder, schema
         for unfinished in folder.glob(f".{PATTERN}.*{files.UNFINISHED}"):
             unfinished.unlink()
-        paths = sorted(folder.glob(PATTERN))
         self.done: Any = pa.chunked_array([], pa.string())
         self._served: tuple[str, str] | None = None
+        paths = self._paths()
         for path in paths:
             rows = self._read(path, [VIDEO, *SERVED])
             self.done = pa.chunked_array([*self.done.chunks, *rows[VIDEO].chunks])
@@ -57,6 +57,26 @@ class Parts:
         self._number = max((int(path.stem.rpartition("-")[2]) for path in paths), default=0) + 1
         self._tables: list[pa.Table] = []
         self._written_at = -math.inf
+
+    def forget_failed(self, videos: pa.ChunkedArray) -> None:
+        """Removes the rows of those of these videos that failed.
+
+        Raises:
+            BatchStoreError: they cannot be read.
+            OutputError: the disk is full.
+        """
+        done: list[pa.Array] = []
+        for path in self._paths():
+            rows = self._read(path, [VIDEO, "exit_code"])
+            failed = pc.not_equal(rows["exit_code"], 0)
+            is_kept = pc.invert(pc.and_(failed, pc.is_in(rows[VIDEO], value_set=videos)))
+            kept = rows.filter(is_kept)
+            if not kept.num_rows:
+                path.unlink()
+            elif kept.num_rows < rows.num_rows:
+                _write(path, self._read(path).filter(is_kept))
+            done += kept[VIDEO].chunks
+        self.done = pa.chunked_array(done, pa.string())
 
     def add(self, rows: pa.Table) -> None:
         """Takes rows of clips that are not there yet, and writes now and then.
@@ -81,6 +101,9 @@ class Parts:
         if self._tables:
             _write(self._path(self._number), pa.concat_tables(self._tables))
         self._written_at = time.monotonic()
+
+    def _paths(self) -> list[Path]:
+        return sorted(self.folder.glob(PATTERN))
 
     def _path(self, number: int) -> Path:
         return self.folder / f"part-{number:05}.parquet"
@@ -115,7 +138,7 @@ class Parts:
 
 
 @contextmanager
-def open_parts(folder: Path, schema: pa.Schema, retry_failed: bool) -> Iterator[Parts]:
+def open_parts(folder: Path, schema: pa.Schema) -> Iterator[Parts]:
     """The rows in a folder, which is made, and which no other batch writes to meanwhile.
 
     Rows that were added are written at the end of the block, after an error too.
@@ -123,7 +146,6 @@ def open_parts(folder: Path, schema: pa.Schema, retry_failed: bool) -> Iterator[
     Args:
         folder: on this machine, or mounted.
         schema: of rows.store_schema.
-        retry_failed: forget the clips that failed.
 
     Raises:
         BatchStoreError: as Parts, or another batch writes there.
@@ -132,9 +154,6 @@ def open_parts(folder: Path, schema: pa.Schema, retry_failed: bool) -> Iterator[
     files.check_writable([folder / PATTERN])
     try:
         with files.locked(folder, wait=False):
-            if retry_failed:
-                for path in sorted(folder.glob(PATTERN)):
-                    _remove_failed(path)
             parts = Parts(folder, schema)
             try:
                 yield parts
@@ -142,15 +161,6 @@ def open_parts(folder: Path, schema: pa.Schema, retry_failed: bool) -> Iterator[
                 parts.write()
     except BlockingIOError as error:
         raise BatchStoreError(f"another batch writes to {folder}: wait for its end") from error
-
-
-def _remove_failed(path: Path) -> None:
-    rows = pq.read_table(path)
-    kept = rows.filter(pc.equal(rows["exit_code"], 0))
-    if not kept.num_rows:
-        path.unlink()
-    elif kept.num_rows < rows.num_rows:
-        _write(path, kept)
 
 
 def _write(path: Path, rows: pa.Table) -> None:

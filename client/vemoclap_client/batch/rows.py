@@ -1,15 +1,18 @@
 """The columns of a clip's row."""
 
 import json
+import re
 from collections.abc import Mapping
 from typing import Any
 
 import msgspec
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from vemoclap_client.contract import EMOTIONS, MODALITIES
+from vemoclap_client.documents import as_text
 from vemoclap_client.errors import VemoclapError
 from vemoclap_client.result import EmotionResult
 
@@ -26,8 +29,16 @@ NUMBER = pa.field("number", pa.int64())
 STOPS = pa.field("stops", pa.bool_())
 """Whether the row's error is to end the batch; only between the processes."""
 
+USER = re.compile(r"(\w://)[^/?#]*@")
+"""The name and password in a URL, which no row and no message shows."""
+
 Features = Mapping[str, NDArray[np.float32]]
 """Modality -> [rows, width]."""
+
+
+def without_user(source: str) -> str:
+    """A path or URL as rows show it: as text, without a user's name and password."""
+    return USER.sub(r"\1", as_text(source))
 
 
 def result_fields(features: bool) -> list[pa.Field]:
@@ -65,7 +76,7 @@ def _feature_fields() -> list[pa.Field]:
 
 
 def store_schema(carried: pa.Schema, features: bool, settings: Mapping[str, Any]) -> pa.Schema:
-    """The schema of a batch's files.
+    """The schema of a batch's files, as it is read from them.
 
     Args:
         carried: the input's own columns, without `video`.
@@ -74,7 +85,10 @@ def store_schema(carried: pa.Schema, features: bool, settings: Mapping[str, Any]
     """
     fields = [pa.field(VIDEO, pa.string()), *result_fields(features), *carried]
     about = json.dumps({"schema_version": SCHEMA_VERSION, **settings}, sort_keys=True)
-    return pa.schema(fields, metadata={METADATA: about.encode()})
+    # Parquet has fewer types than a table: seconds, for one, come back as milliseconds.
+    file = pa.BufferOutputStream()
+    pq.write_table(pa.schema(fields, metadata={METADATA: about.encode()}).empty_table(), file)
+    return pq.read_schema(pa.BufferReader(file.getvalue()))
 
 
 def result_row(result: EmotionResult, features: Features | None = None) -> dict[str, Any]:
@@ -108,11 +122,12 @@ def _feature_values(features: Features) -> dict[str, Any]:
     return {"feature_widths": widths, **rows}
 
 
-def error_row(error: VemoclapError) -> dict[str, Any]:
-    """Column -> value, of a clip that could not be classified."""
+def error_row(error: Exception) -> dict[str, Any]:
+    """Column -> value, of a clip that could not be classified, without a user in any URL."""
+    kind = type(error) if isinstance(error, VemoclapError) else VemoclapError
     return {
-        "exit_code": error.exit_code,
+        "exit_code": kind.exit_code,
         "error_type": type(error).__name__,
-        "error_message": str(error).encode(errors="backslashreplace").decode(),
+        "error_message": USER.sub(r"\1", str(error)).encode(errors="backslashreplace").decode(),
         "schema_version": SCHEMA_VERSION,
     }

@@ -94,7 +94,9 @@ class Batch:
         asked = {"frames": settings.frame_format.value, "audio_track": settings.audio_track}
         carried = [f for f in listing.clips.schema if f.name not in (SOURCE.name, VIDEO)]
         schema = store_schema(pa.schema(carried), settings.features, asked)
-        with open_parts(self.folder, schema, self.retry_failed) as parts:
+        with open_parts(self.folder, schema) as parts:
+            if self.retry_failed:
+                parts.forget_failed(listing.clips[VIDEO])
             is_done = pc.is_in(listing.clips[VIDEO], value_set=parts.done.combine_chunks())
             waiting = listing.clips.filter(pc.invert(is_done))
             numbers = pa.array(range(waiting.num_rows), NUMBER.type)

@@ -7,6 +7,7 @@ from pathlib import Path, PurePosixPath
 
 import fsspec
 
+from vemoclap_client.batch.rows import without_user
 from vemoclap_client.errors import (
     TooLargeError,
     TransferError,
@@ -33,25 +34,26 @@ def open_source(source: str, limits: FetchLimits, cookies: Path | None) -> Itera
     Raises:
         VideoNotFoundError: there is no such object.
         FetchError: it cannot be downloaded.
-        VideoError: of the block, with the source in place of the temporary file's name.
+        VideoError: of the block, with the source in place of the file's name.
     """
-    if not is_link(source):
-        yield Path(source)
-        return
-    copied = (
-        _downloaded(source, limits, cookies) if source.startswith(WEB) else _copied(source, limits)
-    )
-    with copied as path:
+    with _opened(source, limits, cookies) as path:
         try:
             yield path
         except VideoError as error:
-            raise type(error)(str(error).replace(str(path), source)) from error
+            said = str(error).replace(str(path), without_user(source))
+            raise type(error)(said) from error
 
 
 @contextmanager
-def _downloaded(link: str, limits: FetchLimits, cookies: Path | None) -> Iterator[Path]:
-    with fetch(link, limits, cookies=cookies) as fetched:
-        yield fetched.path
+def _opened(source: str, limits: FetchLimits, cookies: Path | None) -> Iterator[Path]:
+    if not is_link(source):
+        yield Path(source)
+    elif source.startswith(WEB):
+        with fetch(source, limits, cookies=cookies) as fetched:
+            yield fetched.path
+    else:
+        with _copied(source, limits) as path:
+            yield path
 
 
 @contextmanager

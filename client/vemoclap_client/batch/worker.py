@@ -9,6 +9,7 @@ from typing import Any
 
 import pyarrow as pa
 import ray
+from msgspec.structs import replace
 
 from vemoclap_client._clock import milliseconds_since
 from vemoclap_client.batch.listing import SOURCE
@@ -19,6 +20,7 @@ from vemoclap_client.batch.rows import (
     error_row,
     result_fields,
     result_row,
+    without_user,
 )
 from vemoclap_client.batch.sources import open_source
 from vemoclap_client.client import EmotionClient
@@ -31,7 +33,6 @@ from vemoclap_client.errors import (
     RequestRejectedError,
     ServerError,
     ServerOverloadedError,
-    VemoclapError,
     WorkerKilledError,
 )
 from vemoclap_client.fetch import FetchLimits
@@ -45,7 +46,7 @@ from vemoclap_client.requests import (
     parse_result,
 )
 from vemoclap_client.result import EmotionResult
-from vemoclap_client.tracing import start_call
+from vemoclap_client.tracing import set_up_traces, start_call
 
 FAILED_MODEL_TRIES = 3
 """Of a clip on which a model fails: another server may do, or this one after a restart."""
@@ -134,6 +135,7 @@ class ClipWorker:
             begun: the actor of Begun.
         """
         self._settings, self._begun = settings, begun
+        set_up_traces("vemoclap")
         self._client = FeatureClient(
             settings.url,
             timeout_s=settings.timeout_s,
@@ -143,26 +145,30 @@ class ClipWorker:
         )
 
     def __call__(self, block: pa.Table) -> pa.Table:
-        """The rows of a block with NUMBER and SOURCE."""
+        """The rows of a block with NUMBER and SOURCE.
+
+        Raises:
+            RayError: Ray failed.
+        """
         clips = zip(*(block[each.name].to_pylist() for each in (NUMBER, SOURCE)), strict=True)
         rows = [self._row(number, os.fsdecode(source)) for number, source in clips]
         return pa.Table.from_pylist(rows, schema=self._settings.schema)
 
     def _row(self, number: int, source: str) -> dict[str, Any]:
+        killed = ray.get(self._begun.begin.remote(number))
         stops = False
         try:
-            killed = ray.get(self._begun.begin.remote(number))
-            if killed >= WORKERS_KILLED_MAX:
-                raise WorkerKilledError(
-                    f"{source}: {killed} processes that worked on it were killed or crashed"
-                )
-            row = self._answer(source)
-        except VemoclapError as error:
+            row = self._answer(source, killed)
+        except Exception as error:  # An unexpected one is a row too, and does not end the batch.
             row, stops = error_row(error), self._stops(error)
         self._begun.end.remote(number)
         return {NUMBER.name: number, STOPS.name: stops, **row}
 
-    def _answer(self, source: str) -> dict[str, Any]:
+    def _answer(self, source: str, killed: int) -> dict[str, Any]:
+        if killed >= WORKERS_KILLED_MAX:
+            raise WorkerKilledError(
+                f"{source}: {killed} processes that worked on it were killed or crashed"
+            )
         tries = _Tries(self._settings.patience_s)
         while True:
             try:
@@ -174,11 +180,14 @@ class ClipWorker:
     def _classify(self, source: str) -> dict[str, Any]:
         settings = self._settings
         with open_source(source, settings.limits, settings.cookies) as path:
+            features = None
             if settings.features:
-                return result_row(*self._client.classify_with_features(path, settings.audio_track))
-            return result_row(self._client.classify(path, audio_track=settings.audio_track))
+                result, features = self._client.classify_with_features(path, settings.audio_track)
+            else:
+                result = self._client.classify(path, audio_track=settings.audio_track)
+        return result_row(replace(result, video=without_user(source)), features)
 
-    def _stops(self, error: VemoclapError) -> bool:
+    def _stops(self, error: Exception) -> bool:
         """Whether it is not about this clip: no server answers, or they stay busy."""
         if not isinstance(error, ServerError) or isinstance(error, ABOUT_ONE_CLIP):
             return False

@@ -71,6 +71,11 @@ class Output:
         if self._shows_progress:
             print(ERASE_LINE, end="", file=sys.stderr, flush=True)
 
+    def note(self, what: str) -> None:
+        """Prints a message for people on standard error."""
+        if not self.is_quiet:
+            self.say(what)
+
     def say(self, what: str | VemoclapError) -> None:
         """Prints an error or another message on standard error."""
         self.erase_progress()

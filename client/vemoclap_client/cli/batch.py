@@ -4,8 +4,13 @@ import argparse
 import os
 from pathlib import Path
 
-from vemoclap_client.cli._options import add_frame_option, add_server_options, read_credentials
-from vemoclap_client.cli.fetch import add_link_options, link_limits
+from vemoclap_client.cli._options import (
+    LONGEST_TIMEOUT_S,
+    add_frame_option,
+    add_server_options,
+    read_credentials,
+)
+from vemoclap_client.cli.fetch import add_link_options, link_limits, shown_name
 from vemoclap_client.client import EmotionClient
 from vemoclap_client.errors import BatchNotInstalledError
 from vemoclap_client.requests import FrameFormat
@@ -51,10 +56,9 @@ def run(options: argparse.Namespace) -> int:
         options.ray_address,
         options.retry_failed,
     )
-    options.output.task = options.input
-    tally = batch.run(options.output.say, options.output.progress)
-    if not options.output.is_quiet:
-        options.output.say(tally.render())
+    options.output.task = shown_name(options.input)
+    tally = batch.run(options.output.note, options.output.progress)
+    options.output.note(tally.render())
     return 0
 
 
@@ -66,6 +70,10 @@ def check(options: argparse.Namespace) -> None:
     """
     if options.workers is not None and options.workers < 1:
         raise ValueError(f"--workers: not above 0: {options.workers}")
+    if not 0 <= options.patience_s <= LONGEST_TIMEOUT_S:
+        raise ValueError(
+            f"--patience-s: not between 0 and {LONGEST_TIMEOUT_S} seconds: {options.patience_s}"
+        )
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:

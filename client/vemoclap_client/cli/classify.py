@@ -71,8 +71,8 @@ def run(options: argparse.Namespace) -> int:
         try:
             return _classify_all(targets, client, options, tally)
         finally:  # After Ctrl-C, too.
-            if tally.count > 1 and not options.output.is_quiet and not _is_unread(options):
-                options.output.say(tally.render())
+            if tally.count > 1 and not _is_unread(options):
+                options.output.note(tally.render())
 
 
 def _classify_all(

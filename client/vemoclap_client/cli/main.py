@@ -55,7 +55,7 @@ COMMANDS = (
 
 EXIT_CODES = """\
 exit codes: 0 all went well; 2 wrong usage; 3 a result cannot be written,
-4 a document of another release, 5 what writes a format is not installed;
+4 a document that cannot be read, 5 what writes a format is not installed;
 1x a video: 11 not found, 12 empty, 13 not a video, 14 sound only, 15 not decodable, 16 encrypted,
 17 no such sound track, 18 needs more time or memory than allowed;
 2x the server: 21 not there, 22 not ready, 23 lost during the request, 24 overloaded,
@@ -82,7 +82,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ValueError as error:
         parser.error(str(error))
     options.output = Output(options.quiet)
-    set_up_traces("vemoclap")
+    if not set_up_traces("vemoclap"):
+        options.output.note("no traces are sent: pip install './client[traces]'")
     try:
         return int(options.run(options))
     except VemoclapError as error:

@@ -30,7 +30,7 @@ def format_eaf(timeline: Timeline) -> str:
     document.add_property("vemoclap", f"{first.profile} profile, head: {first.head}")
     if not is_link(timeline.video):
         name = PurePath(timeline.video).name
-        beside = f"./{quote(name, errors='surrogateescape')}"
+        beside = f"./{quote(name)}"
         document.add_linked_file(beside, beside, mimetypes.guess_type(name)[0] or ANY_VIDEO)
     for tier in make_tiers(timeline):
         document.add_tier(tier.name, WITHIN if tier.parent else TOP, tier.parent)
