@@ -141,9 +141,10 @@ class Watch:
         is_idle = self._idleness.is_long(step_s)
         if not is_idle and self._waited_s < LONGEST_WAIT_S:
             return None
+        last = f"; the last probe: {self._probe.error}" if self._probe.error else ""
         return Trouble(
             f"no request was answered for {self._waited_s:.0f} s, and the server "
-            f"{'computes nothing' if is_idle else 'computes without an end'}"
+            f"{'computes nothing' if is_idle else 'computes without an end'}{last}"
         )
 
     def _failing(self) -> Trouble | None:

@@ -18,7 +18,7 @@ from export.registry import PROFILES
 from export.spec import Slot
 from server.errors import WeightsMissingError
 from server.limits import is_entry
-from server.repository import check_weights, read_configs
+from server.repository import check_weights, read_configs, without_empty
 from server.repository import variants as list_variants
 from server.slots.admission import ENSEMBLE_PARAMETER
 from server.slots.face import FACES_PER_FRAME
@@ -198,6 +198,11 @@ def derived(tmp_path_factory: pytest.TempPathFactory) -> Path:
         variants.write(folder / name)
     assert list_variants(folder) == sorted(variants.VARIANTS_OF)
     return folder
+
+
+def test_slots_are_served_with_the_configurations_that_were_read() -> None:
+    served = without_empty(REPOSITORY, read_configs(REPOSITORY))
+    assert served == {name: CONFIGS[name] for name in served}
 
 
 def test_weights_of_another_format_are_said_to_need_another_variant(
