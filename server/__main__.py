@@ -1,6 +1,7 @@
 """`python -m server`: a Triton on the model repository, until Ctrl-C or for one command."""
 
 import argparse
+import math
 import os
 import shutil
 import signal
@@ -17,7 +18,7 @@ from server.limits import choose
 from server.messages import STDERR, TextHandler, say
 from server.probe import INTERVAL_S
 from server.process import ServerOptions
-from server.supervision import serve
+from server.supervision import Supervisor
 from server.traces import SERVICE
 from vemoclap_client.logs import FORMAT_VARIABLE, JsonNotInstalledError, LogFormat, set_up_logs
 
@@ -48,21 +49,20 @@ def main(arguments: list[str] | None = None) -> int:
         choose(given.clips_at_once, given.mb_at_once, given.clips_waiting, given.mb_waiting),
         read_tls(given),
     )
+    supervisor = Supervisor(options, _reporting(given), given.command)
     try:
         _check(given, options)
-        return serve(options, _reporting(given), given.command)
+        supervisor.serve()
     except ServerStartError as error:
         say(str(error), STDERR)
         return error.exit_code
     except KeyboardInterrupt:
         say("stopped")
-    return 0
+    return supervisor.exit_code
 
 
 def _reporting(given: argparse.Namespace) -> Reporting:
-    return Reporting(
-        given.ready_file, HealthFile(given.health_file), given.probe_interval_s or None
-    )
+    return Reporting(given.ready_file, HealthFile(given.health_file), given.probe_interval_s)
 
 
 def _check(given: argparse.Namespace, options: ServerOptions) -> None:
@@ -73,6 +73,8 @@ def _check(given: argparse.Namespace, options: ServerOptions) -> None:
     for option, file in (("--ready-file", given.ready_file), ("--health-file", given.health_file)):
         if file and not file.parent.is_dir():
             raise UsageError(f"{option}: there is no folder {file.parent}")
+        if file and file.is_dir():
+            raise UsageError(f"{option}: {file} is a folder")
 
 
 def _interrupt(signal_number: int, frame: object) -> None:
@@ -93,6 +95,19 @@ def positive(text: str) -> int:
 def natural(text: str) -> int:
     """A whole number of at least 0."""
     return 0 if text == "0" else positive(text)
+
+
+def seconds(text: str) -> float:
+    """A length of time, more than 0."""
+    number = float(text)
+    if not 0 < number < math.inf:
+        raise argparse.ArgumentTypeError(f"{text} is not a length of time")
+    return number
+
+
+def seconds_or_never(text: str) -> float | None:
+    """A length of time; None for 0."""
+    return seconds(text) if float(text) else None
 
 
 def slot_instances(text: str) -> tuple[str, int]:
@@ -125,7 +140,7 @@ def _parser() -> argparse.ArgumentParser:
         "torchscript, torchscript-gpu (default: config.pbtxt)",
     )
     _add_sizes(parser)
-    parser.add_argument("--startup-timeout-s", type=float, default=180.0)
+    parser.add_argument("--startup-timeout-s", type=seconds, default=180.0)
     parser.add_argument(
         "--ready-file", type=Path, help="JSON with pid and ports, kept while the server is ready"
     )
@@ -136,7 +151,7 @@ def _parser() -> argparse.ArgumentParser:
         nargs="*",
         metavar="-- COMMAND",
         help="run this with VEMOCLAP_URL and VEMOCLAP_METRICS_URL set, then stop; the exit code is "
-        "the command's; 70 to 79 are the launcher's own",
+        "the command's, 128 + N if signal N ended it; 70 to 79 are the launcher's own",
     )
     return parser
 
@@ -157,12 +172,12 @@ def _add_health(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--health-file",
         type=Path,
-        default=os.environ.get(VARIABLE),
+        default=os.environ.get(VARIABLE) or None,
         help=f"what docker/healthcheck.py reads (default: ${VARIABLE}, else none)",
     )
     parser.add_argument(
         "--probe-interval-s",
-        type=float,
+        type=seconds_or_never,
         default=INTERVAL_S,
         help="send a small clip through the ensemble when nobody was answered for so long, and "
         "restart a server that is stuck (%(default)s); 0: never",

@@ -1,9 +1,11 @@
 """The host and ports at which a server listens."""
 
+import errno
 import socket
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 
-from server.errors import PortInUseError
+from server.errors import PortInUseError, UsageError
 from vemoclap_client.channels import is_loopback_host
 
 LOOPBACK = "127.0.0.1"
@@ -54,14 +56,17 @@ class Address:
 
         Raises:
             PortInUseError: a given port is taken, or given twice.
+            UsageError: there is no such host or port here.
         """
         taken = [port for port in self.ports.values() if port]
         if len(taken) > len(set(taken)):
             raise PortInUseError(f"gRPC, HTTP and metrics need ports of their own, not {taken}.")
-        held = {name: _bind(self.hosts[name], name, port) for name, port in self.ports.items()}
-        ports = {f"{name}_port": probe.getsockname()[1] for name, probe in held.items()}
-        for probe in held.values():
-            probe.close()
+        with ExitStack() as held:
+            probes = {
+                name: held.enter_context(_bind(self.hosts[name], name, port))
+                for name, port in self.ports.items()
+            }
+            ports = {f"{name}_port": probe.getsockname()[1] for name, probe in probes.items()}
         return replace(self, **ports)
 
 
@@ -77,10 +82,13 @@ def _bind(host: str, name: str, port: int) -> socket.socket:
     probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         probe.bind((host, port))
-    except (OSError, OverflowError) as error:
+    except (OSError, OverflowError, UnicodeError) as error:
         probe.close()
-        raise PortInUseError(
-            f"cannot listen on {host}:{port} for {name} ({error}). Stop what listens "
-            f"there, or choose another port: --{name}-port 0 takes a free one."
-        ) from error
+        failure = f"cannot listen on {host}:{port} for {name} ({error})."
+        if isinstance(error, OSError) and error.errno == errno.EADDRINUSE:
+            raise PortInUseError(
+                f"{failure} Stop what listens there, or choose another port: --{name}-port 0 takes "
+                "a free one."
+            ) from error
+        raise UsageError(f"{failure} Choose another --host or --{name}-port.") from error
     return probe

@@ -49,9 +49,10 @@ class Probe:
 
     Attributes:
         answers: how often it was seen that a request had been answered, the probe's or another's.
-        is_unanswered: whether a probe was sent since then.
+        is_unanswered: whether a probe was sent since then, and has not failed: it is under way, or
+            its error says nothing.
         failures: how many probes have failed since then.
-        error: of the last of those.
+        error: with which the last probe since then ended; empty: none has.
     """
 
     def __init__(
@@ -96,6 +97,7 @@ class Probe:
     def begin_again(self) -> None:
         """Forgets what failed while something was restarted, and lets a probe be sent at once."""
         self.failures = 0
+        self.error = ""
         self.is_unanswered = self._sent_s is not None
         self._next_s = 0.0
         if not self._is_on:
@@ -122,6 +124,7 @@ class Probe:
         self.answers += 1
         self.is_unanswered = False
         self.failures = 0
+        self.error = ""
         self._next_s = max(self._next_s, time.monotonic() + self._interval_s)
 
     def _send(self) -> None:
@@ -143,4 +146,9 @@ class Probe:
         elif isinstance(error, FAILED):
             self.failures += 1
             self.error = str(error)
+            self.is_unanswered = False
+        elif self.is_unanswered:
+            self.error = str(error)
+            # At once: a server that has room by now must not be taken for one that is stuck.
+            self._next_s = now_s
         self._sent_s = None

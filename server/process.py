@@ -32,7 +32,7 @@ from server.repository import (
     without_empty,
 )
 from server.resources import check_shared_memory
-from server.slots.admission import CALLS_AT_ONCE, Limits
+from server.slots.admission import Limits
 from server.threads import plan
 from server.tls import Tls
 from server.traces import trace_arguments
@@ -125,7 +125,6 @@ def running_server(options: ServerOptions) -> Iterator[RunningServer]:
         installation = find_installation(folder)
         address = options.address.resolved()
         served = folder / "models"
-        threads = max(CALLS_AT_ONCE, options.limits.clips_at_once)
         configs = plan(configs, options.threads, options.instances, installation.automatic)
         configs = limited(configs, options.limits, folder / "at_work")
         link_repository(options.repository, configs, served)
@@ -133,7 +132,7 @@ def running_server(options: ServerOptions) -> Iterator[RunningServer]:
             *_arguments(installation, served, address, token),
             *(options.tls.arguments if options.tls else ()),
             f"--backend-config=python,shm-region-prefix-name={name}_",
-            f"--backend-config=python,thread-pool-size={threads}",
+            f"--backend-config=python,thread-pool-size={options.limits.calls_at_once}",
         ]
         executions = folder / "executions"
         executions.mkdir()

@@ -59,7 +59,9 @@ def variants(repository: Path) -> list[str]:
 
 def is_optional(config: ModelConfig) -> bool:
     """Whether only some profiles fill the slot; where it is empty, it is not loaded."""
-    return bool(config.parameters["optional"].string_value == "true")
+    # To read a key that is not there would add it.
+    parameters = config.parameters
+    return "optional" in parameters and parameters["optional"].string_value == "true"
 
 
 def without_empty(repository: Path, configs: dict[str, ModelConfig]) -> dict[str, ModelConfig]:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -20,7 +21,7 @@ from server.process import (
     running_server,
 )
 from vemoclap_client.credentials import Credentials
-from vemoclap_client.errors import OutputError
+from vemoclap_client.errors import AccessDeniedError, CertificateError, OutputError
 from vemoclap_client.files import write_text
 
 MOST_DEATHS = 4
@@ -29,50 +30,58 @@ FIRST_PAUSE_S = 1.0
 """Before the second start in a row; it doubles with each further one."""
 COMMAND_STOP_TIMEOUT_S = 10.0
 """Time after which a stopping command is killed."""
+SIGNALLED = 128
+"""As in a shell, what ended by a signal has this and the signal's number as its exit code."""
 
 
-def serve(options: ServerOptions, reporting: Reporting, command: Sequence[str] = ()) -> int:
-    """Serves until it is interrupted or the command has ended; restarts what broke.
+class Supervisor:
+    """Serves, and restarts what broke. A restarted server has the same ports."""
 
-    A restarted server has the same ports.
-
-    Args:
-        options: what is served, and how.
-        reporting: where to say how the server is.
-        command: is run when the server is ready, with its addresses in the environment.
-
-    Returns:
-        The command's exit code.
-
-    Raises:
-        ServerStartError: the server did not start.
-        ServerDiedError: it broke four times in a row without answering a request.
-    """
-    supervisor = _Supervisor(options, reporting, command)
-    try:
-        return supervisor.serve()
-    finally:
-        supervisor.end_command()
-        reporting.health.remove()
-
-
-class _Supervisor:
     def __init__(
-        self, options: ServerOptions, reporting: Reporting, command: Sequence[str]
+        self, options: ServerOptions, reporting: Reporting, command: Sequence[str] = ()
     ) -> None:
+        """Starts nothing yet.
+
+        Args:
+            options: what is served, and how.
+            reporting: where to say how the server is.
+            command: is run when the server is ready, with its addresses in the environment.
+        """
         self._options = options
         self._reporting = reporting
         self._command = command
         self._run: Popen[bytes] | None = None
         self._deaths = 0
 
-    def serve(self) -> int:
+    @property
+    def exit_code(self) -> int:
+        """The command's when it has ended, as a shell gives it; without a command 0."""
+        if not self._command:
+            return 0
+        # A command that was never started counts as interrupted: it has not done its work.
+        code = self._run.returncode if self._run else -signal.SIGINT
+        return SIGNALLED - code if code < 0 else code
+
+    def serve(self) -> None:
+        """Serves until it is interrupted or the command has ended.
+
+        Raises:
+            ServerStartError: the server did not start.
+            ServerDiedError: it broke four times in a row without answering a request.
+        """
+        try:
+            self._serve()
+        finally:
+            self._end_command()
+            self._reporting.health.remove()
+
+    def _serve(self) -> None:
         state = "starting"
         while True:
             self._reporting.health.write(state, self._options.startup_timeout_s + STOP_TIMEOUT_S)
             end = self._serve_once()
             if self._run is not None and self._run.poll() is not None:
-                return self._run.returncode
+                return
             self._deaths = 1 if end.has_answered else self._deaths + 1
             if self._deaths == MOST_DEATHS:
                 raise ServerDiedError(
@@ -108,10 +117,10 @@ class _Supervisor:
         try:
             yield
         except BaseException:
-            self.end_command()
+            self._end_command()
             raise
 
-    def end_command(self) -> None:
+    def _end_command(self) -> None:
         """Stops the command if it runs."""
         run = self._run
         if run is None or run.poll() is not None:
@@ -126,10 +135,10 @@ class _Supervisor:
 
 @contextmanager
 def _system_errors() -> Iterator[None]:
-    """Raises what the system refuses, for example room on a full disk, as ServerStartError."""
+    """Raises what the system refuses as ServerStartError: room on a disk, the clients' files."""
     try:
         yield
-    except (OutputError, OSError) as error:
+    except (OutputError, CertificateError, AccessDeniedError, OSError) as error:
         raise ServerStartError(f"the system refused what the server needs: {error}") from error
 
 

@@ -7,6 +7,7 @@ from typing import NoReturn
 
 from server.errors import UsageError
 from vemoclap_client.credentials import Credentials
+from vemoclap_client.errors import AccessDeniedError, CertificateError
 
 
 @dataclass(frozen=True)
@@ -47,10 +48,10 @@ class Tls:
         return replace(found, tls=True, root=found.root or self.certificate.resolve())
 
     def check(self) -> None:
-        """Returns if the files can be used. Triton would end without a word about them.
+        """Returns if the files can be used. Triton would end without a word about its own.
 
         Raises:
-            UsageError: names the option and what is wrong.
+            UsageError: names the option or variable and what is wrong.
         """
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         try:
@@ -67,6 +68,10 @@ class Tls:
             raise UsageError(
                 f"--grpc-root-cert {self.client_root}: this cannot be used ({error})."
             ) from error
+        try:
+            self.own_credentials().to_grpc()
+        except (CertificateError, AccessDeniedError) as error:
+            raise UsageError(f"the launcher cannot be a client of its server: {error}") from error
 
 
 def _no_passphrase() -> NoReturn:

@@ -15,12 +15,13 @@ import psutil
 from server.executions import executing_since_s
 from server.idleness import Idleness, state_in
 from server.probe import Probe
+from vemoclap_client.contract import DEFAULT_TIMEOUT_S
 
 TRITON = "Triton"
 UNKNOWN = "an unknown slot"
 STOPPED_S = 2.0
 """A process that was stopped for so long (state T) is not merely being moved or looked at."""
-LONGEST_WAIT_S = 600.0
+LONGEST_WAIT_S = DEFAULT_TIMEOUT_S
 """A server that answers nobody for so long is broken however much it computes: it is the client's
 own time limit."""
 MOST_FAILURES = 3
@@ -140,9 +141,10 @@ class Watch:
         is_idle = self._idleness.is_long(step_s)
         if not is_idle and self._waited_s < LONGEST_WAIT_S:
             return None
+        last = f"; the last probe: {self._probe.error}" if self._probe.error else ""
         return Trouble(
             f"no request was answered for {self._waited_s:.0f} s, and the server "
-            f"{'computes nothing' if is_idle else 'computes without an end'}"
+            f"{'computes nothing' if is_idle else 'computes without an end'}{last}"
         )
 
     def _failing(self) -> Trouble | None:

@@ -340,7 +340,7 @@ def main() -> None:
     repository = PROJECT / "model_repository"
     networks = OnnxNetworks(repository, CPU, one_by_one=True)
     reader, sessions = TextReader(repository), InProcess(repository, networks, CPU).infer
-    measure(lambda frames: asyncio.run(reader.read(frames, sessions)), given.lines)
+    measure(lambda frames: asyncio.run(reader.read(frames, sessions))[0], given.lines)
 
 
 if __name__ == "__main__":

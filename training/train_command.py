@@ -15,8 +15,7 @@ from training.manifest import MANIFEST
 from training.recipe import FAST, RECIPES, Recipe
 from training.store import Store
 from vemoclap_client.channels import default_url
-from vemoclap_client.client import DEFAULT_TIMEOUT_S
-from vemoclap_client.contract import EMOTIONS
+from vemoclap_client.contract import DEFAULT_TIMEOUT_S, EMOTIONS
 
 LARGEST_SEED = 2**32 - 1
 """torch takes 64 bits; a step's seed is that of the training and the step's number in one."""

@@ -21,7 +21,7 @@ from vemoclap_client._stream_call import stream_responses
 from vemoclap_client._waiting import run_at_most, run_cancellable, submit
 from vemoclap_client.assembling import make_timeline
 from vemoclap_client.channels import check_url, connection, default_url
-from vemoclap_client.contract import ATTENTION, ENTRY, STREAM
+from vemoclap_client.contract import ATTENTION, DEFAULT_TIMEOUT_S, ENTRY, STREAM
 from vemoclap_client.credentials import Credentials
 from vemoclap_client.errors import ServerNotReadyError
 from vemoclap_client.media.container import check_file
@@ -53,7 +53,6 @@ from vemoclap_client.tracing import Span, start_call
 Request = dict[str, Any]
 Value = TypeVar("Value")
 
-DEFAULT_TIMEOUT_S = 600.0
 CLOSE_TIMEOUT_S = 5.0
 """Longest wait for gRPC to end its calls."""
 READY_TIMEOUT_S = 10.0

@@ -29,6 +29,14 @@ FRAME_ENSEMBLE = "vemoclap_frames_ensemble"
 BUSY = "busy: retry after"
 """In the message of a refused request, whose status is UNAVAILABLE; seconds follow it."""
 
+TOO_MUCH_TO_DO = (BUSY, "request timeout expired", "exceeds maximum queue size")
+"""In lower case, words of the errors after which a request can be sent again: those of an entry and
+of a slot's queue."""
+
+DEFAULT_TIMEOUT_S = 600.0
+"""So long a client waits for an answer, if its user asks for nothing else, and so long a request
+stays in the queue of an ensemble's step."""
+
 WINDOW_MODEL = "vemoclap_window"
 """Name of the model that fuses the rows and words of a timeline's window."""
 

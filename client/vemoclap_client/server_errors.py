@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 from tritonclient.utils import InferenceServerException
 
-from vemoclap_client.contract import BUSY
+from vemoclap_client.contract import BUSY, TOO_MUCH_TO_DO
 from vemoclap_client.errors import (
     AccessDeniedError,
     CertificateError,
@@ -20,9 +20,6 @@ from vemoclap_client.errors import (
     ServerUnavailableError,
 )
 
-TOO_MUCH_TO_DO = (BUSY, "request timeout expired", "exceeds maximum queue size")
-"""Triton gives these no status of their own: UNAVAILABLE, INTERNAL where one model has called
-another, or none in a stream's response, with one of these words."""
 UNKNOWN_MODEL = "request for unknown model"
 """Of a server that is still loading: NOT_FOUND, or no status in a stream's response."""
 RETRY_AFTER = re.compile(rf"{BUSY} (\d+(?:\.\d+)?) s")
@@ -57,6 +54,8 @@ def server_error(
     """
     status = str(error.status() or "").removeprefix("StatusCode.")
     said = error.message() or "no details"
+    # Triton gives these no status of their own: UNAVAILABLE, INTERNAL where one model has called
+    # another, or none in a stream's response.
     if status in ("UNAVAILABLE", "INTERNAL", "") and any(
         words in said.lower() for words in TOO_MUCH_TO_DO
     ):

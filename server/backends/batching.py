@@ -1,5 +1,6 @@
 """The base of both Python-based backends: one run for all requests that Triton hands over."""
 
+import time
 from abc import ABC, abstractmethod
 from typing import Any
 
@@ -8,6 +9,7 @@ import triton_python_backend_utils as pb_utils
 from numpy.typing import NDArray
 
 from server.executions import EXECUTION
+from server.slot_errors import ERROR_DELAY_S, ErrorResponses
 
 Arrays = dict[str, NDArray[Any]]
 
@@ -22,7 +24,8 @@ class BatchedModel(ABC):
         self._outputs: list[str] = []
 
     def read_configuration(self, config: dict[str, Any]) -> None:
-        """Takes the names of the tensors, and whether requests share a batch."""
+        """Takes the names of slot and tensors, and whether requests share a batch."""
+        self._errors = ErrorResponses(config["name"])
         self._batches = config.get("max_batch_size", 0) > 0
         self._inputs = [tensor["name"] for tensor in config["input"]]
         self._outputs = [tensor["name"] for tensor in config["output"]]
@@ -35,18 +38,24 @@ class BatchedModel(ABC):
         """Runs all requests in one batch; where that fails, each alone, to name the culprit."""
         with EXECUTION.running():
             if len(requests) == 1 or not self._batches:
-                return [self._run_alone(request) for request in requests]
+                return self._run_each(requests)
             try:
                 return self._run_together(requests)
             except Exception:
-                return [self._run_alone(request) for request in requests]
+                return self._run_each(requests)
+
+    def _run_each(self, requests: list[Any]) -> list[Any]:
+        responses = [self._run_alone(request) for request in requests]
+        if any(response.has_error() for response in responses):
+            # Once for all of them: together they would look like a deadlock.
+            time.sleep(ERROR_DELAY_S)
+        return responses
 
     def _run_alone(self, request: Any) -> Any:
         try:
-            outputs = self.run(self._read(request))
-            return respond(request, outputs)
+            return respond(request, self.run(self._read(request)))
         except Exception as error:
-            return pb_utils.InferenceResponse(error=pb_utils.TritonError(str(error)))
+            return self._errors.make(error, request)
 
     def _run_together(self, requests: list[Any]) -> list[Any]:
         feeds = [self._read(request) for request in requests]

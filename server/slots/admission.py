@@ -25,8 +25,7 @@ FILE_PARAMETER = "admission_file"
 """Likewise, written by the launcher (server/limits.py), with the fields of Limits."""
 
 CALLS_AT_ONCE = 32
-"""Calls of other models that a process makes and Triton passes on; more if more clips are
-admitted."""
+"""At least so many, see Limits.calls_at_once."""
 
 PROCESSES_AT_MOST = 64
 """That count in one file."""
@@ -57,6 +56,11 @@ class Limits:
     bytes_at_once: int = 2**30
     clips_waiting: int = 64
     bytes_waiting: int = 2**30
+
+    @property
+    def calls_at_once(self) -> int:
+        """Calls of other models that a process makes and Triton passes on."""
+        return max(CALLS_AT_ONCE, self.clips_at_once)
 
 
 @dataclass(eq=False)

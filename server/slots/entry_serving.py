@@ -12,8 +12,8 @@ from typing import Any
 
 import triton_python_backend_utils as pb_utils
 
+from server.slot_errors import ErrorResponses
 from server.slots.admission import (
-    CALLS_AT_ONCE,
     ENSEMBLE_PARAMETER,
     Admission,
     BusyError,
@@ -21,7 +21,7 @@ from server.slots.admission import (
     TooLargeError,
 )
 from server.slots.jpeg import decoded_size
-from server.slots.serving import ErrorResponses, cpu_memory
+from server.slots.serving import cpu_memory
 from vemoclap_client.contract import JPEG_FRAMES
 
 REFUSED = "vemoclap_refused_requests"
@@ -46,9 +46,9 @@ class Entry:
         self._ensemble = config["parameters"][ENSEMBLE_PARAMETER]["string_value"]
         self.errors = ErrorResponses(args["model_name"])
         self._admission = Admission.of(config["parameters"])
+        self.limits = self._admission.limits
         self._turns: dict[Place, asyncio.Future[None]] = {}
         self._looking: asyncio.Task[None] | None = None
-        threads = max(CALLS_AT_ONCE, self._admission.limits.clips_at_once)
         # A metric lasts as long as its family.
         self._families = [
             pb_utils.MetricFamily(name=name, description=description, kind=kind)
@@ -60,7 +60,7 @@ class Entry:
         labels = {"model": config["name"]}
         self._refused, self._waiting = (family.Metric(labels=labels) for family in self._families)
         self._loop = asyncio.new_event_loop()
-        self._loop.set_default_executor(ThreadPoolExecutor(threads))
+        self._loop.set_default_executor(ThreadPoolExecutor(self.limits.calls_at_once))
         self._thread = Thread(target=self._loop.run_forever, daemon=True)
         self._thread.start()
 
@@ -105,12 +105,10 @@ class Entry:
         self._waiting.increment(1)
         self._looking = self._looking or self._loop.create_task(self._look())
         try:
-            while not (is_cancelled := sender.is_cancelled()) and not turn.done():
-                await asyncio.wait([turn], timeout=CANCELLED_INTERVAL_S)
+            return await is_wanted_after(turn, sender)
         finally:
             del self._turns[place]
             self._waiting.increment(-1)
-        return not is_cancelled
 
     async def _look(self) -> None:
         """Admits again and again, while requests wait."""
@@ -148,6 +146,13 @@ class EntryModel(Entry):
         sender.send(response, FINAL)
 
 
+async def is_wanted_after(wait: asyncio.Future[Any], sender: Any) -> bool:
+    """Returns when `wait` is done or the request's client has given up: False."""
+    while not (is_cancelled := sender.is_cancelled()) and not wait.done():
+        await asyncio.wait([wait], timeout=CANCELLED_INTERVAL_S)
+    return not is_cancelled
+
+
 def _send_error(sender: Any, message: str, status: int) -> None:
     error = pb_utils.TritonError(message, status)
     sender.send(pb_utils.InferenceResponse(error=error), FINAL)
@@ -156,7 +161,8 @@ def _send_error(sender: Any, message: str, status: int) -> None:
 def amount(request: Any) -> tuple[int, int]:
     """How many clips a request has, and of how many bytes when its frames are decoded."""
     arrays = {tensor.name(): tensor.as_numpy() for tensor in request.inputs()}
-    clips = max(len(array) for array in arrays.values())
+    # Triton 2.51 hands over no request of 0 clips, and never answers it.
+    clips = max(1, *(len(array) for array in arrays.values()))
     size = sum(
         sum(map(decoded_size, array)) if name == JPEG_FRAMES else array.nbytes
         for name, array in arrays.items()

@@ -1,7 +1,8 @@
 """Slot frame_decoder: frames as JPEG files -> their pixels."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
 
@@ -40,15 +41,16 @@ def decode_frames(files: Sequence[bytes]) -> NDArray[np.uint8]:
         FrameError: one is no JPEG file, has a side of more than 4096 pixels, or its size is not
             that of the first.
     """
-    frames = [_decode(number, file) for number, file in enumerate(files)]
-    for number, frame in enumerate(frames):
-        if frame.shape != frames[0].shape:
-            sizes = [f"{width} x {height}" for height, width, _ in (frame.shape, frames[0].shape)]
-            raise FrameError(
-                f"frame {number} has {sizes[0]} pixels and frame 0 has {sizes[1]}: all frames of a "
-                "request must have one size"
-            )
-    return np.stack(frames)
+    with _opened(0, files[0]) as picture:
+        size = picture.size
+        _check(0, size, size)
+    frames = np.empty((len(files), size[1], size[0], len("RGB")), np.uint8)
+    for number, file in enumerate(files):
+        with _opened(number, file) as picture:
+            # Known from the header: what was counted when the request came, is what is decoded.
+            _check(number, picture.size, size)
+            frames[number] = np.asarray(picture.convert("RGB"))
+    return frames
 
 
 def decoded_size(files: Sequence[bytes]) -> int:
@@ -60,14 +62,26 @@ def decoded_size(files: Sequence[bytes]) -> int:
         return sum(map(len, files))
 
 
-def _decode(number: int, file: bytes) -> NDArray[np.uint8]:
+@contextmanager
+def _opened(number: int, file: bytes) -> Iterator[Image.Image]:
+    """A frame whose header has been read; raises FrameError, also for what its user decodes."""
     try:
         with Image.open(BytesIO(file), formats=["JPEG"]) as picture:
-            if max(picture.size) > LARGEST_SIDE_PX:  # Known from the header, before it is decoded.
-                raise FrameError(
-                    f"frame {number} has {picture.width} x {picture.height} pixels, and at most "
-                    f"{LARGEST_SIDE_PX} a side are decoded"
-                )
-            return np.asarray(picture.convert("RGB"), np.uint8)
+            yield picture
     except (OSError, Image.DecompressionBombError) as error:
         raise FrameError(f"frame {number} of {len(file)} bytes is no JPEG file: {error}") from error
+
+
+def _check(number: int, size: tuple[int, int], first: tuple[int, int]) -> None:
+    """Raises FrameError for a frame of a width and height that is not decoded."""
+    width, height = size
+    if max(size) > LARGEST_SIDE_PX:
+        raise FrameError(
+            f"frame {number} has {width} x {height} pixels, and at most {LARGEST_SIDE_PX} a side "
+            "are decoded"
+        )
+    if size != first:
+        raise FrameError(
+            f"frame {number} has {width} x {height} pixels and frame 0 has {first[0]} x "
+            f"{first[1]}: all frames of a request must have one size"
+        )

@@ -4,7 +4,6 @@ Source: VEMOCLAP uses an identifier of 20 languages, and translates what is neit
 uncertain.
 """
 
-import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -21,8 +20,6 @@ LANGUAGE_THRESHOLD = 0.9
 IDENTIFIED_AT_ONCE = 16
 TRANSLATED_AT_ONCE = 8
 """Texts of one request; the slots' max_batch_size is no smaller."""
-TRANSLATION_LIMIT_S = 60.0
-"""Rolling credits hold hundreds of lines, which would hold up the screen reader's other clips."""
 
 
 class Languages:
@@ -55,27 +52,18 @@ class Languages:
         return languages
 
     async def translate(self, languages: Mapping[str, str], infer: Infer) -> dict[str, str]:
-        """Translates texts; returns text -> its English.
+        """Translates texts, TRANSLATED_AT_ONCE at most; returns text -> its English.
 
         Args:
             languages: text -> its language, as `identify` names it.
             infer: calls the translator, which fails for a language that it does not know.
-
-        Raises:
-            TimeoutError: not all could be translated in a minute.
         """
-        deadline = time.monotonic() + TRANSLATION_LIMIT_S
-        rows = [[text.encode(), language.encode()] for text, language in languages.items()]
-        english: list[str] = []
-        for start in range(0, len(rows), TRANSLATED_AT_ONCE):
-            if time.monotonic() > deadline:
-                raise TimeoutError(
-                    f"after {TRANSLATION_LIMIT_S:.0f} s, {start} of its {len(rows)} lines were done"
-                )
-            pairs = np.array(rows[start : start + TRANSLATED_AT_ONCE], object)
-            inputs = {"TEXT": pairs[:, :1], "LANGUAGE": pairs[:, 1:]}
-            outputs = await infer("translator", inputs, ["TRANSLATION"])
-            english += [row[0].decode().strip() for row in outputs["TRANSLATION"]]
+        pairs = np.array(
+            [[text.encode(), code.encode()] for text, code in languages.items()], object
+        )
+        inputs = {"TEXT": pairs[:, :1], "LANGUAGE": pairs[:, 1:]}
+        outputs = await infer("translator", inputs, ["TRANSLATION"])
+        english = [row[0].decode().strip() for row in outputs["TRANSLATION"]]
         return dict(zip(languages, english, strict=True))
 
 

@@ -49,19 +49,24 @@ class TextReader:
         file = repository / "text_recognizer" / "1" / "characters.txt"
         self._decoder = CTCLabelDecode(file.read_bytes().decode().splitlines())
 
-    async def read(self, frames: Image, infer: Infer) -> list[DetectedLine]:
-        """The lines of frames, uint8 [n, H, W, 3]; of equal frames in a row, those of the first."""
+    async def read(self, frames: Image, infer: Infer) -> tuple[list[DetectedLine], tuple[int, ...]]:
+        """The lines of frames, uint8 [n, H, W, 3]; of equal frames in a row, those of the first.
+
+        Returns:
+            The lines, and the indices of the frames that were read.
+        """
         pictures, inputs = await asyncio.to_thread(prepare, frames)
         if not pictures:
-            return []
+            return [], ()
         maps = (await infer("text_detector", {"IMAGE": inputs}, ["TEXT"]))["TEXT"]
         lines = await asyncio.to_thread(cut_all, pictures, maps)
         readings = await self._recognize_lines(lines, infer)
-        return [
+        found = [
             DetectedLine(line.frame, line.box, text.strip(), confidence)
             for line, (text, confidence) in zip(lines, readings, strict=True)
             if confidence >= CONFIDENCE_THRESHOLD and len(text.strip()) >= SHORTEST_TEXT
         ]
+        return found, tuple(picture.frame for picture in pictures)
 
     async def _recognize_lines(self, lines: Sequence[Line], infer: Infer) -> list[Reading]:
         """What each line says. Repeats are recognised only where the first was not certain."""

@@ -3,13 +3,11 @@
 Source: VEMOCLAP reads every frame.
 """
 
-import asyncio
 import time
 from pathlib import Path
 
 from server.slots.frames import relative_box, unusable
 from server.slots.reading import DetectedLine, TextReader
-from server.slots.repeats import first_shown
 from server.slots.screen_text import EncodedTexts, ScreenTextEncoder
 from server.slots.slot import CPU, Device, Infer, Tensors, analyzer_outputs, elapsed_ms
 from server.slots.text import TextEncoder
@@ -33,8 +31,7 @@ class ScreenReader:
         started = time.perf_counter()
         frames = inputs["FRAMES"]
         absent, screen_text = unusable(frames), None
-        first = [] if absent else await asyncio.to_thread(first_shown, frames)
-        lines = [] if absent else await self._reader.read(frames, infer)
+        lines, frames_read = ([], ()) if absent else await self._reader.read(frames, infer)
         if lines:
             encoded = await self._texts.encode([line.text for line in lines], infer)
             rows, absent = encoded.rows, encoded.absent
@@ -42,7 +39,7 @@ class ScreenReader:
         evidence = TextEvidence(
             absent=absent if lines else absent or NO_TEXT,
             screen_text=screen_text,
-            frames_read=tuple(sorted(set(first))),
+            frames_read=frames_read,
             duration_ms=elapsed_ms(started),
         )
         return analyzer_outputs(rows, 1, evidence)

@@ -7,13 +7,15 @@ English as a whole is shown, but not encoded.
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from server.slots.language import UNKNOWN, Languages, commonest
-from server.slots.slot import Infer
+from server.slots.language import TRANSLATED_AT_ONCE, UNKNOWN, Languages, commonest
+from server.slots.languages import FLORES
+from server.slots.slot import Infer, OverloadedError
 from server.slots.text import TextEncoder
 from vemoclap_client.contract import ENGLISH
 
@@ -54,24 +56,32 @@ class ScreenTextEncoder:
 
         A profile with a translator identifies and translates each unique text by itself: each may
         be in another language. Without one, all of them are one text.
+
+        Raises:
+            OverloadedError: a slot has too much to do.
         """
         unique = unique_texts(texts)
-        whole = ". ".join(unique)
-        unique = unique[:TEXTS_AT_MOST] if self._languages.translates else [whole]
-        identified = await self._languages.identify(unique, infer)
-        languages = dict(zip(unique, identified, strict=True))
-        absent, english = await self._translate(languages, infer)
-        text, language = english or whole, commonest(identified)
-        if absent is not None:
+        if not self._languages.translates:
+            unique = [joined(unique)]
+        asked = unique[:TEXTS_AT_MOST]
+        identified = await self._languages.identify(asked, infer)
+        english, absent = await self._to_english(dict(zip(asked, identified, strict=True)), infer)
+        text = joined(english.get(text, text) for text in unique) or joined(unique)
+        language = commonest(identified)
+        encoded = joined(english.values())
+        if not encoded:
             rows = await self._text.width.no_rows(infer)
             return EncodedTexts(rows, absent, text, language, None)
-        rows, sentiment = await self._text.encode(text, infer)
+        rows, sentiment = await self._text.encode(encoded, infer)
         return EncodedTexts(rows, None, text, language, sentiment)
 
-    async def _translate(
+    async def _to_english(
         self, languages: Mapping[str, str], infer: Infer
-    ) -> tuple[str | None, str | None]:
-        """Why texts could not be translated, or None; and their English, if any had to be.
+    ) -> tuple[dict[str, str], str | None]:
+        """Texts in their order -> their English, of those that have one; why others have none.
+
+        What is not English is translated until the text encoder has all that it takes: rolling
+        credits hold hundreds of lines.
 
         Args:
             languages: text -> its language.
@@ -82,18 +92,35 @@ class ScreenTextEncoder:
             for text, language in languages.items()
             if language not in (ENGLISH, UNKNOWN)
         }
+        english = {text: text for text in languages if text not in foreign}
         if not foreign:
-            return None, None
+            return english, None
         named = f"the on-screen text is in language {commonest(list(foreign.values()))!r}, which"
         if not self._languages.translates:
-            return f"{named} this profile cannot translate", None
-        try:
-            translated = await self._languages.translate(foreign, infer)
-        except Exception as error:
-            return f"{named} could not be translated: {error}", None
-        texts = dict.fromkeys(translated.get(text, text) for text in languages)
-        english = ". ".join(text for text in texts if text)
-        return (None if english else f"{named} the translator has no words for"), english
+            return english, f"{named} this profile cannot translate"
+        reason = f"{named} the translator has no words for"
+        texts = [text for text, language in foreign.items() if language in FLORES]
+        if not texts:
+            reason = f"{named} the translator was not trained with"
+        for start in range(0, len(texts), TRANSLATED_AT_ONCE):
+            part = texts[start : start + TRANSLATED_AT_ONCE]
+            before = takewhile(part[0].__ne__, languages)
+            if self._text.is_filled_by(joined(english.get(text, "") for text in before)):
+                break
+            try:
+                english |= await self._languages.translate(
+                    {text: foreign[text] for text in part}, infer
+                )
+            except OverloadedError:
+                raise
+            except Exception as error:
+                reason = f"{named} could not be translated: {error}"
+        return {text: english[text] for text in languages if text in english}, reason
+
+
+def joined(texts: Iterable[str]) -> str:
+    """What is unique among the texts, as one text."""
+    return ". ".join(text for text in dict.fromkeys(texts) if text)
 
 
 def unique_texts(texts: Iterable[str]) -> list[str]:

@@ -1,4 +1,4 @@
-"""Serves a PythonSlot as a Triton Python model. This and stream_serving alone need Triton."""
+"""Serves a PythonSlot as a Triton Python model. Of the slots, *serving.py alone need Triton."""
 
 import asyncio
 import json
@@ -13,23 +13,19 @@ import triton_python_backend_utils as pb_utils
 
 from server import memory
 from server.executions import EXECUTION
+from server.slot_errors import ERROR_DELAY_S, ErrorResponses
 from server.slots.slot import (
     CPU,
     THREADS_PARAMETER,
     Device,
     Infer,
+    OverloadedError,
     PythonSlot,
     ReceivedTensor,
     Tensors,
     Value,
 )
-
-ERROR_DELAY_S = 0.25
-"""Triton 2.51 locks up for good when a step of an ensemble answers with an error while the
-request's other steps are still being queued, which takes less than this."""
-
-MESSAGE_AT_MOST = 500
-"""Characters of an error: gRPC loses those that do not fit into its headers of 8 KB."""
+from vemoclap_client.contract import TOO_MUCH_TO_DO
 
 
 def triton_model(slot_class: type[PythonSlot]) -> type:
@@ -70,36 +66,6 @@ def triton_model(slot_class: type[PythonSlot]) -> type:
     return TritonPythonModel
 
 
-class ErrorResponses:
-    """Makes a slot's responses with an error, and counts them in a metric: Triton does not.
-
-    Triton 2.51 takes every response of a Python slot for a success.
-    """
-
-    METRIC = "vemoclap_slot_errors"
-
-    def __init__(self, slot: str) -> None:
-        """Starts the counter of `slot` at 0, when the slot is loaded."""
-        # Kept: the counter would end with it.
-        self._family = pb_utils.MetricFamily(
-            name=self.METRIC,
-            description="Requests to which a slot responded with an error",
-            kind=pb_utils.MetricFamily.COUNTER,
-        )
-        self._failed = self._family.Metric(labels={"model": slot})
-
-    def make(self, error: Exception, request: Any) -> Any:
-        """A response with the type and message of `error`."""
-        message = f"{type(error).__name__}: {error}"[:MESSAGE_AT_MOST]
-        self.count(message, request)
-        return pb_utils.InferenceResponse(error=pb_utils.TritonError(message))
-
-    def count(self, message: str, request: Any) -> None:
-        """Counts a failure, and writes it to Triton's log with the request's id."""
-        self._failed.increment(1)
-        pb_utils.Logger.log_error(f"[request id: {request.request_id()}] {message}")
-
-
 def _device(args: dict[str, str], config: dict[str, Any]) -> Device:
     if args["model_instance_kind"] == "GPU":
         return Device("cuda", int(args["model_instance_device_id"]))
@@ -138,7 +104,8 @@ async def infer(
     """Calls another slot of this server; see slot.Infer.
 
     Raises:
-        pb_utils.TritonModelException: the slot responded with an error.
+        OverloadedError: the slot's queue is full, or the request was in it for too long.
+        pb_utils.TritonModelException: the slot responded with another error.
     """
     request = pb_utils.InferenceRequest(
         model_name=slot,
@@ -150,7 +117,10 @@ async def infer(
     with EXECUTION.calling():
         response = await request.async_exec()
     if response.has_error():
-        raise pb_utils.TritonModelException(f"slot {slot}: {response.error().message()}")
+        message = f"slot {slot}: {response.error().message()}"
+        if any(words in message.lower() for words in TOO_MUCH_TO_DO):
+            raise OverloadedError(message)
+        raise pb_utils.TritonModelException(message)
     return {name: pb_utils.get_output_tensor_by_name(response, name).as_numpy() for name in outputs}
 
 

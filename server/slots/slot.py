@@ -54,13 +54,22 @@ class Device:
 CPU = Device("cpu")
 
 
+class OverloadedError(Exception):
+    """Another slot has too much to do: the client can send its request again later."""
+
+
 class Infer(Protocol):
     """Calls another slot of the repository (BLS)."""
 
     async def __call__(
         self, slot: str, inputs: Mapping[str, Value], outputs: Sequence[str]
     ) -> Tensors:
-        """Sends batch-first inputs to `slot`; returns the named outputs, batch-first."""
+        """Sends batch-first inputs to `slot`; returns the named outputs, batch-first.
+
+        Raises:
+            OverloadedError: `slot` has too much to do.
+            Exception: it responded with another error.
+        """
 
 
 class PythonSlot(Protocol):

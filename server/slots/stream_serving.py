@@ -1,5 +1,6 @@
 """Serves stream.GraphRun as a decoupled Triton model: many responses to one request."""
 
+import asyncio
 import json
 from asyncio import Semaphore
 from collections.abc import Mapping
@@ -9,8 +10,7 @@ from typing import Any
 import numpy as np
 import triton_python_backend_utils as pb_utils
 
-from server.slots.admission import CALLS_AT_ONCE
-from server.slots.entry_serving import FINAL, Entry
+from server.slots.entry_serving import FINAL, Entry, is_wanted_after
 from server.slots.serving import calls_of
 from server.slots.slot import ReceivedTensor
 from server.slots.stream import NO_EVIDENCE, GraphRun, StepDone, read_graph
@@ -37,15 +37,19 @@ class StreamModel(Entry):
         outputs = [tensor["name"] for tensor in json.loads(args["model_config"])["output"]]
         self._outputs = [name for name in outputs if name not in (STEP, EVIDENCE)]
         self._graph = read_graph(Path(args["model_repository"]).parent, self._outputs)
-        self._room = Semaphore(CALLS_AT_ONCE // STEPS_AT_ONCE)
+        self._room = Semaphore(self.limits.calls_at_once // STEPS_AT_ONCE)
 
     async def respond(self, request: Any, sender: Any) -> None:
         """Sends the responses to a request, the last of them or an error, and the final flag."""
-        async with self._room:
-            if sender.is_cancelled():
-                sender.send(flags=FINAL)
-            else:
+        room = asyncio.create_task(self._room.acquire())
+        try:
+            if await is_wanted_after(room, sender):
                 await self._run(request, sender)
+            else:
+                sender.send(flags=FINAL)
+        finally:
+            if not room.cancel():  # It was acquired.
+                self._room.release()
 
     async def _run(self, request: Any, sender: Any) -> None:
         run = None

@@ -46,6 +46,10 @@ class TextEncoder:
         self._tokens = PaddedTokens(repository / "text_encoder" / "tokenizer.json")
         self.width = FeatureWidth("text_encoder", self._tokens([""]))
 
+    def is_filled_by(self, text: str) -> bool:
+        """Whether what follows the text would be cut."""
+        return int(self._tokens([text])["ATTENTION_MASK"].sum()) == TOKEN_LENGTHS[-1]
+
     async def encode(self, text: str, infer: Infer) -> tuple[NDArray[np.float32], dict[str, float]]:
         """Feature, float32 [1, width], and the probabilities of the three sentiments."""
         outputs = await infer("text_encoder", self._tokens([text]), ["FEATURES", "SENTIMENT"])

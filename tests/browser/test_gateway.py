@@ -79,6 +79,7 @@ def test_with_a_token_the_app_works(
     # A WebSocket is logged when it has ended.
     opened = '"client":"alice","route":"app","status":101'
     wait_until(lambda: opened in gateway.logs())
+    assert '"status":429' not in gateway.logs(), "a page is more than one token may ask for at once"
     written = gateway.logs() + (app.data.parent / "app.log").read_text()
     for secret in (TOKEN, identifier, "title_card"):
         assert secret not in written

@@ -203,7 +203,8 @@ def test_too_many_requests_of_one_token_are_busy(server: Launched, tmp_path: Pat
         error = server_error(caught.value, gateway.address, 1, connected=True)
         assert isinstance(error, ServerOverloadedError)
         assert error.retry_after_s == 1
-        assert gateway.get("/v2/models/vemoclap/ready", TOKEN)[0] == 429
+        for path in ("/v2/models/vemoclap/ready", "/", "/api/v1/clips"):
+            assert gateway.get(path, TOKEN)[0] == 429, path
         assert gateway.get("/v2/health/live")[0] == 200
 
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -244,11 +245,22 @@ def test_one_of_two_instances_that_deadlocks_is_noticed_while_the_other_answers(
         assert kept == {TRITON, "caller_0_0", "caller_0_1"}
 
 
-def test_a_server_that_never_answers_is_given_up(mood: Callable[[str], Path]) -> None:
-    finished = run("--model-repository", mood("die"), *FREE_PORTS, *PROBED)
+@pytest.mark.parametrize(
+    ("what", "reason"),
+    [
+        ("die", ""),
+        pytest.param("fail", "3 probes failed: .*it is in a bad mood", marks=pytest.mark.soak),
+    ],
+)
+def test_a_server_that_never_answers_is_given_up(
+    what: str, reason: str, mood: Callable[[str], Path]
+) -> None:
+    finished = run("--model-repository", mood(what), *FREE_PORTS, *PROBED)
     assert finished.returncode == errors.ServerDiedError.exit_code
     assert finished.stderr.count("; starting again") == 3
-    assert "4 times in a row without answering" in finished.stderr
+    last = finished.stderr.rpartition("; starting again")[2]
+    assert re.search(reason, last)
+    assert "4 times in a row without answering" in last
 
 
 def launcher(*arguments: str | Path) -> list[str]:

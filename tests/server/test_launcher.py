@@ -164,19 +164,19 @@ triton.kill()
 triton.wait()
 while not answers():
     time.sleep(0.05)
-sys.exit(9)
+os.kill(os.getpid(), 9)
 """
     command = [SERVER_PYTHON, "-c", script]
     finished = run("--model-repository", light, *FREE_PORTS, "--", *command)
     assert "starting again" in finished.stderr
-    assert finished.returncode == 9
+    assert finished.returncode == 128 + signal.SIGKILL
 
 
 def test_a_command_is_told_to_stop_while_the_server_is_still_there(light: Path) -> None:
     script = f"""{ANSWERS}
 def stop(*_):
     print("it answers" if answers() else "it is gone", flush=True)
-    sys.exit()
+    sys.exit(3)
 signal.signal(signal.SIGTERM, stop)
 print("listening", flush=True)
 while True:
@@ -190,6 +190,7 @@ while True:
         assert line, "it ended"
     launcher.send_signal(signal.SIGINT)
     assert "it answers" in launcher.communicate(timeout=60)[0]
+    assert launcher.returncode == 3
 
 
 def test_a_taken_port_is_named(light: Path) -> None:
@@ -206,10 +207,11 @@ def test_a_taken_port_is_named(light: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "error", "named"),
     [
-        (["--grpc-port", "99999"], errors.PortInUseError, "99999"),
+        (["--grpc-port", "99999"], errors.UsageError, "99999"),
         (["--grpc-port", "8003", "--http-port", "8003"], errors.PortInUseError, "8003"),
         (["--variant", "hopper"], errors.UsageError, "variant 'hopper'; there are: other"),
         (["--ready-file", "/no/such/folder/ready.json"], errors.UsageError, "/no/such/folder"),
+        (["--health-file", ""], errors.UsageError, "is a folder"),
         (["--", "/no/such/command"], errors.UsageError, "/no/such/command"),
     ],
 )
@@ -342,10 +344,13 @@ def test_a_tritonserver_on_path_is_preferred(light: Path, tmp_path: Path) -> Non
 
 
 def test_a_client_can_tell_a_loading_server_from_none(light: Path, tmp_path: Path) -> None:
-    model = light / "length_collector" / "1" / "model.py"
-    model.write_text(f"import time\ntime.sleep(5)\n{model.read_text()}")
+    """And a command that was never run, since its server was stopped, is no success."""
+    model, may_load = light / "length_collector" / "1" / "model.py", tmp_path / "may_load"
+    waits = f"while not os.path.exists({str(may_load)!r}):\n    time.sleep(0.05)"
+    model.write_text(f"import os, time\n{waits}\n{model.read_text()}")
     port = free_port()
-    launcher = spawn("--model-repository", light, *FREE_PORTS, "--grpc-port", str(port))
+    arguments = ["--model-repository", light, *FREE_PORTS, "--grpc-port", str(port)]
+    launcher = spawn(*arguments, "--", "true")
 
     def answer() -> type[Exception] | None:
         with EmotionClient(f"127.0.0.1:{port}") as client:
@@ -361,7 +366,9 @@ def test_a_client_can_tell_a_loading_server_from_none(light: Path, tmp_path: Pat
         assert seen[-1] is ServerNotReadyError
     finally:
         launcher.terminate()
+        may_load.touch()
         launcher.communicate(timeout=60)
+    assert launcher.returncode == 128 + signal.SIGINT
 
 
 @pytest.mark.soak

@@ -1,6 +1,7 @@
 """The Python-based backend `onnxruntime` does what a stock Triton's does."""
 
 import json
+import time
 import urllib.request
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -173,6 +174,24 @@ def test_a_request_that_fails_does_not_fail_its_neighbours(backend: Launched) ->
     assert [answers[index] for index in (0, 2, 3)] == [10, 30, 20]
     # They were in one batch: else this would show nothing.
     assert int(backend.statistics("lookup")["execution_count"]) < 4
+
+
+def test_an_error_is_counted_and_delayed_as_a_slot_s(backend: Launched) -> None:
+    before, began = errors_of(backend, "lookup"), time.monotonic()
+    with pytest.raises(InferenceServerException, match=r"InvalidArgument: .*99"):
+        infer(backend, "lookup", np.array([[99]], np.int64))
+    # It would block Triton 2.51 while other steps of an ensemble are being queued.
+    assert time.monotonic() - began >= 0.25
+    assert errors_of(backend, "lookup") == before + 1
+
+
+def errors_of(server: Launched, model: str) -> float:
+    """What Triton's metrics say."""
+    url = f"http://127.0.0.1:{server.ready['metrics_port']}/metrics"
+    with urllib.request.urlopen(url) as response:
+        lines = response.read().decode().splitlines()
+    (counted,) = [line for line in lines if f'vemoclap_slot_errors{{model="{model}"}}' in line]
+    return float(counted.split()[-1])
 
 
 def test_the_named_file_is_served_and_warmed_up(backend: Launched) -> None:

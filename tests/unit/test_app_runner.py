@@ -185,6 +185,69 @@ def test_a_timeline_gives_way_to_a_clip_that_waits_for_its_answer(
     assert "windows" not in server.reached[: server.reached.index("result", 4)]
 
 
+def holding_a_timeline(app: Application, server: FakeServer) -> list[Job]:
+    """Three clips that have their result: the timeline of the first is under way, and held."""
+    server.hold = "windows"
+    jobs = [upload(app)]
+    reached(server, "windows")
+    jobs += [upload(app, f"{name}.mp4") for name in ("second", "third")]
+    wait_until(lambda: all(app.store.get(job.id).result for job in jobs), TIMEOUT_S)
+    return jobs
+
+
+def test_a_clip_that_waits_for_its_timeline_is_not_watched(
+    app: Application, server: FakeServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    jobs = holding_a_timeline(app, server)
+    asked: list[str] = []
+    get = app.store.get
+
+    def ask(identifier: str) -> Job:
+        asked.append(identifier)
+        return get(identifier)
+
+    monkeypatch.setattr("ui.jobs.runner.WATCH_EVERY_S", 0.01)
+    monkeypatch.setattr(app.store, "get", ask)
+    wait_until(lambda: asked.count(jobs[0].id) >= 2, TIMEOUT_S)
+    asked.clear()  # Of a look that began before they had their result.
+    wait_until(lambda: asked.count(jobs[0].id) >= 5, TIMEOUT_S)
+    assert set(asked) == {jobs[0].id}
+    server.go.set()
+
+
+def test_a_clip_that_waits_for_its_timeline_can_be_cancelled_and_deleted(
+    app: Application, server: FakeServer
+) -> None:
+    first, cancelled, deleted = holding_a_timeline(app, server)
+    by_another = upload(app, "fourth.mp4")
+    wait_until(lambda: app.store.get(by_another.id).result is not None, TIMEOUT_S)
+    assert app.runner.cancel(cancelled.id).state is State.CANCELLED
+    app.library(EVERYONE).delete(deleted.id)
+    app.store.request_cancel(by_another.id)
+    server.go.set()
+    assert wait_for_end(app.store, first.id).state is State.DONE
+    assert wait_for_end(app.store, by_another.id).state is State.CANCELLED
+    assert app.store.get(cancelled.id).result is not None
+    assert server.reached.count("windows") == 1
+
+
+def test_a_stop_keeps_results(settings: Settings, store: JobStore, server: FakeServer) -> None:
+    with running(settings, store, server) as first:
+        jobs = holding_a_timeline(first, server)
+    for job in jobs:
+        left = store.get(job.id)
+        assert (left.state, left.attempts, left.timeline) == (State.WORKING, 0, None)
+        assert left.result is not None
+    server.reached.clear()
+    server.hold = None
+    with running(settings, store, server):
+        for job in jobs:
+            done = wait_for_end(store, job.id)
+            assert (done.state, done.failure) == (State.DONE, None)
+            assert done.timeline is not None and len(done.timeline.windows) == server.windows
+    assert server.reached == ["windows"] * 3
+
+
 def test_a_failed_timeline_leaves_the_result(app: Application, server: FakeServer) -> None:
     server.fails["windows"] = ServerLostError("the connection broke")
     done = wait_for_end(app.store, upload(app).id)
@@ -256,7 +319,7 @@ def test_a_killed_app_s_job_is_taken_up_again_but_not_for_ever(
     job = store.create("clip.mp4", Source(SourceKind.UPLOAD, "clip.mp4"), STAGES[1:])
     for _ in range(3):
         assert store.claim() is not None
-        assert store.release_all() == 1
+        assert store.release_all() == []
     failed = store.get(job.id)
     assert failed.state is State.FAILED and failed.failure is not None
     assert failed.failure.kind == "AppEndedError"

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
+from tests.timelines import EVEN, make_timeline, make_window
 from tests.unit.app_fixture import done_job, failed_job, make_result
 from ui.jobs import documents
 from ui.jobs.job import (
@@ -134,7 +135,7 @@ def test_cancelling(store: JobStore) -> None:
     assert store.request_cancel(working.id).state is State.WORKING
     assert store.get(working.id).cancel_requested
     assert store.request_cancel(done.id).state is State.DONE
-    assert store.release_all() == 1
+    assert store.release_all() == []
     assert store.get(working.id).state is State.CANCELLED
     assert store.claim() is None
 
@@ -147,6 +148,45 @@ def test_a_released_job_begins_anew(store: JobStore) -> None:
         job.id, lambda job: replace(job, stages=working, evidence=KnownEvidence(duration_s=1.0))
     )
     assert store.release(job.id) == replace(job, stages={"fetch": Stage()})
+
+
+def classified(store: JobStore, attempts: int, timeline: Stage) -> Job:
+    """A job that has its result; its timeline is as far as the stage says."""
+    growing = None if timeline == Stage() else make_timeline([make_window(0, 8, EVEN)], 4.0)
+    return store.change(
+        add(store).id,
+        lambda job: replace(
+            job,
+            state=State.WORKING,
+            stages={**job.stages, "fusion": Stage(StageState.DONE), "timeline": timeline},
+            result=make_result("clip.mp4", "joy"),
+            timeline=growing,
+            attempts=attempts,
+        ),
+    )
+
+
+def test_a_released_job_keeps_its_result(store: JobStore) -> None:
+    begun = Stage(StageState.WORKING, 0.5)
+    queued, cut_off = classified(store, 0, Stage()), classified(store, 2, begun)
+    anew = replace(cut_off, stages={**cut_off.stages, "timeline": Stage()}, timeline=None)
+    for _ in range(5):
+        assert store.release_all() == [queued.id, cut_off.id]
+        assert (store.get(queued.id), store.get(cut_off.id)) == (queued, anew)
+    assert store.release(cut_off.id) == replace(anew, attempts=1)
+    assert store.claim() is None
+
+
+def test_a_timeline_at_which_the_app_is_killed_is_given_up(store: JobStore) -> None:
+    job = classified(store, 3, Stage(StageState.WORKING, 0.5))
+    assert store.release_all() == []
+    done = store.get(job.id)
+    assert (done.state, done.result, done.failure) == (State.DONE, job.result, None)
+    reason = "the app was killed 3 times while it worked on this clip"
+    assert done.stages["timeline"] == Stage(StageState.ABSENT, None, reason)
+    assert done.timeline is not None and job.timeline is not None
+    assert done.timeline.windows == job.timeline.windows
+    assert done.timeline.warnings == (f"the timeline ends early: {reason}",)
 
 
 def test_old_jobs_go_with_their_files(store: JobStore) -> None:

@@ -3,11 +3,14 @@
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from server.__main__ import _parser as launcher
+from server.address import Address
 from server.doors import check_doors, read_address, read_tls
 from server.errors import UsageError
 from tests.gateway import Certificates
@@ -64,6 +67,45 @@ def test_certificates_that_triton_could_not_use_are_named(tmp_path: Path) -> Non
     ):
         with pytest.raises(UsageError, match=said):
             check(*options)
+
+
+def test_a_launcher_that_could_not_connect_says_so_before_the_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = server_certificate(tmp_path)
+    for variable, value, said in (
+        ("VEMOCLAP_TLS_CERTIFICATE", options[1], "VEMOCLAP_TLS_KEY"),
+        ("VEMOCLAP_TLS_ROOT", tmp_path / "nowhere", "nowhere"),
+        ("VEMOCLAP_TOKEN_FILE", tmp_path / "nowhere", "nowhere"),
+    ):
+        with monkeypatch.context() as environment:
+            environment.setenv(variable, str(value))
+            with pytest.raises(UsageError, match=f"client of its server.*{said}"):
+                check(*options)
+
+
+@pytest.mark.parametrize(
+    "given", [{"host": "192.0.2.1"}, {"host": "a..b"}, {"grpc_port": 70000}, {"http_port": -5}]
+)
+def test_a_host_or_port_that_is_none_is_not_called_taken(given: dict[str, Any]) -> None:
+    with pytest.raises(UsageError, match="cannot listen on") as caught:
+        replace(Address(grpc_port=0, http_port=0, metrics_port=0), **given).resolved()
+    assert "Stop what listens" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "option", ["--probe-interval-s=-1", "--startup-timeout-s=-3", "--startup-timeout-s=nan"]
+)
+def test_a_time_that_is_none_is_wrong_usage(option: str) -> None:
+    with pytest.raises(SystemExit) as ended:
+        launcher().parse_args([option])
+    assert ended.value.code == UsageError.exit_code
+
+
+def test_an_empty_variable_names_no_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VEMOCLAP_HEALTH_FILE", "")
+    given = launcher().parse_args(["--probe-interval-s", "0"])
+    assert (given.health_file, given.probe_interval_s) == (None, None)
 
 
 @pytest.mark.parametrize("address", [*EXPOSED, None, ""])

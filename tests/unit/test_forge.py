@@ -16,6 +16,7 @@ from tests.unit.test_documented_commands import CHECKS, check
 from vemoclap_client import __version__
 
 WORKFLOWS = sorted((PROJECT / ".github" / "workflows").glob("*.yml"))
+RELEASE = PROJECT / ".github" / "workflows" / "release.yml"
 OWNERS = ("actions/", "docker/", "./")
 """Whose actions may be named by a release, which they can move: the forge's, Docker's, ours."""
 SECTION = re.compile(r"^## \[(.+?)\](?: - (\d{4}-\d\d-\d\d))?", re.MULTILINE)
@@ -64,11 +65,31 @@ def test_what_it_runs_is_there(path: Path) -> None:
             elif command.program in CHECKS and "pip" not in words and "build" not in words:
                 check(command)
             else:
-                assert command.program in ("apt-get", "git", "test", "grep", "python3")
+                assert command.program in ("apt-get", "echo", "git", "test", "grep", "python3")
+
+
+def script_of_release(name: str) -> str:
+    (script,) = (step["run"] for step in steps(RELEASE) if step.get("name", "").startswith(name))
+    return str(script)
+
+
+def test_images_have_names_that_a_registry_takes_before_anything_is_published(
+    tmp_path: Path,
+) -> None:
+    script, output = script_of_release("The images' names"), tmp_path / "output"
+    environment = {"GITHUB_REPOSITORY": "Some-One/VEMOCLAP", "GITHUB_OUTPUT": str(output)}
+    subprocess.run(["bash", "-euo", "pipefail", "-c", script], env=environment, check=True)
+    assert output.read_text() == "images=ghcr.io/some-one/vemoclap\n"
+    release = jobs(RELEASE)
+    assert release["wheel"]["outputs"] == {"images": "${{ steps.names.outputs.images }}"}
+    assert "wheel" in release["publish"]["needs"] and "wheel" in release["images"]["needs"]
+    *_, build, attest = release["images"]["steps"]
+    names = build["with"]["tags"].partition(":")[0], attest["with"]["subject-name"]
+    assert set(names) == {"${{ needs.wheel.outputs.images }}-${{ matrix.image }}"}
 
 
 def test_each_image_of_the_project_is_released() -> None:
-    images = jobs(PROJECT / ".github/workflows/release.yml")["images"]["strategy"]["matrix"]
+    images = jobs(RELEASE)["images"]["strategy"]["matrix"]
     assert {f"{name}.Dockerfile" for name in images["image"]} == {
         path.name for path in PROJECT.glob("docker/*.Dockerfile")
     }
@@ -85,11 +106,7 @@ def test_each_image_of_the_project_is_released() -> None:
 def test_a_tag_that_is_not_the_version_is_no_release(
     tag: str, section: str, agrees: bool, tmp_path: Path
 ) -> None:
-    (script,) = (
-        step["run"]
-        for step in steps(PROJECT / ".github/workflows/release.yml")
-        if step.get("name") == "Tag, version and changelog agree"
-    )
+    script = script_of_release("Tag, version and changelog agree")
     (tmp_path / "client").symlink_to(PROJECT / "client")
     (tmp_path / "CHANGELOG.md").write_text(f"# Changelog\n\n{section}\n")
     environment = {**os.environ, "GITHUB_REF_NAME": tag}

@@ -11,6 +11,7 @@ from server.slots.jpeg import FrameError, decode_frames
 from vemoclap_client.media.jpeg import encode_jpeg
 
 SIZE = (90, 160)
+START_OF_SCAN, START_OF_SCAN_BYTES = b"\xff\xda", 14
 
 
 def picture(height: int, width: int) -> NDArray[np.uint8]:
@@ -54,3 +55,11 @@ def test_grey_pictures_are_taken() -> None:
 def test_what_cannot_be_decoded_is_named(file: bytes, message: str) -> None:
     with pytest.raises(FrameError, match=message):
         decode_frames([file_of(picture(*SIZE)), file])
+
+
+def test_a_frame_of_another_size_is_refused_before_it_is_decoded() -> None:
+    file = file_of(picture(90, 161))
+    # Its headers alone: to decode it would be another error.
+    headers = file[: file.index(START_OF_SCAN) + START_OF_SCAN_BYTES]
+    with pytest.raises(FrameError, match="frame 1 has 161 x 90 pixels"):
+        decode_frames([file_of(picture(*SIZE)), headers])

@@ -156,6 +156,39 @@ def test_the_server_has_the_shared_memory_that_it_needs(overlay: str) -> None:
 
 
 @each_overlay
+def test_the_app_s_memory_has_room_for_its_decoders(
+    overlay: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Above the limit the whole container is killed, not a decoder alone."""
+    deployment = one(overlay, "Deployment", "app")
+    app = container(deployment)
+    for variable in app["env"]:
+        monkeypatch.setenv(variable["name"], variable["value"])
+    settings = Settings.read()
+    (written,) = (
+        int(volume["emptyDir"]["sizeLimit"].removesuffix("Mi")) * 2**20
+        for volume in deployment["spec"]["template"]["spec"]["volumes"]
+        if "emptyDir" in volume
+    )
+    limit = int(app["resources"]["limits"]["memory"].removesuffix("Gi")) * 2**30
+    # A worker decodes one clip at a time; timelines have one more thread.
+    decoders = (settings.workers + 1) * settings.decoding_limits.memory_bytes
+    assert limit >= decoders + written + 2**30, "1 GiB for the app itself"
+
+
+def test_the_claim_that_is_to_be_filled_can_be_written_to() -> None:
+    assert "fill the claim `models`" in GUIDE.read_text()
+    claim = one("gpu", "PersistentVolumeClaim", "models")
+    assert claim["spec"]["accessModes"] == ["ReadWriteMany"]
+
+
+def test_the_driver_is_for_the_cuda_of_the_image() -> None:
+    guide = (PROJECT / "docs" / "docker.md").read_text()
+    overlay = (KUBERNETES / "gpu" / "kustomization.yaml").read_text()
+    assert len(set(re.findall(r"CUDA (\d+\.\d+)", guide + overlay))) == 1
+
+
+@each_overlay
 def test_volumes_claims_and_mounts_fit_together(overlay: str) -> None:
     claims = {claim["metadata"]["name"] for claim in all_of(overlay, "PersistentVolumeClaim")}
     claimed = set()

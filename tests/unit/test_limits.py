@@ -33,6 +33,11 @@ def test_clips_come_from_the_processors_and_bytes_from_the_memory(
     assert choose(5, 7, 0, 0) == Limits(5, 7_000_000, 0, 0)
 
 
+@pytest.mark.parametrize(("clips_at_once", "calls"), [(8, 32), (32, 32), (40, 40), (512, 512)])
+def test_calls_grow_with_the_clips(clips_at_once: int, calls: int) -> None:
+    assert Limits(clips_at_once).calls_at_once == calls
+
+
 def test_the_least_shared_memory_is_enough_for_the_largest_clip(
     machine: pytest.MonkeyPatch,
 ) -> None:

@@ -18,7 +18,7 @@ from export.registry import PROFILES
 from export.spec import Slot
 from server.errors import WeightsMissingError
 from server.limits import is_entry
-from server.repository import check_weights, read_configs
+from server.repository import check_weights, read_configs, without_empty
 from server.repository import variants as list_variants
 from server.slots.admission import ENSEMBLE_PARAMETER
 from server.slots.face import FACES_PER_FRAME
@@ -200,6 +200,11 @@ def derived(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def test_slots_are_served_with_the_configurations_that_were_read() -> None:
+    served = without_empty(REPOSITORY, read_configs(REPOSITORY))
+    assert served == {name: CONFIGS[name] for name in served}
+
+
 def test_weights_of_another_format_are_said_to_need_another_variant(
     derived: Path, tmp_path: Path
 ) -> None:
@@ -264,7 +269,9 @@ def test_every_slot_states_queue_batching_and_instances(name: str) -> None:
         step.model_name for config in CONFIGS.values() for step in config.ensemble_scheduling.step
     }
     assert bool(policy.max_queue_size) != in_ensemble
-    assert bool(policy.default_timeout_microseconds) == in_ensemble
+    # The entries limit how many wait in it, so none has to leave it before its client gives up.
+    limit_s = contract.DEFAULT_TIMEOUT_S if in_ensemble else 0
+    assert policy.default_timeout_microseconds == limit_s * 1_000_000
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,8 @@ def backend(monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.setitem(
         sys.modules, "triton_python_backend_utils", ModuleType("triton_python_backend_utils")
     )
-    monkeypatch.delitem(sys.modules, "server.backends.batching", raising=False)
+    for name in ("server.backends.batching", "server.slot_errors"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
     monkeypatch.setattr(ort, "preload_dlls", lambda: None)
     path = PYTHON_BASED_BACKENDS / "onnxruntime" / "model.py"
     spec = importlib.util.spec_from_file_location("onnxruntime_backend", path)

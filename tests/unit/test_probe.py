@@ -121,14 +121,29 @@ def test_a_failure_counts_and_busy_is_neither_failure_nor_answer(
     control.answer = lambda: error
     asked = running()
     wait_until(lambda: len(control.sent) >= 3)
-    assert asked.is_unanswered
+    # In a moment the next one is sent.
+    wait_until(lambda: asked.is_unanswered != is_failure)
+    assert asked.error == str(error)
     assert asked.answers == 0
     assert (asked.failures >= 2) == is_failure
     asked.begin_again()
     assert asked.failures <= 1  # One may have been sent meanwhile.
     control.answer = lambda: None
     wait_until(lambda: asked.answers > 0)
-    assert asked.failures == 0
+    assert (asked.failures, asked.error) == (0, "")
+
+
+@pytest.mark.parametrize(("error", "sent"), [(BROKEN, 1), (BUSY, 2)])
+def test_what_was_busy_is_asked_again_at_once_and_what_failed_later(
+    error: ServerError, sent: int, control: Control, running: Callable[..., Probe]
+) -> None:
+    errors = iter([error])
+    control.answer = lambda: next(errors, None)
+    asked = running(interval_s=600.0)
+    wait_until(lambda: len(control.sent) >= sent)
+    time.sleep(0.3)
+    assert len(control.sent) == sent
+    assert not asked.is_unanswered
 
 
 def test_a_repository_without_the_ensemble_is_asked_whether_it_is_live(

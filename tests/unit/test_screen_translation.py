@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 from export.networks.byte_tokenizer import byte_level
 from server.repository import read_config
 from server.slots import language, screen, screen_text
-from server.slots.slot import Tensors
+from server.slots.slot import OverloadedError, Tensors
 from server.slots.text import TOKEN_LENGTHS
 
 REPOSITORY = Path(__file__).parents[2] / "model_repository"
-LABELS = ("en", "fr", "de", "zh")
+LABELS = ("en", "fr", "de", "zh", "eo")
 TOKENIZER = byte_level(300)
 GERMAN = "das ist ganz bestimmt ein deutscher satz über das wetter"
 ENGLISH = {"bonjour": "good day", "merci": "thank you", "你好": "good day", "hein": " "}
@@ -70,8 +70,8 @@ class FoundLines:
     def __init__(self, lines: list[screen.DetectedLine]) -> None:
         self.lines = lines
 
-    async def read(self, *_: object) -> list[screen.DetectedLine]:
-        return self.lines
+    async def read(self, *_: object) -> tuple[list[screen.DetectedLine], tuple[int, ...]]:
+        return self.lines, (0,)
 
 
 def texts_of(inputs: Mapping[str, NDArray[Any]]) -> list[str]:
@@ -148,15 +148,40 @@ def test_a_translator_that_fails_makes_the_text_absent(read: Read) -> None:
     assert slots.asked_of("text_encoder") == [[""]]  # how wide features are
 
 
-def test_what_takes_too_long_to_translate_is_absent(
+def test_what_needs_no_translation_is_kept_when_the_translator_fails(read: Read) -> None:
+    length, evidence, slots = read(["Exit", "Hallo"])
+    assert length == 1
+    assert evidence["absent"] is None
+    assert evidence["screen_text"]["text"] == "exit. hallo"
+    assert slots.asked_of("text_encoder")[-1] == ["exit"]
+
+
+def test_a_language_that_the_translator_does_not_know_costs_no_other_line(
     read: Read, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(language, "TRANSLATION_LIMIT_S", -1.0)
-    length, evidence, slots = read(["Hallo"])
+    monkeypatch.setitem(LANGUAGES, "saluton", "eo")
+    _, evidence, slots = read(["Saluton", "Merci"])
+    assert evidence["screen_text"]["text"] == "saluton. thank you"
+    assert slots.asked_of("text_encoder")[-1] == ["thank you"]
+
+
+def test_a_text_in_such_a_language_alone_is_absent(
+    read: Read, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(LANGUAGES, "saluton", "eo")
+    length, evidence, slots = read(["Saluton"])
     assert length == 0
-    assert "could not be translated: after" in evidence["absent"]
-    assert "0 of its 1 lines were done" in evidence["absent"]
+    assert evidence["absent"].endswith("'eo', which the translator was not trained with")
     assert slots.asked_of("translator") == []
+
+
+def test_a_translator_with_too_much_to_do_is_an_error(read: Read) -> None:
+    class Overloaded(Slots):
+        async def translator(self, inputs: Mapping[str, NDArray[Any]]) -> Tensors:
+            raise OverloadedError("slot translator: Exceeds maximum queue size")
+
+    with pytest.raises(OverloadedError):
+        read(["Exit", "Bonjour"], slots=Overloaded())
 
 
 def test_a_translation_without_words_makes_the_text_absent(read: Read) -> None:
@@ -195,8 +220,25 @@ def test_many_texts_are_asked_about_in_parts(read: Read, monkeypatch: pytest.Mon
     ):
         sizes = [len(question) for question in slots.asked_of(slot)]
         assert max(sizes) <= limit
-        assert sum(sizes) == screen_text.TEXTS_AT_MOST
+    asked = [text for question in slots.asked_of("language_identifier") for text in question]
+    assert asked == texts[: screen_text.TEXTS_AT_MOST]
     assert evidence["screen_text"]["text"].startswith("MOT 0. MOT 1. MOT 2")
+
+
+def test_what_the_text_encoder_would_cut_is_not_translated(
+    read: Read, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    texts = [f"mot {number}" for number in range(100, 300)]
+    for text in texts:
+        monkeypatch.setitem(LANGUAGES, text, "fr")
+    _, evidence, slots = read(texts)
+    english = [text.upper() for text in texts]
+    translated = sum(len(question) for question in slots.asked_of("translator"))
+    assert translated < len(texts) / 2
+    assert evidence["screen_text"]["text"] == ". ".join(english[:translated] + texts[translated:])
+    # Byte for byte what it would be if all were translated.
+    (encoded,) = slots.asked_of("text_encoder")[-1]
+    assert encoded == ". ".join(english)[: TOKEN_LENGTHS[-1]]
 
 
 def test_the_translator_takes_what_is_sent_at_once() -> None:

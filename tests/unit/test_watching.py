@@ -12,12 +12,17 @@ from typing import Any, cast
 
 import psutil
 import pytest
+from tritonclient.grpc.model_config_pb2 import ModelConfig
 
 from server import idleness, watching
+from server import probe as probe_module
+from server.control import ModelControl
 from server.executions import FOLDER_VARIABLE
 from server.probe import Probe
 from server.watching import Trouble, Watch
 from tests.launching import wait_until
+from vemoclap_client.contract import ENTRY
+from vemoclap_client.errors import InferenceError, ServerError, ServerOverloadedError
 
 STUB = """
 import subprocess, sys, time
@@ -48,6 +53,19 @@ def parent_of(**children: str) -> Iterator[psutil.Popen]:
         finally:
             for process in (*parent.children(), parent):
                 process.kill()
+
+
+@contextmanager
+def probing(
+    error: ServerError, monkeypatch: pytest.MonkeyPatch, interval_s: float
+) -> Iterator[Probe]:
+    """A real probe that begins, of an idle server that ends each request with this error."""
+    monkeypatch.setattr(probe_module, "LOOK_INTERVAL_S", 0.01)
+    control = SimpleNamespace(
+        successes=lambda models: 0, infer=lambda model, tensors, on_end: on_end(error)
+    )
+    with Probe(cast(ModelControl, control), {ENTRY: ModelConfig()}, interval_s).running() as begun:
+        yield begun
 
 
 def probe(**state: Any) -> Probe:
@@ -168,3 +186,20 @@ def test_probes_that_fail_one_after_the_other_break_the_server() -> None:
         assert watch_of(parent.pid, probe(failures=2)).trouble() is None
         found = watch_of(parent.pid, probe(failures=3, error="a model failed")).trouble()
     assert found == Trouble("3 probes failed: a model failed")
+
+
+def test_an_idle_server_is_broken_by_three_failed_probes_and_not_by_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    error = InferenceError("a model failed")
+    with parent_of(**{SLOT: IDLE}) as parent, probing(error, monkeypatch, 1.0) as asked:
+        found = trouble_within(watch_of(parent.pid, asked), 20)
+    assert found == Trouble("3 probes failed: a model failed")
+
+
+def test_an_idle_server_that_stays_busy_is_stuck(monkeypatch: pytest.MonkeyPatch) -> None:
+    error = ServerOverloadedError("16 clips wait")
+    with parent_of(**{SLOT: IDLE}) as parent, probing(error, monkeypatch, 1.0) as asked:
+        found = trouble_within(watch_of(parent.pid, asked), 20)
+    assert found
+    assert found.reason.endswith("computes nothing; the last probe: 16 clips wait")

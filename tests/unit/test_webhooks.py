@@ -3,8 +3,8 @@
 import socket
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -22,7 +22,7 @@ from ui.api.delivery import Deliveries
 from ui.api.openapi import document
 from ui.api.webhooks import WebhookError, check_webhook, send, sign
 from ui.application import Application
-from ui.jobs.webhooks import Webhook, WebhookStore
+from ui.jobs.webhooks import LEASE_S, Webhook, WebhookStore
 from ui.settings import Settings, SettingsError
 from vemoclap_client.errors import AddressRefusedError, BadLinkError
 
@@ -138,7 +138,7 @@ def test_a_try_that_was_cut_off_is_made_again(
     assert store.take() == Webhook(job.id, LINK, "waiting", 1, "")
     assert store.take() is None
     now = time.time()
-    monkeypatch.setattr(time, "time", lambda: now + 61)
+    monkeypatch.setattr(time, "time", lambda: now + LEASE_S + 1)
     assert store.take() == Webhook(job.id, LINK, "waiting", 2, "")
 
 
@@ -236,15 +236,25 @@ def test_a_receiver_that_never_answers_is_left(
         send(receiver.url, "id", b"{}", settings)
 
 
+@pytest.mark.parametrize(
+    ("scheme", "first", "error"),
+    [
+        ("http", b"", "no answer"),
+        # The head of a part of TLS's handshake, of 16,000 bytes.
+        ("https", b"\x16\x03\x03\x3e\x80", "no connection"),
+    ],
+)
 def test_a_receiver_that_answers_a_byte_at_a_time_is_left(
-    settings: Settings, monkeypatch: pytest.MonkeyPatch
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, scheme: str, first: bytes, error: str
 ) -> None:
     monkeypatch.setattr(webhooks, "DEADLINE_S", 0.2)
+    monkeypatch.setattr(webhooks, "TIMEOUT_S", TIMEOUT_S)
     listener, stop = socket.create_server(("127.0.0.1", 0)), threading.Event()
 
     def trickle() -> None:
         connection, _ = listener.accept()
         with connection:
+            connection.sendall(first)
             while not stop.wait(0.01):
                 try:
                     connection.sendall(b"H")
@@ -253,13 +263,72 @@ def test_a_receiver_that_answers_a_byte_at_a_time_is_left(
 
     thread = threading.Thread(target=trickle, daemon=True)
     thread.start()
+    began = time.monotonic()
     try:
-        with pytest.raises(WebhookError, match="no answer"):
-            send(f"http://127.0.0.1:{listener.getsockname()[1]}/", "id", b"{}", settings)
+        with pytest.raises(WebhookError, match=error):
+            send(f"{scheme}://127.0.0.1:{listener.getsockname()[1]}/", "id", b"{}", settings)
     finally:
         stop.set()
         thread.join()
         listener.close()
+    assert time.monotonic() - began < TIMEOUT_S
+
+
+def answering_look_ups(addresses: list[str], before: Callable[[], None]) -> Callable[..., Any]:
+    """A getaddrinfo for which the name many.example has these addresses."""
+    real = socket.getaddrinfo
+
+    def look_up(host: str, port: int, *rest: Any, **options: Any) -> Any:
+        if host != "many.example":
+            return real(host, port, *rest, **options)
+        before()
+        return [entry for address in addresses for entry in real(address, port, *rest, **options)]
+
+    return look_up
+
+
+def test_a_name_of_many_addresses_that_do_not_answer_is_left(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(webhooks, "DEADLINE_S", 0.5)
+    look_up = answering_look_ups(["127.0.0.1"] * 12, lambda: None)
+    monkeypatch.setattr(socket, "getaddrinfo", look_up)
+    settings = replace(settings, webhook_hosts=frozenset({"many.example"}))
+    with ExitStack() as stack:
+        # A listener whose queue is full: the system leaves what comes then without an answer.
+        listener = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
+        address = listener.getsockname()
+        for _ in range(4):
+            waiting = stack.enter_context(socket.socket())
+            waiting.setblocking(False)
+            waiting.connect_ex(address)
+        began = time.monotonic()
+        with pytest.raises(WebhookError, match="no connection: timed out"):
+            send(f"http://many.example:{address[1]}/", "id", b"{}", settings)
+    assert time.monotonic() - began < webhooks.TIMEOUT_S, "the time of one of twelve addresses"
+
+
+def test_the_address_after_one_that_does_not_answer_is_used(
+    settings: Settings, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Nothing listens at the first.
+    look_up = answering_look_ups(["127.0.0.2", "127.0.0.1"], lambda: None)
+    monkeypatch.setattr(socket, "getaddrinfo", look_up)
+    allowed = replace(settings, webhook_hosts=frozenset({"many.example"}))
+    send(receiver.url.replace("127.0.0.1", "many.example"), "id", b"{}", allowed)
+    assert len(receiver.received) == 1
+
+
+def test_a_look_up_counts_too(
+    settings: Settings, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(webhooks, "DEADLINE_S", 0.1)
+    look_up = answering_look_ups(["127.0.0.1"], lambda: time.sleep(0.2))
+    monkeypatch.setattr(socket, "getaddrinfo", look_up)
+    allowed = replace(settings, webhook_hosts=frozenset({"many.example"}))
+    with pytest.raises(WebhookError, match="looking up"):
+        send(receiver.url.replace("127.0.0.1", "many.example"), "id", b"{}", allowed)
+    assert receiver.received == []
 
 
 def test_https_is_never_given_up(settings: Settings, receiver: Receiver) -> None:

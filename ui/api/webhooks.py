@@ -22,7 +22,7 @@ TIMEOUT_S = 10.0
 """For a connection, and for each piece of the answer."""
 
 DEADLINE_S = 30.0
-"""For all of it."""
+"""For all of it. Looking up the name counts but is not cut short: the system limits it."""
 
 URL_MAX = 2000
 
@@ -85,6 +85,7 @@ def send(url: str, identifier: str, body: bytes, settings: Settings) -> None:
         AddressRefusedError: the name leads to an address that is not public.
         WebhookError: it was not taken: there is no answer, or none of 200 to 299.
     """
+    ends_at = time.monotonic() + DEADLINE_S
     timestamp = int(time.time())
     headers = {
         "Content-Type": "application/json",
@@ -94,12 +95,13 @@ def send(url: str, identifier: str, body: bytes, settings: Settings) -> None:
         "webhook-signature": sign(settings.webhook_secret, identifier, timestamp, body),
     }
     parts = urlsplit(url)
-    connection = _connect(url, parts, settings)
-    # A receiver may answer a byte at a time.
-    deadline = threading.Timer(DEADLINE_S, _cut, (connection.sock,))
+    connection = _connect(url, parts, settings, ends_at)
+    # A receiver may answer a byte at a time, also while it agrees on keys.
+    deadline = threading.Timer(max(0.0, ends_at - time.monotonic()), _cut, (connection.sock,))
     deadline.daemon = True
     deadline.start()
     try:
+        _agree_on_keys(connection.sock)
         connection.request("POST", _target(parts), body, headers)
         status = connection.getresponse().status
     except (OSError, http.client.HTTPException) as error:
@@ -113,8 +115,13 @@ def send(url: str, identifier: str, body: bytes, settings: Settings) -> None:
         raise WebhookError(f"the answer was {status}")
 
 
-def _connect(url: str, parts: SplitResult, settings: Settings) -> http.client.HTTPConnection:
-    """A connection to an address that was checked: the name is not looked up again."""
+def _connect(
+    url: str, parts: SplitResult, settings: Settings, ends_at: float
+) -> http.client.HTTPConnection:
+    """A connection to an address that was checked: the name is not looked up again.
+
+    Nothing was sent over it yet.
+    """
     host = parts.hostname or ""
     is_secure = parts.scheme == "https"
     port = parts.port or (443 if is_secure else 80)
@@ -124,9 +131,11 @@ def _connect(url: str, parts: SplitResult, settings: Settings) -> http.client.HT
         private = [address for address in addresses if not is_public(address)]
         if private and not _is_allowed(parts, settings):
             raise _refused(url, private[0])
-        sock = _open(addresses, port)
+        sock = _open(addresses, port, ends_at)
         if is_secure:
-            sock = ssl.create_default_context().wrap_socket(sock, server_hostname=host)
+            sock = ssl.create_default_context().wrap_socket(
+                sock, server_hostname=host, do_handshake_on_connect=False
+            )
     except (OSError, UnicodeError) as error:
         raise WebhookError(f"no connection: {error}") from error
     kind = http.client.HTTPSConnection if is_secure else http.client.HTTPConnection
@@ -136,12 +145,30 @@ def _connect(url: str, parts: SplitResult, settings: Settings) -> http.client.HT
     return connection
 
 
-def _open(addresses: list[str], port: int) -> socket.socket:
+def _open(addresses: list[str], port: int, ends_at: float) -> socket.socket:
     """A connection to the first of these addresses that takes one."""
-    for address in addresses[:-1]:
-        with suppress(OSError):
-            return socket.create_connection((address, port), TIMEOUT_S)
-    return socket.create_connection((addresses[-1], port), TIMEOUT_S)
+    failure: OSError = TimeoutError("looking up the name took too long")
+    for address in addresses:
+        left_s = ends_at - time.monotonic()
+        if left_s <= 0:
+            break
+        try:
+            # Half of what is left, so that however many addresses leave time for what follows.
+            sock = socket.create_connection((address, port), min(TIMEOUT_S, left_s / 2))
+        except OSError as error:
+            failure = error
+        else:
+            sock.settimeout(TIMEOUT_S)
+            return sock
+    raise failure
+
+
+def _agree_on_keys(sock: socket.socket) -> None:
+    if isinstance(sock, ssl.SSLSocket):
+        try:
+            sock.do_handshake()
+        except OSError as error:
+            raise WebhookError(f"no connection: {error}") from error
 
 
 def _is_allowed(parts: SplitResult, settings: Settings) -> bool:
@@ -161,4 +188,5 @@ def _target(parts: SplitResult) -> str:
 
 def _cut(sock: socket.socket) -> None:
     with suppress(OSError):
-        sock.shutdown(socket.SHUT_RDWR)
+        # The plain one: that of an SSLSocket takes the keys away from who is reading.
+        socket.socket.shutdown(sock, socket.SHUT_RDWR)

@@ -136,7 +136,8 @@ class BaseJob(Struct, frozen=True, kw_only=True):
         name: for people: the file's name or the link's title.
         stages: stage -> how far it is, in the order of STAGES.
         failure: set where the state is FAILED.
-        attempts: how often work on it was begun and neither ended nor was given back.
+        attempts: how often the work that is under way was begun and neither ended nor was given
+            back: that on the result, and then that on the timeline.
     """
 
     id: str

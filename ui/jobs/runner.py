@@ -29,7 +29,10 @@ CLAIM_EVERY_S = 2.0
 """Between two claims without a wake: another process may have added a job."""
 
 WATCH_EVERY_S = 0.25
-"""Between two checks of jobs at work, which another process may cancel or delete."""
+"""Between two checks of jobs at work, which another process may cancel or delete.
+
+A clip that waits for its timeline is not at work: it is checked when its turn comes.
+"""
 
 REMOVE_EVERY_S = 3600.0
 LEFTOVER_AGE = timedelta(days=1)
@@ -70,7 +73,7 @@ class Runner:
         self._stopping = threading.Event()
         self._wakes = threading.Semaphore(0)
         self._at_work: dict[str, Cancellation] = {}
-        self._classified: SimpleQueue[Task] = SimpleQueue()
+        self._classified: SimpleQueue[str] = SimpleQueue()
         self._classifying = 0
         self._classifying_changed = threading.Condition()
         self._removed_old_at = 0.0
@@ -92,7 +95,9 @@ class Runner:
         self.reserve()
         self._stopping.clear()
         self.decoder.start()
-        self._store.release_all()
+        self._classified = SimpleQueue()
+        for identifier in self._store.release_all():
+            self._classified.put(identifier)
         self._remove_old()
         targets = [self._check_jobs, self._work_on_timelines] + [
             self._work
@@ -105,7 +110,7 @@ class Runner:
             thread.start()
 
     def stop(self, timeout_s: float = 5.0) -> bool:
-        """Stops working; jobs at work wait for the next start.
+        """Stops working; jobs at work and clips without their timeline wait for the next start.
 
         Returns:
             Whether all threads ended in time. If not, the process is to end.
@@ -152,21 +157,20 @@ class Runner:
         try:
             # Counted before it is claimed, so that it is never neither waiting nor counted.
             with self._counting():
-                task = self._claim()
-                is_classified = task is not None and self._attempt(
-                    task, "classify", task.work.classify
-                )
-            if task is not None and is_classified:
-                self._classified.put(task)
+                job = self._store.claim()
+                if job is None:
+                    return False
+                task = self._task(job)
+                is_classified = self._attempt(task, "classify", task.work.classify)
+            if is_classified:
+                self._classified.put(job.id)
         except Exception:
             LOG.exception("a job could not be worked on")
             return False
-        return task is not None
+        return True
 
-    def _claim(self) -> Task | None:
-        job = self._store.claim()
-        if job is None:
-            return None
+    def _task(self, job: Job) -> Task:
+        """The job at work; `_attempt` ends it."""
         cancellation = self._at_work[job.id] = Cancellation()
         if self._stopping.is_set():
             cancellation.request()
@@ -174,13 +178,19 @@ class Runner:
         return Task(job, cancellation, work, new_request_id())
 
     def _work_on_timelines(self) -> None:
-        """Computes the timelines of classified clips, one by one; at a stop releases the rest."""
-        while not self._stopping.is_set() or not self._classified.empty():
+        """Computes the timelines of classified clips, one by one; a stop leaves the rest."""
+        while not self._stopping.is_set():
             with suppress(Empty):
-                task = self._classified.get(timeout=WATCH_EVERY_S)
-                classify_windows = partial(task.work.classify_windows, self._wait_for_turn)
-                if self._attempt(task, "timeline", classify_windows):
-                    del self._at_work[task.job.id]
+                identifier = self._classified.get(timeout=WATCH_EVERY_S)
+                self._quietly(self._work_on_timeline, identifier)
+
+    def _work_on_timeline(self, identifier: str) -> None:
+        """Computes a clip's timeline, unless the job is over: a short clip's is done by then."""
+        job = self._store.get(identifier)
+        if not job.state.is_over:
+            task = self._task(job)
+            work = partial(task.work.classify_windows, self._wait_for_turn)
+            self._attempt(task, "timeline", work)
 
     @contextmanager
     def _counting(self) -> Iterator[None]:
@@ -225,7 +235,8 @@ class Runner:
             self._quietly(self._fail, task, error)
         else:
             return True
-        del self._at_work[identifier]
+        finally:
+            del self._at_work[identifier]
         return False
 
     def _quietly(self, action: Callable[..., None], *arguments: object) -> None:
@@ -234,7 +245,7 @@ class Runner:
         except JobNotFoundError:
             pass
         except Exception:
-            LOG.exception("the end of a job could not be stored")
+            LOG.exception("a job could not be read or stored")
 
     def _fail(self, task: Task, error: Exception) -> None:
         # Work on a clip that is deleted or cancelled meanwhile fails in many ways.

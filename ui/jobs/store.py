@@ -202,7 +202,7 @@ class JobStore:
         return self.claim() if job.state.is_over else job
 
     def release(self, identifier: str) -> Job:
-        """Lets a job wait again that work was begun on, as if it had not been.
+        """Undoes that work was begun on a job; see start_over.
 
         Raises:
             JobNotFoundError: there is none of that id.
@@ -213,15 +213,20 @@ class JobStore:
 
         return self.change(identifier, edit)
 
-    def release_all(self) -> int:
-        """Lets jobs wait again that an app was working on when it was killed; says how many.
+    def release_all(self) -> list[str]:
+        """Has jobs begin anew that an app had not finished when it ended.
 
         A job that was being worked on at ATTEMPTS_MAX such ends may be their cause: it fails.
+
+        Returns:
+            The ids of those that have their result and lack their timeline, the oldest first.
         """
-        left = [job for job in self.list_jobs() if job.state is State.WORKING]
-        for job in left:
+        left = [job for job in reversed(self.list_jobs()) if job.state is State.WORKING]
+        released = [
             self.change(job.id, give_up if job.attempts >= ATTEMPTS_MAX else start_over)
-        return len(left)
+            for job in left
+        ]
+        return [job.id for job in released if job.state is State.WORKING]
 
     def request_cancel(self, identifier: str) -> Job:
         """Asks for the job to end; one that still waits is cancelled at once, and

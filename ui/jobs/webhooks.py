@@ -9,8 +9,8 @@ from ui.jobs.store import JobStore
 
 WAITING, DELIVERED, FAILED = "waiting", "delivered", "failed"
 OVER = tuple(str(state) for state in State if state.is_over)
-LEASE_S = 60.0
-"""For so long nobody else sends what was taken; longer than sending may take."""
+LEASE_S = 180.0
+"""For so long nobody else sends what was taken; longer than looking up a name and sending take."""
 
 
 class Webhook(NamedTuple):

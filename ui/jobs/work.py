@@ -12,6 +12,7 @@ from msgspec.structs import replace
 from ui.jobs import media
 from ui.jobs.advice import is_expected, without_paths
 from ui.jobs.cancelling import Cancellation
+from ui.jobs.ended import end_timeline
 from ui.jobs.job import Job, KnownEvidence, SourceKind, Stage
 from ui.jobs.record import JobRecord, absent, done, with_stages, working
 from ui.jobs.shares import check_room
@@ -74,10 +75,9 @@ class JobWork:
         self._record = JobRecord(store, job.id)
         self._name = job.name
         self._reported = 0.0
-        self._windows_left: tuple[Path, Timeline] | None = None
 
     def classify(self) -> None:
-        """Stores the job's result; of a short clip the timeline, too.
+        """Stores the job's result; of a short clip the timeline, too, and marks it as done.
 
         Raises:
             CancelledError: it was asked to end.
@@ -90,22 +90,13 @@ class JobWork:
         with self._connect(self._settings.server_url) as client:
             result = self._classify(client, clip_path)
         window_s, hop_s = window_lengths(result.duration_s)
-        growing = Timeline(
-            video=self._name,
-            duration_s=result.duration_s,
-            window_s=window_s,
-            hop_s=hop_s,
-            windows=(),
-            warnings=result.warnings,
-        )
         if result.duration_s <= window_s:
             # One window is the whole clip, which has been classified.
             self._write_timeline(timeline_of(result, window_s, hop_s), 1)
-        else:
-            self._windows_left = clip_path, growing
+            self._record.finish()
 
     def classify_windows(self, wait_for_turn: Callable[[Cancellation], None]) -> None:
-        """Stores the timeline of the job, which has its result, and marks it as done.
+        """Stores the timeline of the job, which was made with its result, and marks it as done.
 
         Args:
             wait_for_turn: is called before each window, and returns when it may be sent.
@@ -115,16 +106,19 @@ class JobWork:
             JobNotFoundError: it was deleted meanwhile.
         """
         self._cancellation.check()
-        if self._windows_left is not None:
-            try:
-                self._send_windows(*self._windows_left, wait_for_turn)
-            except (CancelledError, JobNotFoundError):
-                raise
-            except Exception as error:
-                # The result is there and stays: a timeline is only more of it.
-                if not is_expected(error):
-                    LOG.exception("the timeline of job %s failed", short(self._job.id))
-                self._end_timeline(error)
+        assert self._job.result is not None
+        try:
+            self._send_windows(self._job.result, wait_for_turn)
+        except (CancelledError, JobNotFoundError):
+            raise
+        except Exception as error:
+            # The result is there and stays: a timeline is only more of it.
+            if not is_expected(error):
+                LOG.exception("the timeline of job %s failed", short(self._job.id))
+            reason = (
+                self.explain(error) if is_expected(error) else "something went wrong in the app"
+            )
+            self._record.edit(lambda job: end_timeline(job, reason))
         self._record.finish()
 
     def explain(self, error: BaseException) -> str:
@@ -139,11 +133,15 @@ class JobWork:
         path = media.clip_path(self._store, self._job)
         if path is None and self._job.source.kind is SourceKind.LINK:
             path = self._fetch()
+        path = self._checked(path)
+        fetched = {"fetch": done()} if "fetch" in self._job.stages else {}
+        self._record.set_stages({**fetched, "decode": working()})
+        return path
+
+    def _checked(self, path: Path | None) -> Path:
         if path is None:
             raise VideoNotFoundError(f"{self._name} is no longer there")
         media.check_allowed(self._settings, self._job.source, path)
-        fetched = {"fetch": done()} if "fetch" in self._job.stages else {}
-        self._record.set_stages({**fetched, "decode": working()})
         return path
 
     def _fetch(self) -> Path:
@@ -208,12 +206,23 @@ class JobWork:
         result = replace(result, video=self._name)
         stages: dict[str, Stage] = {name: done() for name in (*MODALITIES, "fusion")}
         stages |= {name: absent(reason) for name, reason in result.absent.items()}
-        self._record.edit(lambda job: replace(with_stages(job, stages), result=result))
+        # This work has ended, and what is left is not why an app that ends now does.
+        self._record.edit(lambda job: replace(with_stages(job, stages), result=result, attempts=0))
         return result
 
     def _send_windows(
-        self, path: Path, growing: Timeline, wait_for_turn: Callable[[Cancellation], None]
+        self, result: EmotionResult, wait_for_turn: Callable[[Cancellation], None]
     ) -> None:
+        path = self._checked(media.clip_path(self._store, self._job))
+        window_s, hop_s = window_lengths(result.duration_s)
+        growing = Timeline(
+            video=self._name,
+            duration_s=result.duration_s,
+            window_s=window_s,
+            hop_s=hop_s,
+            windows=(),
+            warnings=result.warnings,
+        )
         windows: list[Window] = []
 
         def on_window(window: Window, count: int) -> None:
@@ -221,13 +230,14 @@ class JobWork:
             self._write_timeline(replace(growing, windows=tuple(windows)), count)
             wait_for_turn(self._cancellation)
 
-        self._record.set_stages({"timeline": working(0.0)})
         wait_for_turn(self._cancellation)
+        begun = {"timeline": working(0.0)}
+        self._record.edit(lambda job: replace(with_stages(job, begun), attempts=job.attempts + 1))
         with (
             self._connect(self._settings.server_url) as client,
             self._cancellation.interrupting(client.close),
         ):
-            timeline = client.timeline(path, growing.window_s, growing.hop_s, on_window=on_window)
+            timeline = client.timeline(path, window_s, hop_s, on_window=on_window)
         self._write_timeline(replace(timeline, video=self._name), len(timeline.windows))
 
     def _write_timeline(self, timeline: Timeline, count: int) -> None:
@@ -236,18 +246,6 @@ class JobWork:
         self._record.edit(
             lambda job: replace(with_stages(job, {"timeline": stage}), timeline=timeline)
         )
-
-    def _end_timeline(self, error: BaseException) -> None:
-        reason = self.explain(error) if is_expected(error) else "something went wrong in the app"
-
-        def edit(job: Job) -> Job:
-            timeline = job.timeline
-            if timeline is not None:
-                warnings = (*timeline.warnings, f"the timeline ends early: {reason}")
-                timeline = replace(timeline, warnings=warnings)
-            return replace(with_stages(job, {"timeline": absent(reason)}), timeline=timeline)
-
-        self._record.edit(edit)
 
 
 def _fetching(progress: FetchProgress) -> Stage:

@@ -7,7 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from vemoclap_client.channels import default_url
-from vemoclap_client.client import DEFAULT_TIMEOUT_S, EmotionClient
+from vemoclap_client.client import EmotionClient
+from vemoclap_client.contract import DEFAULT_TIMEOUT_S
 from vemoclap_client.credentials import VARIABLES, Credentials
 from vemoclap_client.limited import DecodingLimits, LimitedDecoder
 from vemoclap_client.limited.limits import BYTES_PER_MB
