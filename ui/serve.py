@@ -8,6 +8,7 @@ settings as a traceback, and ends with an error when it is interrupted.
 """
 
 import logging
+import signal
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -117,10 +118,12 @@ def main() -> None:
         application().runner.reserve()
     except (ValueError, FolderInUseError) as error:
         sys.exit(f"error: {error}")
+    # uvicorn stops at a signal, and then raises it again.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         cli.main(arguments, standalone_mode=False)
     except click.Abort:
-        # Ctrl-C is how it is meant to end.
+        # Ctrl-C is how it is meant to end, or the launcher's or container's SIGTERM.
         return
     except click.ClickException as error:
         error.show()
