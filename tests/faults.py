@@ -24,7 +24,7 @@ from vemoclap_client.server_errors import server_errors
 
 TRITON = "triton"
 REQUEST_TIMEOUT_S = 180.0
-"""More than the server's queues keep a request; nothing here may take so long."""
+"""Nothing here may take so long."""
 
 RECOVERY_TIMEOUT_S = 300.0
 """A server starts in seconds, but not on a machine that does much else."""
