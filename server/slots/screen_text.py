@@ -115,6 +115,7 @@ class ScreenTextEncoder:
                 raise
             except Exception as error:
                 reason = f"{named} could not be translated: {error}"
+                break
         return {text: english[text] for text in languages if text in english}, reason
 
 

@@ -173,8 +173,20 @@ def test_a_released_job_keeps_its_result(store: JobStore) -> None:
     for _ in range(5):
         assert store.release_all() == [queued.id, cut_off.id]
         assert (store.get(queued.id), store.get(cut_off.id)) == (queued, anew)
-    assert store.release(cut_off.id) == replace(anew, attempts=1)
+    assert store.release(cut_off.id) == anew
     assert store.claim() is None
+
+
+def test_a_job_whose_timeline_is_there_is_done(store: JobStore) -> None:
+    job = classified(store, 1, Stage(StageState.DONE))
+    assert store.release_all() == []
+    assert store.get(job.id) == replace(job, state=State.DONE)
+
+
+def test_a_stop_before_the_timeline_takes_no_attempt_back(store: JobStore) -> None:
+    assert store.release(classified(store, 2, Stage()).id).attempts == 2
+    begun = classified(store, 2, Stage(StageState.WORKING, 0.5))
+    assert store.release(begun.id).attempts == 1
 
 
 def test_a_timeline_at_which_the_app_is_killed_is_given_up(store: JobStore) -> None:

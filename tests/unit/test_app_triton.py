@@ -214,10 +214,29 @@ vemoclap_waiting_requests{model="vemoclap"} 5
     after = state(30, **called, vemoclap_jpeg=Counters(3)).with_metrics(metrics, before)
     history.add(after)
     numbers = headline(history.recent(60), metrics)
-    # Without a model's metrics: as they were.
+    # Without the metrics: as they were.
     assert after.with_metrics(None, after) == after
     assert (numbers.clips, numbers.refused, numbers.failures, numbers.waiting) == (6, 3, 3, 5)
     assert "face_analyzer: 9 answered with an error" in failure_reasons(metrics)
+
+
+@pytest.mark.parametrize("errors_before", [None, 9])
+def test_errors_of_before_do_not_count(errors_before: int | None) -> None:
+    """The metrics were not known, or are those of another server."""
+
+    def read(at_s: float, errors: int | None) -> None:
+        text = f'vemoclap_slot_errors{{model="vemoclap"}} {errors}\n'
+        text = f"{METRICS}# TYPE vemoclap_slot_errors counter\n{text}"
+        metrics = None if errors is None else parse_metrics(text)
+        history.add(state(at_s, vemoclap=Counters(9)).with_metrics(metrics, history.latest))
+
+    history = History()
+    read(0, errors_before)
+    read(2, 5)
+    read(4, None)
+    read(6, 7)
+    found = headline(history.recent(60), parse_metrics(METRICS))
+    assert found.failures == 2
 
 
 def test_a_row_has_no_numbers_where_there_is_nothing_to_tell() -> None:

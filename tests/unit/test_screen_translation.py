@@ -156,6 +156,15 @@ def test_what_needs_no_translation_is_kept_when_the_translator_fails(read: Read)
     assert slots.asked_of("text_encoder")[-1] == ["exit"]
 
 
+def test_a_translator_that_fails_is_not_asked_again(
+    read: Read, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    texts = [f"wort {number}" for number in range(2 * language.TRANSLATED_AT_ONCE)]
+    for text in texts:
+        monkeypatch.setitem(LANGUAGES, text, "de")
+    assert len(read(texts)[2].asked_of("translator")) == 1
+
+
 def test_a_language_that_the_translator_does_not_know_costs_no_other_line(
     read: Read, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -14,7 +14,9 @@ def start_over(job: Job) -> Job:
     if job.cancel_requested:
         return replace(job, state=State.CANCELLED)
     if job.result is not None:
-        if job.stages["timeline"].state is not StageState.WORKING:
+        if (timeline := job.stages["timeline"].state).is_over:
+            return replace(job, state=State.DONE)
+        if timeline is StageState.WAITING:
             return job
         return replace(job, stages={**job.stages, "timeline": Stage()}, timeline=None)
     return replace(

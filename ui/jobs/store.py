@@ -16,7 +16,7 @@ from msgspec.structs import replace
 from ui.files import old_entries, size_bytes
 from ui.jobs.documents import read
 from ui.jobs.ended import give_up, start_over
-from ui.jobs.job import Job, ListedJob, Source, Stage, State
+from ui.jobs.job import Job, ListedJob, Source, Stage, StageState, State
 from ui.jobs.table import (
     NEXT,
     OWNED,
@@ -209,7 +209,9 @@ class JobStore:
         """
 
         def edit(job: Job) -> Job:
-            return start_over(replace(job, attempts=max(0, job.attempts - 1)))
+            # Of a job that has its result, work is begun when its timeline is.
+            is_begun = job.result is None or job.stages["timeline"].state is StageState.WORKING
+            return start_over(replace(job, attempts=max(0, job.attempts - is_begun)))
 
         return self.change(identifier, edit)
 

@@ -1,7 +1,6 @@
 """What Triton did between two readings of its counters."""
 
 from collections import deque
-from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -62,9 +61,12 @@ class History:
         self._states: deque[ServerState] = deque(maxlen=length)
 
     def add(self, state: ServerState) -> None:
-        """Takes the next state; what was before an outage or a restart is forgotten."""
+        """Takes the next state; what was before an outage or a restart is forgotten.
+
+        So is what was before errors were known.
+        """
         latest = self.latest
-        if state.trouble or (latest and _restarted(latest.counters, state.counters)):
+        if state.trouble or (latest and not _goes_on(latest, state)):
             self._states.clear()
         self._states.append(state)
 
@@ -100,12 +102,20 @@ class History:
         ]
 
 
-def _restarted(before: Mapping[str, Counters], after: Mapping[str, Counters]) -> bool:
-    return any(_fell(before[name], count) for name, count in after.items() if name in before)
+def _goes_on(before: ServerState, after: ServerState) -> bool:
+    counts = before.counters
+    has_restarted = any(
+        _fell(counts[name], count) for name, count in after.counters.items() if name in counts
+    )
+    return not has_restarted and before.knows_errors == after.knows_errors
 
 
 def _fell(before: Counters, after: Counters) -> bool:
-    return after.requests < before.requests or after.executions < before.executions
+    """Whether the model was loaded again, or another server was asked."""
+    return any(
+        getattr(after, name) < getattr(before, name)
+        for name in ("requests", "executions", "errors", "refused")
+    )
 
 
 def _mean(total: float, count: int) -> float | None:

@@ -27,7 +27,8 @@ ENTRIES = (ENTRY, STREAM, JPEG_ENTRY, FRAME_MODEL)
 """The models that clients call. Triton counts only the time until they have taken a request."""
 
 CALLED = (*ENTRIES, WINDOW_MODEL)
-"""Those whose errors reach clients."""
+"""Those whose errors reach clients. A timeline calls audio_encoder and speech_recognizer, too:
+their errors do not count here, since those of a clip would count twice."""
 
 ENSEMBLES = (ENSEMBLE, JPEG_ENSEMBLE, FRAME_ENSEMBLE)
 """Triton counts a failure of theirs twice."""
@@ -50,7 +51,7 @@ class Headline:
             streamed, Triton counts only the time until the model has taken it.
         waiting: requests that wait for a model, or to be admitted, now.
         refused: requests that were answered as busy.
-        failures: requests of clients that were answered with an error.
+        failures: requests to CALLED that were answered with an error.
     """
 
     clips: int

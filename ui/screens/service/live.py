@@ -38,8 +38,7 @@ NOT_KNOWN = "–"
 
 def show_state(library: Library, pages: Pages) -> None:
     """Reads the server's state once and shows it. As a fragment it runs at an interval."""
-    metrics, trouble = _fetch(library.settings.metrics_url)
-    state = _poll(library.settings.server_url, metrics)
+    state, metrics, trouble = _read(library)
     _show_status(state, library.settings.server_url)
     if state.trouble is None:
         _show_numbers(metrics, trouble)
@@ -57,11 +56,16 @@ def _fetch(url: str) -> tuple[Metrics | None, str]:
         return None, str(error)
 
 
-def _poll(url: str, metrics: Metrics | None) -> ServerState:
+def _read(library: Library) -> tuple[ServerState, Metrics | None, str]:
+    """The server's state, its metrics, and why there are none."""
     history = _history()
-    state = poll(url, history.latest).with_metrics(metrics, history.latest)
+    before = history.latest
+    state = poll(library.settings.server_url, before)
+    # A server that does not answer would have nothing to say about its metrics either.
+    metrics, trouble = (None, "") if state.trouble else _fetch(library.settings.metrics_url)
+    state = state.with_metrics(metrics, before)
     history.add(state)
-    return state
+    return state, metrics, trouble
 
 
 def _history() -> History:
@@ -111,7 +115,11 @@ def _show_headline(numbers: Headline) -> None:
         waiting = "To be admitted, or in the queues of all models"
         _metric("Waiting now", _number(numbers.waiting, "d"), note=waiting)
         _metric("Refused", _number(numbers.refused, "d"), note="As busy; clients try again")
-        _metric("Failed", _number(numbers.failures, "d"), note="Answered with an error")
+        _metric(
+            "Failed",
+            _number(numbers.failures, "d"),
+            note="Answered with an error; a timeline's sound and speech: in the table alone",
+        )
 
 
 def _metric(

@@ -35,8 +35,8 @@ class Counters:
     Attributes:
         requests: answered, to Triton: with an error of a slot, or as busy, too.
         failures: refused after too long in a queue, cancelled or failed, to Triton.
-        errors: answered with an error of the slot; 0 where the metrics are not known.
-        refused: answered as busy; 0 where the metrics are not known.
+        errors: answered with an error of the slot; 0 where ServerState.knows_errors is False.
+        refused: answered as busy; likewise.
         rows: items worked on; a request may bring several.
         executions: batches that they were worked on in.
         request_ms: sum over the answered requests, from arrival to answer.
@@ -99,6 +99,7 @@ class ServerState:
         version: Triton's.
         models: in the order of slots.py.
         counters: by the name of the model, of those that are ready.
+        knows_errors: whether the metrics have been read, now or before.
     """
 
     at_s: float
@@ -106,6 +107,7 @@ class ServerState:
     version: str = ""
     models: tuple[Model, ...] = ()
     counters: Mapping[str, Counters] = field(default_factory=dict)
+    knows_errors: bool = False
 
     @property
     def not_ready(self) -> list[str]:
@@ -115,6 +117,7 @@ class ServerState:
     def with_metrics(self, metrics: Metrics | None, before: Self | None) -> Self:
         """This, with the errors and refusals of the metrics; without them, as they were before."""
         known = before.counters if before else {}
+        knows_errors = metrics is not None or (before is not None and before.knows_errors)
 
         def counted(name: str, counters: Counters) -> Counters:
             last = known.get(name, Counters())
@@ -124,7 +127,7 @@ class ServerState:
             return replace(counters, errors=errors, refused=refused)
 
         counters = {name: counted(name, count) for name, count in self.counters.items()}
-        return replace(self, counters=counters)
+        return replace(self, counters=counters, knows_errors=knows_errors)
 
     @property
     def can_classify(self) -> bool:
