@@ -55,8 +55,7 @@ class Report:
         errors: type of error -> requests.
         answers: requests without an error.
         longest_s: that a request took.
-        same_triton: the server was not started anew; Triton itself may take a process of a slot for
-            dead, which is then loaded again, as after any other fault.
+        same_triton: the server was not started anew.
         runner_stopped: the app's runner ended when it was asked to.
     """
 
@@ -70,13 +69,12 @@ class Report:
 
     @property
     def is_as_promised(self) -> bool:
-        """Whether the server was back in time after each jump, and every job ended.
-
-        `Load` itself raises where a request hangs or ends with anything but a typed error.
-        """
+        """Whether everything was answered, and soon."""
         return (
             max(self.answered_s) < BACK_WITHIN_S
-            and all(state.is_over for state in self.jobs)
+            and set(self.jobs) == {State.DONE}
+            and not self.errors
+            and self.same_triton
             and self.runner_stopped
         )
 
