@@ -34,6 +34,14 @@ def start_sample(page: Page, title: str) -> None:
     page.get_by_role("button", name=f"Analyze “{title}”").click()
 
 
+def start_link(page: Page, link: str) -> None:
+    """Gives the address of a video on the first page, and waits for the clip's own."""
+    page.goto("/")
+    page.get_by_role("textbox", name=re.compile("Address of a video")).fill(link)
+    page.get_by_role("button", name="Analyze link").click()
+    expect_result_page(page)
+
+
 def expect_result_page(page: Page) -> None:
     """Waits until a clip's own page is there."""
     expect(page).to_have_url(re.compile(r"/result\?id=[\w-]+$"), timeout=ANSWER_MS)

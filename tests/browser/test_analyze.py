@@ -1,8 +1,9 @@
 """What a person does first: gives a clip, watches, gets an answer."""
 
-import re
+from datetime import datetime, timedelta
 from pathlib import Path
 
+from msgspec.structs import replace
 from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.driving import RunningApp
@@ -10,10 +11,13 @@ from tests.browser.steps import (
     FRAMES,
     expect_answer,
     expect_result_page,
+    start_link,
     start_sample,
     upload,
 )
 from tests.link_server import serve
+from ui.jobs.job import Job
+from ui.jobs.store import JobStore
 from vemoclap_client import EmotionClient
 
 
@@ -48,34 +52,32 @@ def test_an_uploaded_clip_is_seen_first_then_what_is_found_then_the_answer(
 def test_a_link_is_fetched_and_answered(page: Page, samples: Path) -> None:
     content = (samples / "title_card.mp4").read_bytes()
     with serve({"a%20film.mp4": ("video/mp4", content)}) as site:
-        page.goto("/")
-        page.get_by_role("textbox", name=re.compile("Address of a video")).fill(
-            f"{site.address}/a%20film.mp4"
-        )
-        page.get_by_role("button", name="Analyze link").click()
+        start_link(page, f"{site.address}/a%20film.mp4")
         expect_answer(page, "sadness")
     expect(page.get_by_text("from a link")).to_be_visible()
 
 
 def test_a_link_that_leads_nowhere_says_what_else_can_be_done(page: Page) -> None:
     with serve({}) as site:
-        page.goto("/")
-        page.get_by_role("textbox", name=re.compile("Address of a video")).fill(
-            f"{site.address}/missing.mp4"
-        )
-        page.get_by_role("button", name="Analyze link").click()
+        start_link(page, f"{site.address}/missing.mp4")
         expect(page.get_by_role("heading", name="could not be analyzed")).to_be_visible()
     expect(page.get_by_text("upload").first).to_be_visible()
     expect(page.get_by_role("link", name="Try another clip")).to_be_visible()
 
 
-def test_work_is_cancelled(page: Page, samples: Path) -> None:
-    page.goto("/")
-    upload(page, samples / "portrait.mp4")
-    expect_result_page(page)
-    page.get_by_role("button", name="Cancel", exact=True).click()
-    expect(page.get_by_role("heading", name="Cancelled")).to_be_visible()
-    expect(page.get_by_role("button", name="Cancel")).to_have_count(0)
+def test_work_is_cancelled(page: Page, app: RunningApp) -> None:
+    store = JobStore(app.data)
+    page.clock.install()
+    with serve({}) as site:
+        start_link(page, f"{site.address}/stalled.mp4")
+        expect(page.get_by_role("button", name="Cancel", exact=True)).to_be_visible()
+        # The page no longer asks by itself: what becomes known, it learns with the press.
+        page.clock.pause_at(datetime.now() + timedelta(seconds=5))
+        store.change(page.url.rpartition("=")[2], knows_frame_times)
+        page.get_by_role("button", name="Cancel", exact=True).click()
+        page.clock.resume()
+        expect(page.get_by_role("heading", name="Cancelled")).to_be_visible()
+        expect(page.get_by_role("button", name="Cancel")).to_have_count(0)
 
 
 def test_a_reload_in_the_middle_finds_the_work_again(page: Page, samples: Path) -> None:
@@ -111,3 +113,8 @@ def test_two_people_at_once_each_get_their_own_answer(
         expect(tab.get_by_role("heading", name=clip)).to_be_visible()
     for person in people:
         person.close()
+
+
+def knows_frame_times(job: Job) -> Job:
+    """The job, one step further."""
+    return replace(job, evidence=replace(job.evidence, frame_times_s=(0.0,)))

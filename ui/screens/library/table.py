@@ -49,10 +49,14 @@ def show_clips(library: Library, pages: Pages, works: bool) -> None:
             changes, the page is drawn anew, with another interval.
     """
     jobs = library.list_jobs()
+    if jobs:
+        _show_clips(library, pages, jobs)
+    # Last, since drawing again forgets which button was pressed.
     if any(not job.state.is_over for job in jobs) != works:
         st.rerun()
-    if not jobs:
-        return
+
+
+def _show_clips(library: Library, pages: Pages, jobs: Sequence[ListedJob]) -> None:
     st.header("Clips")
     shown = _filtered(jobs)
     names = unique_names(jobs)

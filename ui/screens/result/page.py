@@ -6,6 +6,7 @@ that the browser leaves it alone: the video plays on while the timeline grows.
 """
 
 from collections.abc import Hashable
+from contextlib import suppress
 
 import streamlit as st
 
@@ -102,15 +103,16 @@ def _show_progress(library: Library, identifier: str, drawn_from: Hashable) -> N
         job = library.get(identifier)
     except JobNotFoundError:
         st.rerun()
-    if _drawn_from(job, len(_frames(library, identifier))) != drawn_from:
-        st.rerun()
     with st.container(border=True):
         st.subheader(_activity(job))
         # Beside a result, what is done needs no room.
         st.html(progress_html(unfinished(job.stages) if job.result else job.stages))
         if st.button("Cancel", disabled=job.cancel_requested):
-            library.cancel(identifier)
-            st.rerun()
+            with suppress(JobNotFoundError):  # It may be deleted meanwhile.
+                job = library.cancel(identifier)
+    # Last, since drawing again forgets which button was pressed.
+    if _drawn_from(job, len(_frames(library, identifier))) != drawn_from:
+        st.rerun()
 
 
 def _activity(job: Job) -> str:
