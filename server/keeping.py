@@ -65,11 +65,12 @@ class Keeper:
     def keep(self, run: Popen[bytes] | None) -> End:
         """Returns when the command has ended or the server must be started again."""
         while run is None or run.poll() is None:
-            process = self._server.process
-            if process.poll() is not None:
-                status = f"Triton ended with status {process.returncode}"
-                return self._end(f"{status}: {errors_in(self._server.log)}")
             trouble = self._watch.trouble()
+            # After it: where Triton ended, which is then the trouble, this says how.
+            status = self._server.process.poll()
+            if status is not None:
+                reason = f"Triton ended with status {status}: {errors_in(self._server.log)}"
+                return self._end(reason)
             if trouble and not self._is_repaired(trouble):
                 self._server.kill()
                 return self._end(trouble.reason)
