@@ -58,6 +58,9 @@ OPEN_GOP: dict[str, dict[str, str]] = {
 }
 """Options for GOPs whose first B-frames need the GOP before."""
 
+APART_S = Fraction(1, 10)
+"""Between copies of a clip, since sound begins before its pictures."""
+
 
 @dataclass(frozen=True)
 class Tone:
@@ -311,6 +314,22 @@ def repeat_pictures(source: Path, target: Path, times: int) -> Path:
                 packet.is_keyframe = number == 0
                 packet.stream = copied
                 output.mux(packet)
+    return target
+
+
+def repeat(source: Path, target: Path, times: int) -> Path:
+    """Copy a clip many times after itself."""
+    with av.open(str(source)) as first, av.open(str(target), "w") as output:
+        copies = [output.add_stream_from_template(stream) for stream in first.streams]
+        for number in range(times):
+            with av.open(str(source)) as container:
+                begin_s = number * (Fraction(container.duration, av.time_base) + APART_S)
+                for packet in container.demux():
+                    if packet.size:
+                        shift = round(begin_s / packet.time_base)
+                        packet.pts, packet.dts = packet.pts + shift, packet.dts + shift
+                        packet.stream = copies[packet.stream.index]
+                        output.mux(packet)
     return target
 
 
