@@ -27,6 +27,9 @@ STYLE = """<style>
 /* What is chosen or pointed at is marked by its frame and ground; in the primary colour its words
    would be too dark to read in the dark theme. */
 button[role="radio"] { color: inherit !important; }
+/* Links that stand beside buttons, and do what a button does. */
+[class*="st-key-link-button-"] a { border: 1px solid; min-height: 2.5rem; padding: 0 0.75rem;
+  margin: 0; }
 </style>"""
 SCREENS = {
     "analyze": show_analyze,
@@ -40,6 +43,13 @@ SCREENS = {
 
 LISTED = ("analyze", "library", "service", "about")
 """The pages in the menu; links lead to the others."""
+
+TIMER_S = 3600.0
+
+
+def _nothing() -> None:
+    """Draws nothing."""
+
 
 claims = st.user.to_dict()
 owner = sign_in().owner_of_page(claims, st.context.headers)
@@ -63,6 +73,9 @@ if library:
         for name in LISTED:
             pages.link(name)
         show_account(sign_in(), claims)
+# Where the app no longer has the session of a browser that connects again, the first press would be
+# lost: the new session knows nothing of the page. A page with a timer asks to be drawn at once.
+st.fragment(_nothing, run_every=TIMER_S)()
 body = st.container()
 # Filled first: a page may end the script, or leave for another.
 if library:

@@ -1,5 +1,6 @@
 """The first page: give a clip, by upload, link or sample, and go to its result."""
 
+import threading
 from pathlib import Path
 
 import streamlit as st
@@ -25,6 +26,9 @@ ADDED = "added"
 
 PROBLEMS = "problems"
 """Session state: why clips that were just given were not added, to be shown once."""
+
+TAKING = threading.Lock()
+"""Held while a sample or a link is added: a second press has to see what the first added."""
 
 REFRESH_S = 2.0
 
@@ -72,8 +76,29 @@ def _remember(added: Job | str) -> None:
     if isinstance(added, str):
         st.session_state.setdefault(PROBLEMS, []).append(added)
     else:
-        st.session_state.setdefault(ADDED, []).append(added.id)
-        st.session_state.setdefault(CLIPS, []).insert(0, added.id)
+        for key in (ADDED, CLIPS):
+            _put_first(st.session_state.setdefault(key, []), added.id)
+
+
+def _put_first(identifiers: list[str], identifier: str) -> None:
+    if identifier not in identifiers:
+        identifiers.insert(0, identifier)
+
+
+def _take(library: Library, name: str, source: Source) -> None:
+    """Adds a clip; the same one, where this session has it at work, is opened instead.
+
+    A second press has Streamlit end the first one's script as soon as that uses the session state:
+    not before it is noted which clip was added.
+    """
+    clips = st.session_state.setdefault(CLIPS, [])
+    with TAKING:
+        same = [job for job in _session_jobs(library) if job.source == source]
+        at_work = [job for job in same if not job.state.is_over]
+        added = at_work[0] if at_work else add_clip(library, name, source)
+        if isinstance(added, Job):
+            _put_first(clips, added.id)
+    _remember(added)
 
 
 def _show_link_form(library: Library) -> None:
@@ -98,7 +123,7 @@ def _take_link(library: Library, link: str) -> None:
     if objection:
         st.error(objection)
         return
-    _remember(add_clip(library, link, Source(SourceKind.LINK, link)))
+    _take(library, link, Source(SourceKind.LINK, link))
     st.rerun()
 
 
@@ -131,7 +156,7 @@ def _show_sample(library: Library, sample: Path) -> None:
 
 
 def _take_sample(library: Library, sample: Path) -> None:
-    _remember(add_clip(library, sample.name, Source(SourceKind.SAMPLE, str(sample))))
+    _take(library, sample.name, Source(SourceKind.SAMPLE, str(sample.resolve())))
 
 
 def _show_clips(library: Library, pages: Pages) -> None:
