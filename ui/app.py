@@ -27,9 +27,10 @@ STYLE = """<style>
 /* What is chosen or pointed at is marked by its frame and ground; in the primary colour its words
    would be too dark to read in the dark theme. */
 button[role="radio"] { color: inherit !important; }
-/* Links that stand beside buttons, and do what a button does. */
-[class*="st-key-link-button-"] a { border: 1px solid; min-height: 2.5rem; padding: 0 0.75rem;
-  margin: 0; }
+/* Links among buttons look like them, and stand in their line. */
+.st-key-actions > .stElementContainer { margin: 0; }
+.st-key-actions [data-testid="stPageLink-NavLink"] { color: inherit; min-height: 2.5rem; margin: 0;
+  padding: 0 0.75rem; border: 1px solid color-mix(in srgb, currentColor 55%, transparent); }
 </style>"""
 SCREENS = {
     "analyze": show_analyze,

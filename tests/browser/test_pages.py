@@ -13,7 +13,14 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.driving import RunningApp, running_app
-from tests.browser.steps import ANSWER_MS, WEBSOCKET, expect_answer, upload
+from tests.browser.steps import (
+    ANSWER_MS,
+    WEBSOCKET,
+    expect_answer,
+    expect_result_page,
+    start_sample,
+    upload,
+)
 from tests.launching import Launched
 
 PHONE = {"width": 390, "height": 844}
@@ -135,6 +142,22 @@ def test_the_first_address_that_is_opened_may_be_any(
         expect(page.get_by_role("link", name="Analyze")).to_be_visible()
         expect(page.get_by_test_id("stSidebar")).to_have_count(0)
         page.close()
+
+
+def test_the_first_press_counts_where_the_session_was_lost(
+    browser: Browser, server: Launched, tmp_path: Path
+) -> None:
+    """By a restart of the app; a computer that slept comes back to no session either."""
+    page = browser.new_page()
+    with running_app(tmp_path, server) as first:
+        settled(page, first.url)
+    port = first.url.rpartition(":")[2]
+    with running_app(tmp_path, server, {"VEMOCLAP_APP_KEEP_DAYS": "7"}, port):
+        expect(page.get_by_text("stay on this server for 7 days")).to_be_visible()
+        expect(page.get_by_test_id("stStatusWidget")).to_have_count(0)
+        start_sample(page, "Title cards")
+        expect_result_page(page)
+    page.close()
 
 
 def test_the_keyboard_alone_gets_to_a_result(page: Page) -> None:

@@ -187,16 +187,15 @@ def _show_actions(
     can_compare = len(chosen) == 2 and all(job.result for job in chosen)
     are_over = all(job.state.is_over for job in chosen)
     _show_chosen(chosen, names)
-    with st.container(horizontal=True):
+    with st.container(horizontal=True, key="actions"):
         if len(chosen) == 1:
-            pages.link_button("result", "Open", "One clip", id=identifiers[0])
+            pages.link("result", "Open", id=identifiers[0])
         else:
             st.button("Open", disabled=True, help="One clip")
-        two = "Two clips that have a result"
         if can_compare:
-            pages.link_button("compare", "Compare", two, ids=",".join(identifiers))
+            pages.link("compare", "Compare", ids=",".join(identifiers))
         else:
-            st.button("Compare", disabled=True, help=two)
+            st.button("Compare", disabled=True, help="Two clips that have a result")
         st.button(
             "Cancel",
             disabled=are_over,
