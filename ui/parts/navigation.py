@@ -16,7 +16,7 @@ class Pages:
     def open(self, name: str, **query: str) -> None:
         """Ends this page and opens another, e.g. open("result", id=job.id).
 
-        A page that draws itself at an interval shows a link instead. Following one stops the
+        A page that draws itself at an interval had better show a link: following one stops the
         intervals, but here the browser may ask for a last drawing of this page when the other is
         begun, and then shows an empty page.
         """
