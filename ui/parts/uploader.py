@@ -1,23 +1,35 @@
 """The widget that takes video files, and what becomes of the clips that are given on a page."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 
 import streamlit as st
-from streamlit.runtime.uploaded_file_manager import UploadedFile
+from streamlit.runtime.uploaded_file_manager import DeletedFile, UploadedFile
 
 from ui.jobs.job import ClipNotAllowedError, Job, OwnerLimitError, Source, SourceKind
 from ui.jobs.library import Library
 from ui.parts.limits import upload_label
 from ui.parts.markdown import plain
+from ui.parts.words import counted
 from ui.uploads.reception import UploadGoneError, take_upload
 from vemoclap_client.errors import VemoclapError
 
-ROUNDS = "uploader-rounds"
-"""Session state: how often files were taken. Part of the uploader's key, so that it is new then."""
+KEY = "uploader"
+TAKEN = "uploader-taken"
+"""Session state: ids of the widget's files that were taken. They stay in it, so that the errors of
+those that it refused do, too."""
 
-OnAdded = Callable[[Job | str], None]
-"""Is called for each clip with its job or, where it was not added, with the reason in Markdown."""
+PROBLEMS = "problems"
+"""Session state: why clips were not added, in Markdown; kept until others are given, or the page
+is left."""
+
+MOST_PROBLEMS_SHOWN = 10
+
+OnAdded = Callable[[Job], None]
+"""Is called for each clip that was added."""
+
+GivenClip = tuple[str, Source | Callable[[], Source]]
+"""A clip's name and source, or what finds the source, which may raise UploadGoneError."""
 
 
 def show_uploader(library: Library, on_added: OnAdded) -> None:
@@ -26,36 +38,52 @@ def show_uploader(library: Library, on_added: OnAdded) -> None:
         upload_label(library.settings),
         accept_multiple_files=True,
         max_upload_size=library.settings.upload_limit_mb,
-        key=_key(),
+        key=KEY,
         on_change=_take,
         args=(library, on_added),
     )
 
 
-def add_clip(library: Library, name: str, source: Source | Callable[[], Source]) -> Job | str:
-    """Adds a clip.
-
-    Args:
-        source: or what finds it, which may raise UploadGoneError.
-
-    Returns:
-        Its job or, where it was not added, the reason in Markdown.
-    """
-    try:
-        return library.add(name, source() if callable(source) else source)
-    except (VemoclapError, ClipNotAllowedError, OwnerLimitError, UploadGoneError, OSError) as error:
-        return f"{plain(name)} was not added: {plain(str(error))}"
+def holds_files() -> bool:
+    """Whether the widget shows files that were uploaded."""
+    return bool(st.session_state.get(KEY))
 
 
-def _key() -> str:
-    return f"uploader-{st.session_state.get(ROUNDS, 0)}"
+def add_clips(library: Library, clips: Iterable[GivenClip], on_added: OnAdded) -> None:
+    """Adds the clips that someone gave at once; `show_problems` says which were not added."""
+    problems = st.session_state[PROBLEMS] = []
+    for name, source in clips:
+        try:
+            on_added(library.add(name, source() if callable(source) else source))
+        except (
+            VemoclapError,
+            ClipNotAllowedError,
+            OwnerLimitError,
+            UploadGoneError,
+            OSError,
+        ) as error:
+            problems.append(f"{plain(name)} was not added: {plain(str(error))}")
+
+
+def show_problems() -> None:
+    """Says why clips that were given last were not added."""
+    problems = st.session_state.get(PROBLEMS, [])
+    for problem in problems[:MOST_PROBLEMS_SHOWN]:
+        st.error(problem)
+    if len(problems) > MOST_PROBLEMS_SHOWN:
+        more = counted(len(problems) - MOST_PROBLEMS_SHOWN, "clip")
+        st.error(f"Not added either, for such reasons: {more}.")
 
 
 def _take(library: Library, on_added: OnAdded) -> None:
-    files = st.session_state[_key()]
-    st.session_state[ROUNDS] = st.session_state.get(ROUNDS, 0) + 1
-    for file in files:
-        on_added(add_clip(library, file.name, partial(_source, library, file)))
+    files = [file for file in st.session_state[KEY] if not isinstance(file, DeletedFile)]
+    taken = st.session_state.get(TAKEN, ())
+    st.session_state[TAKEN] = {file.file_id for file in files}
+    new = [
+        (file.name, partial(_source, library, file)) for file in files if file.file_id not in taken
+    ]
+    if new:
+        add_clips(library, new, on_added)
 
 
 def _source(library: Library, file: UploadedFile) -> Source:

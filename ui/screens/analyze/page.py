@@ -12,7 +12,7 @@ from ui.parts.limits import keeping, length_limit
 from ui.parts.markdown import plain
 from ui.parts.navigation import Pages
 from ui.parts.server_status import show_problem
-from ui.parts.uploader import add_clip, show_uploader
+from ui.parts.uploader import PROBLEMS, add_clips, show_problems, show_uploader
 from ui.parts.words import percent
 from ui.screens.analyze.links import objection_to
 from vemoclap_client.errors import VideoError
@@ -22,9 +22,6 @@ CLIPS = "clips"
 
 ADDED = "added"
 """Session state: ids of the clips that were just added; the page then leaves for them."""
-
-PROBLEMS = "problems"
-"""Session state: why clips that were just given were not added, to be shown once."""
 
 REFRESH_S = 2.0
 
@@ -45,8 +42,7 @@ def show_analyze(library: Library, pages: Pages) -> None:
         "and the sounds speaks for each."
     )
     show_problem(library.settings.server_url)
-    for problem in st.session_state.pop(PROBLEMS, []):
-        st.error(problem)
+    show_problems()
     upload, link = st.columns(2, gap="large")
     with upload:
         st.header("Upload a video")
@@ -59,21 +55,23 @@ def show_analyze(library: Library, pages: Pages) -> None:
 
 
 def _open_added(pages: Pages) -> None:
-    """Opens the result of one clip that was just added, or the library for several."""
+    """Opens the result of one clip that was just added, or the library for several.
+
+    Where others were not added, the page stays and says so.
+    """
     added = st.session_state.pop(ADDED, [])
+    if st.session_state.get(PROBLEMS):
+        return
     if len(added) == 1:
         pages.open("result", id=added[0])
     elif added:
         pages.open("library")
 
 
-def _remember(added: Job | str) -> None:
-    """Keeps a clip that was added, or the reason why it was not."""
-    if isinstance(added, str):
-        st.session_state.setdefault(PROBLEMS, []).append(added)
-    else:
-        st.session_state.setdefault(ADDED, []).append(added.id)
-        st.session_state.setdefault(CLIPS, []).insert(0, added.id)
+def _remember(added: Job) -> None:
+    """Keeps which clip was added."""
+    st.session_state.setdefault(ADDED, []).append(added.id)
+    st.session_state.setdefault(CLIPS, []).insert(0, added.id)
 
 
 def _show_link_form(library: Library) -> None:
@@ -98,7 +96,7 @@ def _take_link(library: Library, link: str) -> None:
     if objection:
         st.error(objection)
         return
-    _remember(add_clip(library, link, Source(SourceKind.LINK, link)))
+    add_clips(library, [(link, Source(SourceKind.LINK, link))], _remember)
     st.rerun()
 
 
@@ -131,7 +129,7 @@ def _show_sample(library: Library, sample: Path) -> None:
 
 
 def _take_sample(library: Library, sample: Path) -> None:
-    _remember(add_clip(library, sample.name, Source(SourceKind.SAMPLE, str(sample))))
+    add_clips(library, [(sample.name, Source(SourceKind.SAMPLE, str(sample)))], _remember)
 
 
 def _show_clips(library: Library, pages: Pages) -> None:

@@ -8,13 +8,13 @@ import streamlit as st
 from ui.jobs.job import AnyJob, Job, Source, SourceKind, State
 from ui.jobs.library import Library
 from ui.parts.markdown import plain
-from ui.parts.uploader import add_clip, show_uploader
+from ui.parts.uploader import add_clips, holds_files, show_problems, show_uploader
 from ui.parts.words import counted
 from ui.screens.library.rows import FolderClips, folder_clips
 
 CHOSEN_PATHS = "library-paths"
-NOTES = "library-notes"
-"""Session state: for each clip that was just given None or, where it was not added, the reason."""
+ADDED = "library-added"
+"""Session state: how many clips were just added, to be said once."""
 
 FOLDER_KNOWN_FOR_S = 10.0
 HOW_TO_SET_FOLDER = (
@@ -24,28 +24,22 @@ HOW_TO_SET_FOLDER = (
 
 
 def show_adding(library: Library, jobs: Sequence[AnyJob]) -> None:
-    """The part, folded away where there are clips already."""
-    _show_notes()
-    with st.expander("Add clips", expanded=not jobs, icon=":material/add:"):
+    """The part, folded away where there are clips already and the uploader shows no files."""
+    show_problems()
+    added = st.session_state.pop(ADDED, 0)
+    if added:
+        st.success(f"{counted(added, 'clip')} added.")
+    with st.expander("Add clips", expanded=not jobs or holds_files(), icon=":material/add:"):
         device, folder = st.tabs(["From your device", "From the server’s folder"])
         with device:
-            show_uploader(library, _remember)
+            show_uploader(library, _count)
         with folder:
             _show_folder(library, jobs)
 
 
-def _remember(added: Job | str) -> None:
-    """Keeps a clip that was added, or the reason why it was not, to be shown once."""
-    st.session_state.setdefault(NOTES, []).append(None if isinstance(added, Job) else added)
-
-
-def _show_notes() -> None:
-    notes: list[str | None] = st.session_state.pop(NOTES, [])
-    for problem in filter(None, notes):
-        st.error(problem)
-    added = notes.count(None)
-    if added:
-        st.success(f"{counted(added, 'clip')} added.")
+def _count(_: Job) -> None:
+    """Counts a clip that was added."""
+    st.session_state[ADDED] = st.session_state.get(ADDED, 0) + 1
 
 
 @st.cache_data(ttl=FOLDER_KNOWN_FOR_S, show_spinner="Looking through the folder")
@@ -108,6 +102,6 @@ def not_added_yet(folder: Path, clips: FolderClips, jobs: Sequence[AnyJob]) -> l
 
 def _take_paths(library: Library, folder: Path, paths: Sequence[str]) -> None:
     st.session_state[CHOSEN_PATHS] = []
-    for path in paths:
-        source = Source(SourceKind.FOLDER, str(folder.resolve() / path))
-        _remember(add_clip(library, path, source))
+    root = folder.resolve()
+    clips = [(path, Source(SourceKind.FOLDER, str(root / path))) for path in paths]
+    add_clips(library, clips, _count)
