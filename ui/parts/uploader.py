@@ -42,6 +42,8 @@ def show_uploader(library: Library, on_added: OnAdded) -> None:
         on_change=_take,
         args=(library, on_added),
     )
+    # The page gets the files when the last of them is there.
+    st.caption("Stay on this page until all files are uploaded.")
 
 
 def holds_files() -> bool:
