@@ -24,6 +24,8 @@ PROBLEMS = "problems"
 is left."""
 
 MOST_PROBLEMS_SHOWN = 10
+REFUSALS = (VemoclapError, ClipNotAllowedError, OwnerLimitError, UploadGoneError, OSError)
+"""Errors that say why a clip was not added."""
 
 OnAdded = Callable[[Job], None]
 """Is called for each clip that was added."""
@@ -52,23 +54,25 @@ def holds_files() -> bool:
 
 
 def add_clips(library: Library, clips: Iterable[GivenClip], on_added: OnAdded) -> None:
-    """Adds the clips that someone gave at once; `show_problems` says which were not added."""
+    """Adds the clips that someone gave at once; `show_outcome` says which were not added."""
     problems = st.session_state[PROBLEMS] = []
     for name, source in clips:
         try:
             on_added(library.add(name, source() if callable(source) else source))
-        except (
-            VemoclapError,
-            ClipNotAllowedError,
-            OwnerLimitError,
-            UploadGoneError,
-            OSError,
-        ) as error:
+        except REFUSALS as error:
             problems.append(f"{plain(name)} was not added: {plain(str(error))}")
 
 
-def show_problems() -> None:
-    """Says why clips that were given last were not added."""
+def show_outcome(added: int = 0) -> None:
+    """Says of the clips that were given last how many were added, and why others were not."""
+    # There with or without messages: where it moves, the uploader forgets what it refused.
+    with st.container():
+        _show_problems()
+        if added:
+            st.success(f"{counted(added, 'clip')} added.")
+
+
+def _show_problems() -> None:
     problems = st.session_state.get(PROBLEMS, [])
     for problem in problems[:MOST_PROBLEMS_SHOWN]:
         st.error(problem)

@@ -12,7 +12,7 @@ from ui.parts.limits import keeping, length_limit
 from ui.parts.markdown import plain
 from ui.parts.navigation import Pages
 from ui.parts.server_status import show_problem
-from ui.parts.uploader import PROBLEMS, add_clips, show_problems, show_uploader
+from ui.parts.uploader import PROBLEMS, add_clips, show_outcome, show_uploader
 from ui.parts.words import percent
 from ui.screens.analyze.links import objection_to
 from vemoclap_client.errors import VideoError
@@ -42,7 +42,7 @@ def show_analyze(library: Library, pages: Pages) -> None:
         "and the sounds speaks for each."
     )
     show_problem(library.settings.server_url)
-    show_problems()
+    show_outcome()
     upload, link = st.columns(2, gap="large")
     with upload:
         st.header("Upload a video")

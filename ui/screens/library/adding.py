@@ -8,8 +8,7 @@ import streamlit as st
 from ui.jobs.job import AnyJob, Job, Source, SourceKind, State
 from ui.jobs.library import Library
 from ui.parts.markdown import plain
-from ui.parts.uploader import add_clips, holds_files, show_problems, show_uploader
-from ui.parts.words import counted
+from ui.parts.uploader import add_clips, holds_files, show_outcome, show_uploader
 from ui.screens.library.rows import FolderClips, folder_clips
 
 CHOSEN_PATHS = "library-paths"
@@ -25,10 +24,7 @@ HOW_TO_SET_FOLDER = (
 
 def show_adding(library: Library, jobs: Sequence[AnyJob]) -> None:
     """The part, folded away where there are clips already and the uploader shows no files."""
-    show_problems()
-    added = st.session_state.pop(ADDED, 0)
-    if added:
-        st.success(f"{counted(added, 'clip')} added.")
+    show_outcome(st.session_state.pop(ADDED, 0))
     with st.expander("Add clips", expanded=not jobs or holds_files(), icon=":material/add:"):
         device, folder = st.tabs(["From your device", "From the server’s folder"])
         with device:
