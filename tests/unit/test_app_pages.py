@@ -121,6 +121,7 @@ def test_first_page_says_the_limits_and_what_happens_to_clips(app: Application) 
     assert "up to 2 GB each" in page.file_uploader[0].label
     assert "Up to 60 minutes" in said(page)
     assert "stay on this server for 30 days" in said(page)
+    assert "until all files are uploaded" in said(page)
     assert "Everyone who can open this app" in said(page)
 
 
