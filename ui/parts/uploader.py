@@ -1,6 +1,6 @@
 """The widget that takes video files, and what becomes of the clips that are given on a page."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 
 import streamlit as st
@@ -27,8 +27,8 @@ MOST_PROBLEMS_SHOWN = 10
 REFUSALS = (VemoclapError, ClipNotAllowedError, OwnerLimitError, UploadGoneError, OSError)
 """Errors that say why a clip was not added."""
 
-OnAdded = Callable[[Job], None]
-"""Is called for each clip that was added."""
+OnAdded = Callable[[Sequence[Job]], None]
+"""Is called with the clips that were added."""
 
 GivenClip = tuple[str, Source | Callable[[], Source]]
 """A clip's name and source, or what finds the source, which may raise UploadGoneError."""
@@ -53,14 +53,17 @@ def holds_files() -> bool:
     return bool(st.session_state.get(KEY))
 
 
-def add_clips(library: Library, clips: Iterable[GivenClip], on_added: OnAdded) -> None:
+def add_clips(library: Library, clips: Iterable[GivenClip]) -> list[Job]:
     """Adds the clips that someone gave at once; `show_outcome` says which were not added."""
+    # Streamlit may end a script where it uses the session state: not once clips are added.
     problems = st.session_state[PROBLEMS] = []
+    added = []
     for name, source in clips:
         try:
-            on_added(library.add(name, source() if callable(source) else source))
+            added.append(library.add(name, source() if callable(source) else source))
         except REFUSALS as error:
             problems.append(f"{plain(name)} was not added: {plain(str(error))}")
+    return added
 
 
 def show_outcome(added: int = 0) -> None:
@@ -83,13 +86,19 @@ def _show_problems() -> None:
 
 def _take(library: Library, on_added: OnAdded) -> None:
     files = [file for file in st.session_state[KEY] if not isinstance(file, DeletedFile)]
-    taken = st.session_state.get(TAKEN, ())
-    st.session_state[TAKEN] = {file.file_id for file in files}
-    new = [
-        (file.name, partial(_source, library, file)) for file in files if file.file_id not in taken
-    ]
-    if new:
-        add_clips(library, new, on_added)
+    taken: set[str] = st.session_state.setdefault(TAKEN, set())
+    if any(file.file_id not in taken for file in files):
+        on_added(add_clips(library, _new_clips(library, files, taken)))
+
+
+def _new_clips(
+    library: Library, files: Iterable[UploadedFile], taken: set[str]
+) -> Iterator[GivenClip]:
+    """The files that were not taken, each of which is noted as taken when its turn comes."""
+    for file in files:
+        if file.file_id not in taken:
+            taken.add(file.file_id)
+            yield file.name, partial(_source, library, file)
 
 
 def _source(library: Library, file: UploadedFile) -> Source:

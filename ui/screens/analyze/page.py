@@ -1,5 +1,6 @@
 """The first page: give a clip, by upload, link or sample, and go to its result."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import streamlit as st
@@ -68,10 +69,10 @@ def _open_added(pages: Pages) -> None:
         pages.open("library")
 
 
-def _remember(added: Job) -> None:
-    """Keeps which clip was added."""
-    st.session_state.setdefault(ADDED, []).append(added.id)
-    st.session_state.setdefault(CLIPS, []).insert(0, added.id)
+def _remember(added: Sequence[Job]) -> None:
+    """Keeps which clips were added."""
+    for key in (ADDED, CLIPS):
+        st.session_state.setdefault(key, [])[:0] = [job.id for job in reversed(added)]
 
 
 def _show_link_form(library: Library) -> None:
@@ -96,7 +97,7 @@ def _take_link(library: Library, link: str) -> None:
     if objection:
         st.error(objection)
         return
-    add_clips(library, [(link, Source(SourceKind.LINK, link))], _remember)
+    _remember(add_clips(library, [(link, Source(SourceKind.LINK, link))]))
     st.rerun()
 
 
@@ -129,7 +130,7 @@ def _show_sample(library: Library, sample: Path) -> None:
 
 
 def _take_sample(library: Library, sample: Path) -> None:
-    add_clips(library, [(sample.name, Source(SourceKind.SAMPLE, str(sample)))], _remember)
+    _remember(add_clips(library, [(sample.name, Source(SourceKind.SAMPLE, str(sample)))]))
 
 
 def _show_clips(library: Library, pages: Pages) -> None:

@@ -13,7 +13,7 @@ from ui.screens.library.rows import FolderClips, folder_clips
 
 CHOSEN_PATHS = "library-paths"
 ADDED = "library-added"
-"""Session state: how many clips were just added, to be said once."""
+"""Session state: the clips that were just added, to be counted once."""
 
 FOLDER_KNOWN_FOR_S = 10.0
 HOW_TO_SET_FOLDER = (
@@ -24,18 +24,18 @@ HOW_TO_SET_FOLDER = (
 
 def show_adding(library: Library, jobs: Sequence[AnyJob]) -> None:
     """The part, folded away where there are clips already and the uploader shows no files."""
-    show_outcome(st.session_state.pop(ADDED, 0))
+    show_outcome(len(st.session_state.pop(ADDED, [])))
     with st.expander("Add clips", expanded=not jobs or holds_files(), icon=":material/add:"):
         device, folder = st.tabs(["From your device", "From the server’s folder"])
         with device:
-            show_uploader(library, _count)
+            show_uploader(library, _remember)
         with folder:
             _show_folder(library, jobs)
 
 
-def _count(_: Job) -> None:
-    """Counts a clip that was added."""
-    st.session_state[ADDED] = st.session_state.get(ADDED, 0) + 1
+def _remember(added: Sequence[Job]) -> None:
+    """Keeps which clips were added."""
+    st.session_state.setdefault(ADDED, []).extend(added)
 
 
 @st.cache_data(ttl=FOLDER_KNOWN_FOR_S, show_spinner="Looking through the folder")
@@ -100,4 +100,4 @@ def _take_paths(library: Library, folder: Path, paths: Sequence[str]) -> None:
     st.session_state[CHOSEN_PATHS] = []
     root = folder.resolve()
     clips = [(path, Source(SourceKind.FOLDER, str(root / path))) for path in paths]
-    add_clips(library, clips, _count)
+    _remember(add_clips(library, clips))
