@@ -28,6 +28,10 @@ STYLE = """<style>
 /* What is chosen or pointed at is marked by its frame and ground; in the primary colour its words
    would be too dark to read in the dark theme. */
 button[role="radio"] { color: inherit !important; }
+/* Links among buttons look like them, and stand in their line. */
+.st-key-actions > .stElementContainer { margin: 0; }
+.st-key-actions [data-testid="stPageLink-NavLink"] { color: inherit; min-height: 2.5rem; margin: 0;
+  padding: 0 0.75rem; border: 1px solid color-mix(in srgb, currentColor 55%, transparent); }
 </style>"""
 SCREENS = {
     "analyze": show_analyze,
@@ -44,6 +48,13 @@ LISTED = ("analyze", "library", "service", "about")
 
 SHOWN = "page"
 """Session state: which page was shown last."""
+
+TIMER_S = 3600.0
+
+
+def _nothing() -> None:
+    """Draws nothing."""
+
 
 claims = st.user.to_dict()
 owner = sign_in().owner_of_page(claims, st.context.headers)
@@ -70,6 +81,9 @@ if library:
         for name in LISTED:
             pages.link(name)
         show_account(sign_in(), claims)
+# Where the app no longer has the session of a browser that connects again, the first press would be
+# lost: the new session knows nothing of the page. A page with a timer asks to be drawn at once.
+st.fragment(_nothing, run_every=TIMER_S)()
 body = st.container()
 # Filled first: a page may end the script, or leave for another.
 if library:

@@ -39,7 +39,10 @@ class RunningApp:
 
 @contextmanager
 def running_app(
-    folder: Path, server: Launched | None, settings: Mapping[str, str] | None = None
+    folder: Path,
+    server: Launched | None,
+    settings: Mapping[str, str] | None = None,
+    port: str = "",
 ) -> Iterator[RunningApp]:
     """Runs the app for as long as the context lasts.
 
@@ -47,8 +50,10 @@ def running_app(
         folder: for all that it writes; what was there before is found again.
         server: the Triton that it calls; without one its clips wait.
         settings: further variables of its environment.
+        port: where it listens; empty for any free one.
     """
-    app_url = f"http://localhost:{free_port()}"
+    port = port or str(free_port())
+    app_url = f"http://localhost:{port}"
     clips = folder / "clips"
     clips.mkdir(parents=True, exist_ok=True)
     environment = {
@@ -65,7 +70,6 @@ def running_app(
         "VEMOCLAP_FETCH_PRIVATE": "1",
         **(settings or {}),
     }
-    port = app_url.rpartition(":")[2]
     with (folder / "app.log").open("ab") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", "ui.serve", "--server.port", port],

@@ -10,11 +10,14 @@ from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from msgspec.structs import replace
 from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.driving import RunningApp, running_app
 from tests.browser.steps import ANSWER_MS, WEBSOCKET, expect_answer, upload
 from tests.launching import Launched
+from tests.unit.app_fixture import done_job
+from ui.jobs.store import JobStore
 
 PHONE = {"width": 390, "height": 844}
 PAGES = ("/", "/library", "/compare", "/service", "/about")
@@ -150,6 +153,29 @@ def test_the_first_address_that_is_opened_may_be_any(
         expect(page.get_by_role("link", name="Analyze")).to_be_visible()
         expect(page.get_by_test_id("stSidebar")).to_have_count(0)
         page.close()
+
+
+def test_the_first_press_counts_where_the_session_was_lost(
+    browser: Browser, samples: Path, tmp_path: Path
+) -> None:
+    """By a restart of the app; a computer that slept comes back to no session either."""
+    store = JobStore(tmp_path / "data")
+    job = done_job(store, "before")
+    shutil.copy(samples / "portrait.mp4", store.folder(job.id) / "clip.mp4")
+    page = browser.new_page()
+    drawn = page.locator('[data-test-script-state="notRunning"]')
+    with running_app(tmp_path, None) as first:
+        page.goto(f"{first.url}/result?id={job.id}")
+        expect(page.get_by_role("heading", name="before")).to_be_visible()
+        expect(drawn).to_be_visible()
+    store.change(job.id, lambda job: replace(job, name="after"))
+    with running_app(tmp_path, None, port=first.url.rpartition(":")[2]):
+        # The page asks for a new session by itself: a press would come too early for it.
+        expect(page.get_by_role("heading", name="after")).to_be_visible()
+        expect(drawn).to_be_visible()
+        page.get_by_text("0:04 joy").click()
+        expect(page.locator("video[autoplay]")).to_have_count(1)
+    page.close()
 
 
 def test_the_keyboard_alone_gets_to_a_result(page: Page) -> None:

@@ -18,12 +18,14 @@ from tests.unit.app_fixture import (
     failed_job,
     open_page,
     press,
+    press_twice,
     switch,
     waiting_job,
     working_job,
 )
 from ui.application import Application
 from ui.jobs.job import SourceKind, State
+from ui.jobs.record import cancelled
 from ui.owners import EVERYONE
 from ui.parts import server_status
 from ui.parts.markdown import plain
@@ -248,6 +250,16 @@ def test_sample_becomes_a_job_and_opens_its_result(app: Application, samples: Pa
     assert Path(job.source.location) == (samples / "portrait.mp4").resolve()
     assert wakes(app) == 1
     assert page.query_params == {"id": job.id}
+
+
+def test_second_press_opens_what_the_first_added(app: Application, samples: Path) -> None:
+    page = press_twice(open_page(), "Analyze “Portrait”")
+
+    (job,) = app.store.list_jobs()
+    assert page.query_params == {"id": job.id}
+    app.store.change(job.id, cancelled)
+    press(switch(page), "Analyze “Portrait”")
+    assert len(app.store.list_jobs()) == 2
 
 
 def test_sample_that_cannot_be_decoded_has_no_picture_but_a_page(

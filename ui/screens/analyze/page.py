@@ -1,5 +1,6 @@
 """The first page: give a clip, by upload, link or sample, and go to its result."""
 
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -23,6 +24,9 @@ CLIPS = "clips"
 
 ADDED = "added"
 """Session state: ids of the clips that were just added; the page then leaves for them."""
+
+TAKING = threading.Lock()
+"""Held while a sample or a link is added: a second press has to see what the first added."""
 
 REFRESH_S = 2.0
 
@@ -72,7 +76,28 @@ def _open_added(pages: Pages) -> None:
 def _remember(added: Sequence[Job]) -> None:
     """Keeps which clips were added."""
     for key in (ADDED, CLIPS):
-        st.session_state.setdefault(key, [])[:0] = [job.id for job in reversed(added)]
+        _put_first(st.session_state.setdefault(key, []), added)
+
+
+def _put_first(identifiers: list[str], added: Sequence[Job]) -> None:
+    for job in added:
+        if job.id not in identifiers:
+            identifiers.insert(0, job.id)
+
+
+def _take(library: Library, name: str, source: Source) -> None:
+    """Adds a clip; the same one, where this session has it at work, is opened instead.
+
+    A second press has Streamlit end the first one's script as soon as that uses the session state:
+    not before it is noted which clip was added.
+    """
+    clips = st.session_state.setdefault(CLIPS, [])
+    with TAKING:
+        same = [job for job in _session_jobs(library) if job.source == source]
+        at_work = [job for job in same if not job.state.is_over][:1]
+        added = at_work + add_clips(library, [] if at_work else [(name, source)])
+        _put_first(clips, added)
+    _remember(added)
 
 
 def _show_link_form(library: Library) -> None:
@@ -97,7 +122,7 @@ def _take_link(library: Library, link: str) -> None:
     if objection:
         st.error(objection)
         return
-    _remember(add_clips(library, [(link, Source(SourceKind.LINK, link))]))
+    _take(library, link, Source(SourceKind.LINK, link))
     st.rerun()
 
 
@@ -130,7 +155,7 @@ def _show_sample(library: Library, sample: Path) -> None:
 
 
 def _take_sample(library: Library, sample: Path) -> None:
-    _remember(add_clips(library, [(sample.name, Source(SourceKind.SAMPLE, str(sample)))]))
+    _take(library, sample.name, Source(SourceKind.SAMPLE, str(sample.resolve())))
 
 
 def _show_clips(library: Library, pages: Pages) -> None:

@@ -1,6 +1,7 @@
 """The library's upper part: adds many clips at once, uploaded or from a folder on the server."""
 
-from collections.abc import Sequence
+import threading
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 
 import streamlit as st
@@ -14,6 +15,11 @@ from ui.screens.library.rows import FolderClips, folder_clips
 CHOSEN_PATHS = "library-paths"
 ADDED = "library-added"
 """Session state: the clips that were just added, to be counted once."""
+
+FAILED = frozenset((State.FAILED, State.CANCELLED))
+OVER = frozenset(state for state in State if state.is_over)
+TAKING = threading.Lock()
+"""Held while clips of the folder are added: a second press has to see what the first added."""
 
 FOLDER_KNOWN_FOR_S = 10.0
 HOW_TO_SET_FOLDER = (
@@ -71,33 +77,44 @@ def _show_choice(
     if not clips.is_complete:
         st.caption("There are more clips in the folder than are listed.")
     chosen = st.session_state[CHOSEN_PATHS]
-    fresh = not_added_yet(folder, clips, jobs)
+    fresh = not_added_yet(folder, map(str, clips.paths), jobs, FAILED)
     with st.container(horizontal=True):
         st.button(
             f"Analyze chosen ({len(chosen)})",
             disabled=not chosen,
             type="primary",
             on_click=_take_paths,
-            args=(library, folder, chosen),
+            args=(library, folder, chosen, OVER),
         )
         st.button(
             f"Analyze all that are not in the library ({len(fresh)})",
             disabled=not fresh,
             on_click=_take_paths,
-            args=(library, folder, fresh),
+            args=(library, folder, fresh, FAILED),
         )
 
 
-def not_added_yet(folder: Path, clips: FolderClips, jobs: Sequence[AnyJob]) -> list[str]:
-    """The folder's clips that the library has no result of, and does not work on."""
-    failed = (State.FAILED, State.CANCELLED)
-    here = {job.source.location for job in jobs if job.state not in failed}
+def not_added_yet(
+    folder: Path, paths: Iterable[str], jobs: Iterable[AnyJob], may_repeat: Collection[State]
+) -> list[str]:
+    """Those of the folder's clips of which there is no job, or one in a state that may repeat."""
+    here = {job.source.location for job in jobs if job.state not in may_repeat}
     root = folder.resolve()
-    return [str(path) for path in clips.paths if str((root / path).resolve()) not in here]
+    return [path for path in paths if str((root / path).resolve()) not in here]
 
 
-def _take_paths(library: Library, folder: Path, paths: Sequence[str]) -> None:
+def _take_paths(
+    library: Library, folder: Path, paths: Sequence[str], may_repeat: Collection[State]
+) -> None:
+    """Adds clips of the folder, each once, whatever was added since the button was drawn.
+
+    A second press has Streamlit end the first one's script as soon as that uses the session state:
+    not before all clips are added and noted.
+    """
     st.session_state[CHOSEN_PATHS] = []
+    added = st.session_state.setdefault(ADDED, [])
     root = folder.resolve()
-    clips = [(path, Source(SourceKind.FOLDER, str(root / path))) for path in paths]
-    _remember(add_clips(library, clips))
+    with TAKING:
+        new = not_added_yet(folder, paths, library.list_jobs(), may_repeat)
+        clips = [(path, Source(SourceKind.FOLDER, str(root / path))) for path in new]
+        added += add_clips(library, clips)
