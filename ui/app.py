@@ -12,6 +12,7 @@ from streamlit.navigation.page import Page
 from ui.application import application, sign_in
 from ui.parts.navigation import Pages
 from ui.parts.server_status import show_latest_head
+from ui.parts.uploader import PROBLEMS
 from ui.screens.about.page import show_about
 from ui.screens.analyze.page import show_analyze
 from ui.screens.compare.page import show_compare
@@ -45,6 +46,9 @@ SCREENS = {
 LISTED = ("analyze", "library", "service", "about")
 """The pages in the menu; links lead to the others."""
 
+SHOWN = "page"
+"""Session state: which page was shown last."""
+
 TIMER_S = 3600.0
 
 
@@ -66,6 +70,9 @@ for name, show in SCREENS.items():
     )
 # Streamlit's own menu hides behind a button on a phone; four links fit every width.
 page = st.navigation(list(entries.values()), position="hidden")
+if st.session_state.get(SHOWN) != page.title:
+    st.session_state[SHOWN] = page.title
+    st.session_state.pop(PROBLEMS, None)
 title = page.title.lower() if library else "sign in"
 st.set_page_config(page_title=f"VEMOCLAP: {title}", layout="wide")
 st.html(STYLE)

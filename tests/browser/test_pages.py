@@ -38,6 +38,21 @@ def test_several_files_go_to_the_library(page: Page, samples: Path) -> None:
     expect(page.get_by_role("heading", name="Library")).to_be_visible()
 
 
+def test_a_file_that_is_too_large_is_still_said_when_the_others_are_added(
+    browser: Browser, tmp_path: Path
+) -> None:
+    files = [tmp_path / name for name in ("large.mp4", "one.mp4", "two.mp4")]
+    for file, size in zip(files, (1_100_000, 5, 5), strict=True):
+        file.write_bytes(bytes(size))
+    with running_app(tmp_path / "app", None, {"VEMOCLAP_APP_UPLOAD_MB": "1"}) as small:
+        page = browser.new_page()
+        page.goto(f"{small.url}/library")
+        upload(page, *files)
+        expect(page.get_by_text("2 clips added.")).to_be_visible()
+        expect(page.get_by_text("File must be 1.0MB or smaller.")).to_be_visible()
+        page.close()
+
+
 def test_the_servers_folder_is_offered_and_everything_is_exported(
     page: Page, app: RunningApp, samples: Path, finished: dict[str, str]
 ) -> None:

@@ -343,6 +343,27 @@ def test_the_compare_page_shows_both(app: Application) -> None:
     assert not page.warning
 
 
+def test_the_compare_page_follows_its_boxes_and_its_address(app: Application) -> None:
+    one, two, three = (done_job(app.store, f"{number}.mp4").id for number in range(3))
+    page = open_page("compare", ids=f"{one},{two}")
+    page.selectbox[1].select(three).run()
+    assert page.query_params == {"ids": f"{one},{three}"}
+    assert [box.value for box in page.selectbox] == [one, three]
+    # As the browser's Back does.
+    page.query_params["ids"] = f"{one},{two}"
+    page.run()
+    assert [box.value for box in page.selectbox] == [one, two]
+    assert page.query_params == {"ids": f"{one},{two}"}
+    # Another page, and the same address again.
+    switch(page)
+    page.query_params["ids"] = f"{one},{two}"
+    assert [box.value for box in switch(page, "compare").selectbox] == [one, two]
+    # Another tab may delete a clip.
+    app.store.delete(two)
+    assert [box.value for box in page.run().selectbox] == [one, three]
+    assert not page.exception
+
+
 def test_the_compare_page_without_two_results_says_so(app: Application) -> None:
     done_job(app.store)
     page = open_page("compare")

@@ -1,6 +1,7 @@
 """The first page: give a clip, by upload, link or sample, and go to its result."""
 
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 
 import streamlit as st
@@ -13,7 +14,7 @@ from ui.parts.limits import keeping, length_limit
 from ui.parts.markdown import plain
 from ui.parts.navigation import Pages
 from ui.parts.server_status import show_problem
-from ui.parts.uploader import add_clip, show_uploader
+from ui.parts.uploader import PROBLEMS, add_clips, show_outcome, show_uploader
 from ui.parts.words import percent
 from ui.screens.analyze.links import objection_to
 from vemoclap_client.errors import VideoError
@@ -23,9 +24,6 @@ CLIPS = "clips"
 
 ADDED = "added"
 """Session state: ids of the clips that were just added; the page then leaves for them."""
-
-PROBLEMS = "problems"
-"""Session state: why clips that were just given were not added, to be shown once."""
 
 TAKING = threading.Lock()
 """Held while a sample or a link is added: a second press has to see what the first added."""
@@ -49,8 +47,7 @@ def show_analyze(library: Library, pages: Pages) -> None:
         "and the sounds speaks for each."
     )
     show_problem(library.settings.server_url)
-    for problem in st.session_state.pop(PROBLEMS, []):
-        st.error(problem)
+    show_outcome()
     upload, link = st.columns(2, gap="large")
     with upload:
         st.header("Upload a video")
@@ -63,26 +60,29 @@ def show_analyze(library: Library, pages: Pages) -> None:
 
 
 def _open_added(pages: Pages) -> None:
-    """Opens the result of one clip that was just added, or the library for several."""
+    """Opens the result of one clip that was just added, or the library for several.
+
+    Where others were not added, the page stays and says so.
+    """
     added = st.session_state.pop(ADDED, [])
+    if st.session_state.get(PROBLEMS):
+        return
     if len(added) == 1:
         pages.open("result", id=added[0])
     elif added:
         pages.open("library")
 
 
-def _remember(added: Job | str) -> None:
-    """Keeps a clip that was added, or the reason why it was not."""
-    if isinstance(added, str):
-        st.session_state.setdefault(PROBLEMS, []).append(added)
-    else:
-        for key in (ADDED, CLIPS):
-            _put_first(st.session_state.setdefault(key, []), added.id)
+def _remember(added: Sequence[Job]) -> None:
+    """Keeps which clips were added."""
+    for key in (ADDED, CLIPS):
+        _put_first(st.session_state.setdefault(key, []), added)
 
 
-def _put_first(identifiers: list[str], identifier: str) -> None:
-    if identifier not in identifiers:
-        identifiers.insert(0, identifier)
+def _put_first(identifiers: list[str], added: Sequence[Job]) -> None:
+    for job in added:
+        if job.id not in identifiers:
+            identifiers.insert(0, job.id)
 
 
 def _take(library: Library, name: str, source: Source) -> None:
@@ -94,10 +94,9 @@ def _take(library: Library, name: str, source: Source) -> None:
     clips = st.session_state.setdefault(CLIPS, [])
     with TAKING:
         same = [job for job in _session_jobs(library) if job.source == source]
-        at_work = [job for job in same if not job.state.is_over]
-        added = at_work[0] if at_work else add_clip(library, name, source)
-        if isinstance(added, Job):
-            _put_first(clips, added.id)
+        at_work = [job for job in same if not job.state.is_over][:1]
+        added = at_work + add_clips(library, [] if at_work else [(name, source)])
+        _put_first(clips, added)
     _remember(added)
 
 

@@ -9,13 +9,12 @@ import streamlit as st
 from ui.jobs.job import AnyJob, Job, Source, SourceKind, State
 from ui.jobs.library import Library
 from ui.parts.markdown import plain
-from ui.parts.uploader import add_clip, show_uploader
-from ui.parts.words import counted
+from ui.parts.uploader import add_clips, holds_files, show_outcome, show_uploader
 from ui.screens.library.rows import FolderClips, folder_clips
 
 CHOSEN_PATHS = "library-paths"
-NOTES = "library-notes"
-"""Session state: for each clip that was just given None or, where it was not added, the reason."""
+ADDED = "library-added"
+"""Session state: the clips that were just added, to be counted once."""
 
 FAILED = frozenset((State.FAILED, State.CANCELLED))
 OVER = frozenset(state for state in State if state.is_over)
@@ -30,9 +29,9 @@ HOW_TO_SET_FOLDER = (
 
 
 def show_adding(library: Library, jobs: Sequence[AnyJob]) -> None:
-    """The part, folded away where there are clips already."""
-    _show_notes()
-    with st.expander("Add clips", expanded=not jobs, icon=":material/add:"):
+    """The part, folded away where there are clips already and the uploader shows no files."""
+    show_outcome(len(st.session_state.pop(ADDED, [])))
+    with st.expander("Add clips", expanded=not jobs or holds_files(), icon=":material/add:"):
         device, folder = st.tabs(["From your device", "From the server’s folder"])
         with device:
             show_uploader(library, _remember)
@@ -40,22 +39,9 @@ def show_adding(library: Library, jobs: Sequence[AnyJob]) -> None:
             _show_folder(library, jobs)
 
 
-def _remember(added: Job | str) -> None:
-    """Keeps a clip that was added, or the reason why it was not, to be shown once."""
-    st.session_state.setdefault(NOTES, []).append(_note(added))
-
-
-def _note(added: Job | str) -> str | None:
-    return None if isinstance(added, Job) else added
-
-
-def _show_notes() -> None:
-    notes: list[str | None] = st.session_state.pop(NOTES, [])
-    for problem in filter(None, notes):
-        st.error(problem)
-    added = notes.count(None)
-    if added:
-        st.success(f"{counted(added, 'clip')} added.")
+def _remember(added: Sequence[Job]) -> None:
+    """Keeps which clips were added."""
+    st.session_state.setdefault(ADDED, []).extend(added)
 
 
 @st.cache_data(ttl=FOLDER_KNOWN_FOR_S, show_spinner="Looking through the folder")
@@ -126,8 +112,9 @@ def _take_paths(
     not before all clips are added and noted.
     """
     st.session_state[CHOSEN_PATHS] = []
-    notes = st.session_state.setdefault(NOTES, [])
+    added = st.session_state.setdefault(ADDED, [])
+    root = folder.resolve()
     with TAKING:
-        for path in not_added_yet(folder, paths, library.list_jobs(), may_repeat):
-            source = Source(SourceKind.FOLDER, str(folder.resolve() / path))
-            notes.append(_note(add_clip(library, path, source)))
+        new = not_added_yet(folder, paths, library.list_jobs(), may_repeat)
+        clips = [(path, Source(SourceKind.FOLDER, str(root / path))) for path in new]
+        added += add_clips(library, clips)

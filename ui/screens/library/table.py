@@ -124,7 +124,8 @@ def _keep_selection(identifiers: list[str]) -> None:
 
 def _to_table(jobs: Sequence[AnyJob]) -> dict[str, list[Any]]:
     """Column -> its values."""
-    rows = [{"picture": _picture(job), **to_row(job)} for job in jobs]
+    origin = media_url("")
+    rows = [{"picture": _picture(origin, job), **to_row(job)} for job in jobs]
     for row in rows:
         for column in ("progress", "probability"):
             row[column] = None if row[column] is None else 100 * row[column]
@@ -137,8 +138,8 @@ def _columns(jobs: Sequence[AnyJob]) -> list[str]:
     return [column for column in TABLE_COLUMNS if works or column != "progress"]
 
 
-def _picture(job: AnyJob) -> str | None:
-    return media_url(thumbnail_route(job.id)) if job.result else None
+def _picture(origin: str, job: AnyJob) -> str | None:
+    return f"{origin}{thumbnail_route(job.id)}" if job.result else None
 
 
 def _column_config() -> dict[str, Any]:
