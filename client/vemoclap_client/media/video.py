@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from vemoclap_client._waiting import run_cancellable
 from vemoclap_client.contract import FRAME_COUNT
-from vemoclap_client.errors import DecodingLimitError, EncryptedVideoError, UndecodableVideoError
+from vemoclap_client.errors import EncryptedVideoError, UndecodableVideoError, VideoError
 from vemoclap_client.media._audio import decode_sound
 from vemoclap_client.media._frames import DecodingStatistics, TimedFrame, find_frames
 from vemoclap_client.media._packets import DEFAULT_FRAME_RATE, VideoIndex, index_video
@@ -111,6 +111,7 @@ def decode(
         VideoError: its subclasses say why the file cannot be used, see errors.py.
         CancelledError: `cancel` was set.
     """
+
     def work() -> DecodedClip:
         with VideoFile(Path(path), audio_track) as file:
             return decode_file(file)
@@ -288,9 +289,7 @@ def open_pictures(file: VideoFile) -> Iterator[OpenVideo]:
         yield OpenVideo(file, container, stream, index, Scaler(aspect))
 
 
-def _undecodable(
-    path: Path, lacked_memory: bool = False
-) -> DecodingLimitError | UndecodableVideoError:
+def _undecodable(path: Path, lacked_memory: bool = False) -> VideoError:
     if lacked_memory:
         return lacks_memory(path)
     return UndecodableVideoError(
