@@ -3,7 +3,6 @@
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import urllib.error
@@ -16,7 +15,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, sync_playwright
 
-from tests.launching import PROJECT, Launched, wait_until
+from tests.launching import PROJECT, Launched, free_port, wait_until
 
 CHROMIUM = os.environ.get("VEMOCLAP_CHROMIUM") or shutil.which("chromium")
 """The system's: Playwright's own is not downloaded."""
@@ -113,13 +112,6 @@ def running_browser() -> Iterator[Browser]:
             yield browser
         finally:
             browser.close()
-
-
-def free_port() -> int:
-    """A port of this machine that nobody listens at."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def answers(url: str) -> bool:
