@@ -54,10 +54,11 @@ class Address:
 
     @contextmanager
     def reserved(self) -> Iterator["Address"]:
-        """The same with every 0 replaced by a free port; keeps others off all ports meanwhile.
+        """The same with every 0 replaced by a free port; keeps others off these ports meanwhile.
 
         A socket that is bound and does not listen keeps a port from who asks for any free one, and
         from who does not set SO_REUSEADDR. Triton sets it, and can listen there.
+        A given port is only tried: no other program is likely to get it by chance.
 
         Raises:
             PortInUseError: a given port is taken, or given twice.
@@ -72,6 +73,9 @@ class Address:
                 for name, port in self.ports.items()
             }
             ports = {f"{name}_port": probe.getsockname()[1] for name, probe in probes.items()}
+            for name, probe in probes.items():
+                if self.ports[name]:
+                    probe.close()
             yield replace(self, **ports)
 
 
