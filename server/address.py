@@ -52,6 +52,16 @@ class Address:
         """Whether no other machine can connect."""
         return all(map(is_loopback_host, self.hosts.values()))
 
+    def option(self, name: str) -> str:
+        """The host by one of these names as Triton's option for it.
+
+        gRPC writes an address of IPv6 otherwise than libevhtp, which serves HTTP and metrics.
+        """
+        host = self.hosts[name]
+        if ":" not in host:
+            return host
+        return f"[{host}]" if name == "grpc" else f"ipv6:{host}"
+
     @contextmanager
     def reserved(self) -> Iterator["Address"]:
         """The same with every 0 replaced by a free port; keeps others off these ports meanwhile.

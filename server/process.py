@@ -188,7 +188,7 @@ def _arguments(
         *installation.arguments,
     ]
     for name, port in address.ports.items():
-        arguments += [f"--{name}-address={address.hosts[name]}", f"--{name}-port={port}"]
+        arguments += [f"--{name}-address={address.option(name)}", f"--{name}-port={port}"]
     return arguments
 
 

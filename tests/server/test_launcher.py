@@ -62,6 +62,20 @@ def test_it_binds_to_the_loopback_address_only(server: Launched) -> None:
     assert {address.removeprefix("::ffff:") for address in listening} == {"127.0.0.1"}
 
 
+def test_it_serves_on_an_address_of_ipv6() -> None:
+    try:
+        socket.create_server(("::1", 0), family=socket.AF_INET6).close()
+    except OSError:
+        pytest.skip("this machine has no IPv6")
+    program = (
+        "import os, urllib.request, tritonclient.grpc as triton\n"
+        "assert triton.InferenceServerClient(os.environ['VEMOCLAP_URL']).is_server_ready()\n"
+        "urllib.request.urlopen(os.environ['VEMOCLAP_METRICS_URL']).close()"
+    )
+    finished = run(*FREE_PORTS, "--host", "::1", "--", sys.executable, "-c", program)
+    assert finished.returncode == 0, finished.stderr
+
+
 def test_only_the_launcher_may_load_models(server: Launched) -> None:
     request = urllib.request.Request(
         f"{server.http}/v2/repository/models/fusion/unload", data=b"{}", method="POST"
