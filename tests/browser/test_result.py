@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
-from playwright.sync_api import Browser, Page, TimeoutError, expect
+from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import TimeoutError as TooLateError
 
 from tests.browser.driving import RunningApp
 from tests.browser.steps import expect_answer, expect_finished, start_sample
@@ -90,7 +91,7 @@ def test_a_click_into_the_timeline_plays(page: Page, address: str) -> None:
         plays = "() => document.querySelector('video')?.currentTime > 1"
         try:
             page.wait_for_function(plays, timeout=TRY_MS)
-        except TimeoutError:
+        except TooLateError:
             return False
         return True
 
