@@ -37,6 +37,8 @@ ENVIRONMENT = {
     "RAY_USAGE_STATS_ENABLED": "0",
     # Ray would kill workers because other programs fill the machine's memory.
     "RAY_memory_monitor_refresh_ms": "0",
+    # By default a node's processes get next to nothing beside the other tests.
+    "RAY_worker_niceness": "0",
 }
 """Of the command and of the cluster's nodes."""
 

@@ -13,6 +13,7 @@ import psutil
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import ray
 
 from tests import batches
 from tests.launching import Launched, launched, wait_until
@@ -175,6 +176,11 @@ def test_a_clip_that_crashes_its_process_is_a_row(cluster: Any, tmp_path: Path) 
         "VideoError",
     ]
     assert f"{WORKERS_KILLED_MAX} processes" in rows[1]["error_message"]
+
+
+def test_the_processes_of_a_ray_of_its_own_have_the_command_s_priority() -> None:
+    with running_ray(None):
+        assert ray.get(ray.remote(lambda: os.nice(0)).remote()) == os.nice(0)
 
 
 def test_without_servers_it_stops_and_writes_no_row(

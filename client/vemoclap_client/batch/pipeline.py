@@ -45,7 +45,8 @@ def running_ray(address: str | None) -> Iterator[None]:
     """A connection to a cluster, or without an address a Ray of this process's own.
 
     The processes of a Ray of its own end with this process, even a killed one, and its files are
-    removed, at the latest by the next one.
+    removed, at the latest by the next one. They have its priority: with Ray's default, 15 lower,
+    they do nearly nothing beside programs that keep all processors busy.
 
     Raises:
         BatchError: there is no cluster at that address, or Ray failed in the block.
@@ -55,7 +56,7 @@ def running_ray(address: str | None) -> Iterator[None]:
         if address is None:
             folder = stack.enter_context(workspace(Path(tempfile.gettempdir()), "vemoclap_ray_"))
             quiet |= {"include_dashboard": False, "object_store_memory": OBJECT_STORE_BYTES}
-            quiet |= {"_temp_dir": str(folder)}
+            quiet |= {"_temp_dir": str(folder), "_system_config": {"worker_niceness": 0}}
         logging.getLogger("ray.data").setLevel(logging.ERROR)
         try:
             with _without_standard_error():
