@@ -2,7 +2,8 @@
 
 import errno
 import socket
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 
 from server.errors import PortInUseError, UsageError
@@ -51,8 +52,12 @@ class Address:
         """Whether no other machine can connect."""
         return all(map(is_loopback_host, self.hosts.values()))
 
-    def resolved(self) -> "Address":
-        """The same with every 0 replaced by a free port.
+    @contextmanager
+    def reserved(self) -> Iterator["Address"]:
+        """The same with every 0 replaced by a free port; keeps others off all ports meanwhile.
+
+        A socket that is bound and does not listen keeps a port from who asks for any free one, and
+        from who does not set SO_REUSEADDR. Triton sets it, and can listen there.
 
         Raises:
             PortInUseError: a given port is taken, or given twice.
@@ -67,7 +72,7 @@ class Address:
                 for name, port in self.ports.items()
             }
             ports = {f"{name}_port": probe.getsockname()[1] for name, probe in probes.items()}
-        return replace(self, **ports)
+            yield replace(self, **ports)
 
 
 def _reachable(host: str) -> str:

@@ -119,11 +119,13 @@ def running_server(options: ServerOptions) -> Iterator[RunningServer]:
     configs = _checked(options)
     token = secrets.token_hex()
     temporary = Path(tempfile.gettempdir())
-    with reserved_name([SHARED_MEMORY, temporary]) as name:
+    with (
+        reserved_name([SHARED_MEMORY, temporary]) as name,
+        options.address.reserved() as address,
+    ):
         folder = temporary / f"{name}_files"
         folder.mkdir(mode=0o700)
         installation = find_installation(folder)
-        address = options.address.resolved()
         served = folder / "models"
         configs = plan(configs, options.threads, options.instances, installation.automatic)
         configs = limited(configs, options.limits, folder / "at_work")

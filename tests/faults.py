@@ -5,6 +5,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -118,8 +119,9 @@ def processes(triton_pid: int) -> dict[str, psutil.Process]:
     """Triton and its Python processes by name: "triton" and <slot>_<group>_<instance>."""
     found = {TRITON: psutil.Process(triton_pid)}
     for child in found[TRITON].children():
-        if child.status() != psutil.STATUS_ZOMBIE:
-            # A process that has just been forked has no command line of its own yet.
+        # One that has ended has no command line any more, and one that was just forked none of its
+        # own yet.
+        with suppress(psutil.NoSuchProcess):
             names = (word for word in child.cmdline() if re.fullmatch(r"\w+_\d+_\d+", word))
             found |= dict.fromkeys(names, child)
     return found

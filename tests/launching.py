@@ -1,5 +1,6 @@
 """Starts the real server for tests: free ports, no fixed waits, nothing left behind."""
 
+import atexit
 import json
 import os
 import signal
@@ -73,10 +74,15 @@ def input_tensors(arrays: Mapping[str, Any]) -> list[triton.InferInput]:
 
 
 def free_port() -> int:
-    """A port of this machine on which nothing listens."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])
+    """A port of this machine on which nothing listens; kept for what a test starts there.
+
+    As Address.reserved keeps it, until this process ends.
+    """
+    free = socket.socket()
+    atexit.register(free.close)
+    free.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    free.bind(("127.0.0.1", 0))
+    return int(free.getsockname()[1])
 
 
 def spawn(*arguments: str | Path, project: Path = PROJECT) -> subprocess.Popen[str]:

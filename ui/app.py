@@ -12,6 +12,7 @@ from streamlit.navigation.page import Page
 from ui.application import application, sign_in
 from ui.parts.navigation import Pages
 from ui.parts.server_status import show_latest_head
+from ui.parts.uploader import PROBLEMS
 from ui.screens.about.page import show_about
 from ui.screens.analyze.page import show_analyze
 from ui.screens.compare.page import show_compare
@@ -27,6 +28,10 @@ STYLE = """<style>
 /* What is chosen or pointed at is marked by its frame and ground; in the primary colour its words
    would be too dark to read in the dark theme. */
 button[role="radio"] { color: inherit !important; }
+/* Links among buttons look like them, and stand in their line. */
+.st-key-actions > .stElementContainer { margin: 0; }
+.st-key-actions [data-testid="stPageLink-NavLink"] { color: inherit; min-height: 2.5rem; margin: 0;
+  padding: 0 0.75rem; border: 1px solid color-mix(in srgb, currentColor 55%, transparent); }
 </style>"""
 SCREENS = {
     "analyze": show_analyze,
@@ -40,6 +45,16 @@ SCREENS = {
 
 LISTED = ("analyze", "library", "service", "about")
 """The pages in the menu; links lead to the others."""
+
+SHOWN = "page"
+"""Session state: which page was shown last."""
+
+TIMER_S = 3600.0
+
+
+def _nothing() -> None:
+    """Draws nothing."""
+
 
 claims = st.user.to_dict()
 owner = sign_in().owner_of_page(claims, st.context.headers)
@@ -55,6 +70,9 @@ for name, show in SCREENS.items():
     )
 # Streamlit's own menu hides behind a button on a phone; four links fit every width.
 page = st.navigation(list(entries.values()), position="hidden")
+if st.session_state.get(SHOWN) != page.title:
+    st.session_state[SHOWN] = page.title
+    st.session_state.pop(PROBLEMS, None)
 title = page.title.lower() if library else "sign in"
 st.set_page_config(page_title=f"VEMOCLAP: {title}", layout="wide")
 st.html(STYLE)
@@ -63,6 +81,9 @@ if library:
         for name in LISTED:
             pages.link(name)
         show_account(sign_in(), claims)
+# Where the app no longer has the session of a browser that connects again, the first press would be
+# lost: the new session knows nothing of the page. A page with a timer asks to be drawn at once.
+st.fragment(_nothing, run_every=TIMER_S)()
 body = st.container()
 # Filled first: a page may end the script, or leave for another.
 if library:

@@ -12,6 +12,7 @@ import signal
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from importlib import import_module
 from pathlib import Path
 
 import click
@@ -47,6 +48,8 @@ async def lifespan(_: st.App) -> AsyncIterator[None]:
         FolderInUseError: another app works on the same folder.
     """
     take_over_streamlit()
+    # Streamlit imports it for the first table; where two pages begin to at once, one may fail.
+    import_module("pandas")
     app = application()
     check_address(st.get_option("server.address"), app.settings)
     # Before anyone is let in. Only now Streamlit has read where its secrets are.

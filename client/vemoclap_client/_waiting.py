@@ -1,7 +1,9 @@
 """Waits of a thread that can be cancelled."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from concurrent.futures import CancelledError, Future
+from contextlib import suppress
+from itertools import islice
 from queue import Empty, SimpleQueue
 from threading import Event as Flag
 from threading import Thread
@@ -31,6 +33,21 @@ def run_cancellable(work: Callable[[], Value], cancel: Flag | None) -> Value:
 
     Thread(target=run, name="vemoclap-decode", daemon=True).start()
     return next_outcome(outcomes, cancel)
+
+
+def iterate_cancellable(values: Generator[Value], cancel: Flag | None) -> Generator[Value]:
+    """What `values` yields or raises; each is computed as run_cancellable's.
+
+    Raises:
+        CancelledError: `cancel` was set.
+    """
+    try:
+        while found := run_cancellable(lambda: list(islice(values, 1)), cancel):
+            yield found.pop()
+    finally:
+        # It cannot be closed while a thread that was left alone runs it: it is closed after that.
+        with suppress(ValueError):
+            values.close()
 
 
 def submit(work: Callable[[Flag], Value]) -> Future[Value]:

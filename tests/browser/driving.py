@@ -3,7 +3,6 @@
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import urllib.error
@@ -16,7 +15,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, sync_playwright
 
-from tests.launching import PROJECT, Launched, wait_until
+from tests.launching import PROJECT, Launched, free_port, wait_until
 
 CHROMIUM = os.environ.get("VEMOCLAP_CHROMIUM") or shutil.which("chromium")
 """The system's: Playwright's own is not downloaded."""
@@ -39,7 +38,10 @@ class RunningApp:
 
 @contextmanager
 def running_app(
-    folder: Path, server: Launched | None, settings: Mapping[str, str] | None = None
+    folder: Path,
+    server: Launched | None,
+    settings: Mapping[str, str] | None = None,
+    port: str = "",
 ) -> Iterator[RunningApp]:
     """Runs the app for as long as the context lasts.
 
@@ -47,8 +49,10 @@ def running_app(
         folder: for all that it writes; what was there before is found again.
         server: the Triton that it calls; without one its clips wait.
         settings: further variables of its environment.
+        port: where it listens; empty for any free one.
     """
-    app_url = f"http://localhost:{free_port()}"
+    port = port or str(free_port())
+    app_url = f"http://localhost:{port}"
     clips = folder / "clips"
     clips.mkdir(parents=True, exist_ok=True)
     environment = {
@@ -65,7 +69,6 @@ def running_app(
         "VEMOCLAP_FETCH_PRIVATE": "1",
         **(settings or {}),
     }
-    port = app_url.rpartition(":")[2]
     with (folder / "app.log").open("ab") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", "ui.serve", "--server.port", port],
@@ -109,13 +112,6 @@ def running_browser() -> Iterator[Browser]:
             yield browser
         finally:
             browser.close()
-
-
-def free_port() -> int:
-    """A port of this machine that nobody listens at."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def answers(url: str) -> bool:

@@ -12,6 +12,7 @@ from tests.browser.driving import RunningApp, running_app
 from tests.browser.steps import FRAMES, PATIENCE_MS, WEBSOCKET, expect_answer, upload
 from tests.gateway import TOKEN, TOKENS, USER, Gateway, running_gateway
 from tests.launching import Launched, wait_until
+from ui.screens.library.export import export_url
 
 PATHS = ("/", "/library", "/result?id=1", "/clips/1/clip", "/_stcore/host-config", "/index.html")
 
@@ -50,6 +51,11 @@ def test_without_a_token_nothing_but_health_answers(gateway: Gateway) -> None:
         assert gateway.get("/_stcore/health", token) == (200, "ok")
         assert {gateway.get(path, token)[0] for path in PATHS} == {401}
         assert gateway.get("/_stcore/stream", token, WEBSOCKET)[0] == 401
+
+
+def test_an_export_may_name_three_thousand_clips(gateway: Gateway) -> None:
+    path = export_url([f"{number:016}" for number in range(3000)])
+    assert gateway.get(path, TOKEN) == (404, "none of these clips is there any more")
 
 
 def test_with_a_token_the_app_works(

@@ -16,9 +16,9 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
-from tests.browser.driving import RunningApp, answers, free_port, running_app, stop
+from tests.browser.driving import RunningApp, answers, running_app, stop
 from tests.browser.steps import FRAMES, PATIENCE_MS, expect_result_page, upload
-from tests.launching import wait_until
+from tests.launching import free_port, wait_until
 from ui.jobs import media
 from ui.jobs.store import JobStore
 from ui.routes import frame_route

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import psutil
@@ -38,15 +39,29 @@ TWO_INSTANCES = ("--instances", "fusion=2")
 
 def server_now(folder: Path, server: Launched) -> Launched:
     """The server as its ready-file says it is by now."""
-    ready_file = folder / "ready.json"
-    wait_until(lambda: ready_file.exists() or server.launcher.poll() is not None)
-    return Launched(server.launcher, json.loads(ready_file.read_text()))
+    found: dict[str, Any] = {}
+
+    def look() -> bool:
+        found.update(read(folder / "ready.json"))
+        return bool(found) or server.launcher.poll() is not None
+
+    wait_until(look)
+    assert found, "the launcher has ended"
+    return Launched(server.launcher, found)
 
 
 def is_ready(folder: Path) -> bool:
     """As the health check's exit code 0, without a process for it."""
-    file = folder / "health.json"
-    return file.exists() and json.loads(file.read_text())["state"] == READY
+    return read(folder / "health.json").get("state") == READY
+
+
+def read(file: Path) -> dict[str, Any]:
+    """What the launcher has written; nothing where the file is not there, which may be soon."""
+    try:
+        found: dict[str, Any] = json.loads(file.read_text())
+    except FileNotFoundError:
+        return {}
+    return found
 
 
 def health(folder: Path, *arguments: str) -> int:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from msgspec.structs import replace
+from streamlit.proto.WidgetStates_pb2 import WidgetState, WidgetStates
 from streamlit.testing.v1 import AppTest
 from streamlit.util import calc_hash
 
@@ -106,6 +107,30 @@ def switch(opened: AppTest, page: str = "analyze") -> AppTest:
 def press(page: AppTest, label: str) -> AppTest:
     """Presses the button of that label."""
     return next(button for button in page.button if button.label == label).click().run()
+
+
+def pressed(page: AppTest, label: str, *further: WidgetState) -> WidgetStates:
+    """What a browser that shows this page sends when the button whose label begins so is pressed.
+
+    Args:
+        further: the states of widgets that AppTest does not know.
+    """
+    next(button for button in page.button if button.label.startswith(label)).click()
+    states = page._tree.get_widget_states()
+    for state in list(states.widgets):
+        # Nothing is sent of a button that was not pressed.
+        if state.WhichOneof("value") == "trigger_value" and not state.trigger_value:
+            states.widgets.remove(state)
+    states.widgets.extend(further)
+    return states
+
+
+def press_twice(page: AppTest, label: str) -> AppTest:
+    """Presses the button whose label begins so, and again before the browser has the answer."""
+    states, page_hash = pressed(page, label), page._page_hash
+    page._run(states)
+    page._page_hash = page_hash
+    return page._run(states)
 
 
 def waiting_job(store: JobStore, name: str = "waiting.mp4", source: Source = UPLOAD) -> Job:

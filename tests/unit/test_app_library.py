@@ -1,6 +1,7 @@
 """The library, its export, the comparison and the service page without a server."""
 
 import csv
+import dataclasses
 import io
 import json
 import os
@@ -11,7 +12,9 @@ import pytest
 from msgspec.structs import replace
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
+from streamlit.proto.WidgetStates_pb2 import WidgetState, WidgetStates
 
+import ui.application
 from tests.timelines import EVEN
 from tests.unit.app_fixture import (
     done_job,
@@ -19,6 +22,9 @@ from tests.unit.app_fixture import (
     make_result,
     open_page,
     press,
+    press_twice,
+    pressed,
+    switch,
     waiting_job,
     working_job,
 )
@@ -32,7 +38,7 @@ from ui.screens.compare.comparison import (
     differences,
     paired_bars,
 )
-from ui.screens.library.adding import not_added_yet
+from ui.screens.library.adding import FAILED, OVER, not_added_yet
 from ui.screens.library.export import TABLE, UniqueNames, export_route, export_url, stream_zip
 from ui.screens.library.rows import NO_EMOTION, Filters, folder_clips, progress, to_row
 from vemoclap_client.analysis import Head
@@ -132,7 +138,24 @@ def test_clips_that_the_library_has_are_not_added_again(app: Application, tmp_pa
         done_job(app.store, source=sources["done.mp4"]),
         failed_job(app.store, source=sources["failed.mp4"]),
     ]
-    assert not_added_yet(tmp_path, folder_clips(tmp_path), jobs) == ["failed.mp4", "new.mp4"]
+    paths = [str(path) for path in folder_clips(tmp_path).paths]
+    assert not_added_yet(tmp_path, paths, jobs, FAILED) == ["failed.mp4", "new.mp4"]
+    assert not_added_yet(tmp_path, paths, jobs, OVER) == paths
+
+
+@pytest.mark.parametrize("button", ["Analyze chosen", "Analyze all that are not in the library"])
+def test_a_second_press_adds_no_clip_again(
+    app: Application, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, button: str
+) -> None:
+    for name in ("one.mp4", "two.mp4"):
+        (tmp_path / name).touch()
+    offering = dataclasses.replace(app, settings=dataclasses.replace(app.settings, folder=tmp_path))
+    monkeypatch.setattr(ui.application, "application", lambda: offering)
+    page = open_page("library")
+    page.multiselect("library-paths").set_value(["one.mp4", "two.mp4"]).run()
+    press_twice(page, button)
+    assert not page.exception
+    assert sorted(job.name for job in app.store.list_jobs()) == ["one.mp4", "two.mp4"]
 
 
 def test_an_export_has_every_document_and_a_table(app: Application) -> None:
@@ -217,6 +240,7 @@ def test_what_can_be_done_depends_on_the_choice(app: Application) -> None:
         chooser = next(box for box in page.multiselect if box.key == "library-named")
         chooser.set_value([job.id for job in jobs]).run()
         enabled = {button.label for button in page.button if not button.disabled}
+        enabled |= {link.label for link in page.page_link}
         assert enabled & {"Open", "Compare", "Cancel"} == labels
 
 
@@ -234,9 +258,42 @@ def test_clips_are_chosen_by_name_and_deleted_after_a_question(app: Application)
     chooser = next(box for box in page.multiselect if box.key == "library-named")
     chooser.select(gone.id).run()
     assert any(caption.value == "1 clip chosen" for caption in page.caption)
-    page.button("library-delete").click().run()
+    press(page, "Delete 1 clip")
     assert not page.exception
     assert [job.id for job in app.store.list_jobs()] == [keep.id]
+
+
+@pytest.mark.parametrize("button", ["Delete 1 clip", "Cancel"])
+def test_a_press_acts_on_the_clips_that_the_browser_shows(app: Application, button: str) -> None:
+    """Whatever lies in the chosen row by then: a clip that came, or the next one."""
+    below, chosen = waiting_job(app.store), waiting_job(app.store)
+    page = open_page("library")
+    rows = json.dumps({"selection": {"rows": [0], "columns": [], "cells": []}})
+    first_row = WidgetState(id=page.dataframe[0].proto.id, string_value=rows)
+    page._run(WidgetStates(widgets=[first_row]))
+    press_of_first_row = pressed(page, button, first_row)
+    came = waiting_job(app.store)
+    page._run(WidgetStates(widgets=[first_row]))
+    for _ in range(2):
+        page._run(press_of_first_row)
+    assert not page.exception
+    left = {job.id: job.state for job in app.store.list_jobs()}
+    assert left.pop(chosen.id, State.CANCELLED) is State.CANCELLED
+    assert left == {below.id: State.WAITING, came.id: State.WAITING}
+
+
+def test_filters_are_there_again_after_another_page(app: Application) -> None:
+    done_job(app.store, "one.mp4"), done_job(app.store, "two.mp4", "fear")
+    page = open_page("library")
+    page.text_input("library-name").input("O")
+    page.multiselect("library-state").set_value([State.DONE])
+    page.multiselect("library-emotion").set_value(["fear"]).run()
+    switch(switch(page, "about"), "library")
+    assert not page.exception
+    assert page.text_input("library-name").value == "O"
+    assert page.multiselect("library-state").value == [State.DONE]
+    assert page.multiselect("library-emotion").value == ["fear"]
+    assert page.dataframe[0].value["name"].to_list() == ["two.mp4"]
 
 
 def test_a_waiting_clip_is_cancelled(app: Application) -> None:
@@ -284,6 +341,27 @@ def test_the_compare_page_shows_both(app: Application) -> None:
     assert [box.value for box in page.selectbox] == [one.id, other.id]
     assert any("differ most in" in caption.value for caption in page.caption)
     assert not page.warning
+
+
+def test_the_compare_page_follows_its_boxes_and_its_address(app: Application) -> None:
+    one, two, three = (done_job(app.store, f"{number}.mp4").id for number in range(3))
+    page = open_page("compare", ids=f"{one},{two}")
+    page.selectbox[1].select(three).run()
+    assert page.query_params == {"ids": f"{one},{three}"}
+    assert [box.value for box in page.selectbox] == [one, three]
+    # As the browser's Back does.
+    page.query_params["ids"] = f"{one},{two}"
+    page.run()
+    assert [box.value for box in page.selectbox] == [one, two]
+    assert page.query_params == {"ids": f"{one},{two}"}
+    # Another page, and the same address again.
+    switch(page)
+    page.query_params["ids"] = f"{one},{two}"
+    assert [box.value for box in switch(page, "compare").selectbox] == [one, two]
+    # Another tab may delete a clip.
+    app.store.delete(two)
+    assert [box.value for box in page.run().selectbox] == [one, three]
+    assert not page.exception
 
 
 def test_the_compare_page_without_two_results_says_so(app: Application) -> None:

@@ -18,15 +18,18 @@ from tests.unit.app_fixture import (
     failed_job,
     open_page,
     press,
+    press_twice,
     switch,
     waiting_job,
     working_job,
 )
 from ui.application import Application
 from ui.jobs.job import SourceKind, State
+from ui.jobs.record import cancelled
 from ui.owners import EVERYONE
 from ui.parts import server_status
 from ui.parts.markdown import plain
+from ui.parts.uploader import MOST_PROBLEMS_SHOWN
 from ui.uploads.reception import make_token
 from vemoclap_client import EmotionClient
 from vemoclap_client.errors import RequestTimeoutError, ServerNotReadyError
@@ -120,6 +123,7 @@ def test_first_page_says_the_limits_and_what_happens_to_clips(app: Application) 
     assert "up to 2 GB each" in page.file_uploader[0].label
     assert "Up to 60 minutes" in said(page)
     assert "stay on this server for 30 days" in said(page)
+    assert "until all files are uploaded" in said(page)
     assert "Everyone who can open this app" in said(page)
 
 
@@ -180,11 +184,41 @@ def test_upload_that_is_no_longer_there_is_said_and_the_others_are_taken(app: Ap
 
     (job,) = app.store.list_jobs()
     assert job.name == "here.mp4"
-    assert page.query_params == {"id": job.id}
-    switch(page)
+    assert page.title[0].value == "Which emotion does a video convey?"
+    assert any(plain("here.mp4") in link.label for link in page.page_link)
+    for _ in range(2):
+        assert len(page.error) == 1
+        assert plain("gone*.mp4") in page.error[0].value
+        page.run()
+    switch(page, "library")
+    assert not switch(page).error
+
+
+@pytest.mark.parametrize("page_name", ["analyze", "library"])
+def test_files_that_were_taken_stay_in_the_uploader_and_are_not_taken_again(
+    app: Application, page_name: str
+) -> None:
+    """The uploader shows what it refused itself only as long as it is the same."""
+    page = open_page(page_name)
+    gone = receive(app, "gone.mp4", "5" * 32)
+    (app.store.uploads / f"{EVERYONE.tag}-{'5' * 32}").unlink()
+    page.file_uploader[0].set_value([gone, receive(app, "one.mp4", "6" * 32)])
+    page.run()
+    uploader = page.file_uploader[0]
+    assert [file.name for file in uploader.value] == ["gone.mp4", "one.mp4"]
+    page.run()
+    assert len(app.store.list_jobs()) == 1
     assert len(page.error) == 1
-    assert plain("gone*.mp4") in page.error[0].value
-    assert not page.run().error
+
+
+def test_very_many_problems_are_counted(app: Application) -> None:
+    page = open_page("library")
+    page.file_uploader[0].set_value(
+        [(f"{number}.mp4", b"no token", "video/mp4") for number in range(25)]
+    )
+    page.run()
+    assert len(page.error) == MOST_PROBLEMS_SHOWN + 1
+    assert "15 clips" in page.error[-1].value
 
 
 def test_link_becomes_a_job_and_opens_its_result(app: Application) -> None:
@@ -216,6 +250,16 @@ def test_sample_becomes_a_job_and_opens_its_result(app: Application, samples: Pa
     assert Path(job.source.location) == (samples / "portrait.mp4").resolve()
     assert wakes(app) == 1
     assert page.query_params == {"id": job.id}
+
+
+def test_second_press_opens_what_the_first_added(app: Application, samples: Path) -> None:
+    page = press_twice(open_page(), "Analyze “Portrait”")
+
+    (job,) = app.store.list_jobs()
+    assert page.query_params == {"id": job.id}
+    app.store.change(job.id, cancelled)
+    press(switch(page), "Analyze “Portrait”")
+    assert len(app.store.list_jobs()) == 2
 
 
 def test_sample_that_cannot_be_decoded_has_no_picture_but_a_page(

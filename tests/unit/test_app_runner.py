@@ -28,6 +28,7 @@ from ui.application import Application
 from ui.files import FolderInUseError
 from ui.jobs import advice, media, work
 from ui.jobs.job import STAGES, ClipNotAllowedError, Job, Source, SourceKind, StageState, State
+from ui.jobs.record import cancelled
 from ui.jobs.runner import Runner
 from ui.jobs.store import JobStore
 from ui.owners import EVERYONE, Owner
@@ -162,6 +163,29 @@ def test_a_job_can_be_deleted_while_it_is_at_work(app: Application, server: Fake
     other = upload(app, "other.mp4")
     assert wait_for_end(app.store, other.id).state is State.DONE
     assert not app.store.folder(job.id).exists()
+
+
+def test_a_job_can_be_deleted_while_it_is_being_cancelled(
+    app: Application,
+    server: FakeServer,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    change = app.store.change
+
+    def delete_and_change(identifier: str, edit: Callable[[Job], Job]) -> Job:
+        if edit is cancelled:
+            app.store.delete(identifier)
+        return change(identifier, edit)
+
+    server.hold = "evidence"
+    job = upload(app)
+    reached(server, "evidence")
+    monkeypatch.setattr(app.store, "change", delete_and_change)
+    app.store.request_cancel(job.id)
+    server.hold = None
+    assert wait_for_end(app.store, upload(app, "other.mp4").id).state is State.DONE
+    assert not [record for record in caplog.records if record.levelno >= logging.ERROR]
 
 
 def test_a_timeline_gives_way_to_a_clip_that_waits_for_its_answer(

@@ -28,6 +28,7 @@ from ui.jobs.job import (
     State,
 )
 from ui.jobs.store import JobNotFoundError, JobStore
+from ui.owners import EVERYONE, Owner
 
 SOURCE = Source(SourceKind.LINK, "https://videos.example/1")
 
@@ -71,6 +72,56 @@ def test_a_list_leaves_out_what_is_long(store: JobStore) -> None:
         profile=result.profile,
         head=result.head,
     )
+
+
+def test_a_list_does_not_read_documents(store: JobStore) -> None:
+    done_job(store)
+    waiting = add(store)
+    store.request_cancel(waiting.id)
+    listed = store.list_jobs()
+    with sqlite3.connect(store.data / "jobs.sqlite") as connection:
+        connection.execute("DROP TRIGGER summary_of_changed_job")
+        connection.execute("UPDATE jobs SET document = ''")
+    assert store.list_jobs() == store.page(2, "") == listed
+    assert store.latest_done() == listed[1]
+
+
+def test_a_folder_without_summaries_gets_them(store: JobStore) -> None:
+    job = done_job(store)
+    insert(store, "odd", "{}")
+    listed = store.list_jobs()
+    with sqlite3.connect(store.data / "jobs.sqlite") as connection:
+        for what in ("TRIGGER summary_of_changed_job", "TRIGGER summary_of_deleted_job"):
+            connection.execute(f"DROP {what}")
+        connection.execute("DROP TABLE summaries")
+    store = JobStore(store.data)
+    with store.connected() as connection:
+        summaries = connection.execute("SELECT summary FROM summaries WHERE job_id = ?", (job.id,))
+        assert '"joy"' in summaries.fetchone()[0]
+    assert store.list_jobs() == listed
+
+
+def test_what_an_older_release_writes_is_listed(store: JobStore) -> None:
+    """It knows of no summaries; the triggers are the file's."""
+    job = done_job(store)
+    with sqlite3.connect(store.data / "jobs.sqlite") as connection:
+        renamed = "UPDATE jobs SET document = json_set(document, '$.name', 'new') WHERE id = ?"
+        connection.execute(renamed, (job.id,))
+    assert [job.name for job in store.list_jobs()] == ["new"]
+    store.delete(job.id)
+    with store.connected() as connection:
+        assert connection.execute("SELECT COUNT(*) FROM summaries").fetchone() == (0,)
+
+
+def test_jobs_are_counted_by_their_state(store: JobStore) -> None:
+    done_job(store)
+    failed_job(store)
+    add(store)
+    mine = store.create("clip.mp4", SOURCE, STAGES, owner=Owner("anna"))
+    assert store.count_states(EVERYONE) == {"done": 1, "failed": 1, "waiting": 2}
+    assert store.count_states(Owner("anna")) == {"waiting": 1}
+    store.delete(mine.id)
+    assert store.count_states(Owner("anna"))[State.WAITING] == 0
 
 
 def test_what_is_kept_is_its_owner_s_alone(store: JobStore) -> None:

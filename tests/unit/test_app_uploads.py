@@ -4,6 +4,7 @@ import asyncio
 import errno
 import os
 import secrets
+import time
 from collections.abc import Callable, Iterable, Iterator
 from itertools import chain, repeat
 from pathlib import Path
@@ -84,10 +85,16 @@ def behind() -> FakeStreamlit:
 
 
 @pytest.fixture
-def web(app: Application, behind: FakeStreamlit) -> Iterator[TestClient]:
+def sessions() -> set[str]:
+    """Those that browsers have open."""
+    return {"open-session"}
+
+
+@pytest.fixture
+def web(app: Application, behind: FakeStreamlit, sessions: set[str]) -> Iterator[TestClient]:
     route = Route("/{path:path}", behind.answer, methods=["GET", "PUT", "DELETE"])
     middleware = Middleware(
-        UploadsToDisk, lambda _: app.library(EVERYONE), lambda session: session == "open-session"
+        UploadsToDisk, lambda _: app.library(EVERYONE), lambda session: session in sessions
     )
     with TestClient(Starlette(routes=[route], middleware=[middleware])) as client:
         yield client
@@ -266,6 +273,25 @@ def test_without_a_session_nothing_is_received(
     assert web.put(other, files=form(b"video")).status_code == 400
     assert behind.files[0].getvalue() == b"video"
     assert kept(app) == []
+
+
+def test_what_a_page_left_goes_when_its_session_has_ended(
+    app: Application, web: TestClient, behind: FakeStreamlit, sessions: set[str]
+) -> None:
+    for content in (b"old", b"new"):
+        assert web.put(URL, files=form(content)).status_code == 204
+    old, new = (take_upload(app.library(EVERYONE), token) for token in behind.files)
+    long_ago = time.time() - uploads.LEFT_AFTER_S - 60
+    os.utime(old, (long_ago, long_ago))
+    assert web.put(URL, files=form(b"its page is still there")).status_code == 204
+    assert old.exists()
+    sessions.clear()
+    sessions.add("other")
+    other = URL.replace("open-session", "other")
+    assert web.put(other, files=form(b"of another")).status_code == 204
+    assert not old.exists()
+    assert len(kept(app)) == 3
+    assert new in kept(app)
 
 
 def test_other_requests_pass(web: TestClient, behind: FakeStreamlit) -> None:

@@ -1,6 +1,7 @@
 """What listens where other machines reach it only if that is said: the server and the app."""
 
 import os
+import socket
 import subprocess
 import sys
 from dataclasses import replace
@@ -10,7 +11,7 @@ from typing import Any
 import pytest
 
 from server.__main__ import _parser as launcher
-from server.address import Address
+from server.address import LOOPBACK, Address
 from server.doors import check_doors, read_address, read_tls
 from server.errors import UsageError
 from tests.gateway import Certificates
@@ -84,13 +85,29 @@ def test_a_launcher_that_could_not_connect_says_so_before_the_start(
                 check(*options)
 
 
+ANY_PORTS = Address(grpc_port=0, http_port=0, metrics_port=0)
+
+
 @pytest.mark.parametrize(
     "given", [{"host": "192.0.2.1"}, {"host": "a..b"}, {"grpc_port": 70000}, {"http_port": -5}]
 )
 def test_a_host_or_port_that_is_none_is_not_called_taken(given: dict[str, Any]) -> None:
-    with pytest.raises(UsageError, match="cannot listen on") as caught:
-        replace(Address(grpc_port=0, http_port=0, metrics_port=0), **given).resolved()
+    with (
+        pytest.raises(UsageError, match="cannot listen on") as caught,
+        replace(ANY_PORTS, **given).reserved(),
+    ):
+        pass
     assert "Stop what listens" not in str(caught.value)
+
+
+def test_until_triton_listens_no_other_program_gets_its_ports() -> None:
+    with ANY_PORTS.reserved() as address:
+        assert len({0, *address.ports.values()}) == 4
+        for port in address.ports.values():
+            with socket.socket() as other, pytest.raises(OSError, match="in use"):
+                other.bind((LOOPBACK, port))
+            # As Triton does; tests/server has real ones.
+            socket.create_server((LOOPBACK, port)).close()
 
 
 @pytest.mark.parametrize(

@@ -96,13 +96,13 @@ def test_a_stalled_server_runs_into_the_limit(site: Site, tmp_path: Path) -> Non
         pytest.raises(errors.TransferError, match="longer than"),
         fetch(
             f"{site.address}/stalled.mp4",
-            replace(HERE, timeout_s=2),
+            replace(HERE, timeout_s=4),
             calls.append,
             tmp_path,
         ),
     ):
         pass
-    assert len(calls) >= 4, "every half second of the two"
+    assert len(calls) >= 4, "every half second of the four, on a busy machine every second"
     assert list(tmp_path.iterdir()) == []
 
 

@@ -1,8 +1,9 @@
 """Decoding in a process of its own: the same results and errors, its limits, its locks, its end."""
 
+import errno
+import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -17,7 +18,8 @@ import psutil
 import pytest
 
 from tests.clips import Tone, cut, repeat_pictures, write_clip, write_sound
-from tests.launching import wait_until
+from tests.launching import PROJECT, wait_until
+from tests.unit.sealed_attempts import ALLOWED, ATTEMPTS
 from vemoclap_client import EmotionClient
 from vemoclap_client.errors import (
     AudioTrackError,
@@ -29,7 +31,7 @@ from vemoclap_client.errors import (
     VideoError,
     VideoNotFoundError,
 )
-from vemoclap_client.limited import DecodingLimits, LimitedDecoder, _forks, _seal
+from vemoclap_client.limited import DecodingLimits, LimitedDecoder, _forks
 from vemoclap_client.limited._messages import MessageError, read_message
 from vemoclap_client.media import _reader
 from vemoclap_client.media.parts import DecodedWindow, FrameBlock, decode_parts
@@ -336,47 +338,17 @@ def _files(pid: int) -> list[Path]:
     return list(Path(f"/proc/{pid}/fd").iterdir())
 
 
-def in_sealed_process(action: str) -> int:
-    """The error number of what a sealed process tries, 0 for none; 255 where Python failed."""
-    pid = os.fork()
-    if pid == 0:
-        try:
-            _seal.seal()
-            ATTEMPTS[action]()
-            os._exit(0)
-        except OSError as error:
-            os._exit(error.errno or 254)
-        except BaseException:
-            os._exit(255)
-    _, status = os.waitpid(pid, 0)
-    return os.waitstatus_to_exitcode(status)
-
-
-def _connect() -> None:
-    with socket.socket() as connection:  # create_connection would import a codec first.
-        connection.connect(("127.0.0.1", 1))
-
-
-ATTEMPTS = {
-    "connect": _connect,
-    "unix socket": lambda: socket.socket(socket.AF_UNIX),
-    "read a file": lambda: Path(__file__).read_text(),
-    "write a file": lambda: Path("/tmp/written").write_text("x"),
-    "list a folder": lambda: list(Path("/").iterdir()),
-    "remove a file": lambda: Path(__file__).unlink(),
-    "start a program": lambda: os.execv("/bin/true", ["true"]),
-    "fork": lambda: os.fork(),
-    "signal": lambda: os.kill(os.getppid(), 0),
-    "new session": lambda: os.setsid(),
-    "shared memory": lambda: os.memfd_create("x"),
-}
+@pytest.fixture(scope="module")
+def attempts() -> dict[str, int]:
+    """What came of each attempt: an error number, or 0."""
+    command = [sys.executable, "-m", "tests.unit.sealed_attempts"]
+    found: dict[str, int] = json.loads(subprocess.check_output(command, cwd=PROJECT))
+    return found
 
 
 @pytest.mark.parametrize("action", ATTEMPTS)
-def test_a_sealed_process_can_do_nothing_else(action: str) -> None:
-    assert in_sealed_process(action) == 1  # EPERM
-    ATTEMPTS["nothing"] = lambda: threading.Thread(target=lambda: None).start()
-    assert in_sealed_process("nothing") == 0
+def test_a_sealed_process_can_do_nothing_else(action: str, attempts: dict[str, int]) -> None:
+    assert attempts[action] == (0 if action in ALLOWED else errno.EPERM)
 
 
 def test_a_missing_lock_is_said_aloud(

@@ -1,8 +1,11 @@
 """A clip's parts: each frame and each second of sound once, and which of them windows need."""
 
+import os
+import signal
+import threading
 import tracemalloc
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,10 +16,11 @@ from av.video.frame import VideoFrame
 from numpy.typing import NDArray
 
 from tests.clips import Tone, cut, write_clip, write_sound
-from tests.unit.test_video import NOT_SEEKABLE, SEEKABLE
+from tests.launching import wait_until
+from tests.unit.test_video import NOT_SEEKABLE, SEEKABLE, open_files
 from vemoclap_client.audio_windows import WINDOW_SAMPLES, window_starts
 from vemoclap_client.errors import NoVideoStreamError, UndecodableVideoError, VideoNotFoundError
-from vemoclap_client.media import _sound_parts, parts
+from vemoclap_client.media import _reader, _sound_parts, parts
 from vemoclap_client.media._audio import decode_audio
 from vemoclap_client.media._scaling import Scaler
 from vemoclap_client.media._sound_parts import AudioWindows, SpeechPiece
@@ -302,3 +306,30 @@ def test_bad_files_are_the_usual_errors(tmp_path: Path) -> None:
     sound_only = write_sound(tmp_path / "sound.mp3", Tone(codec="libmp3lame"))
     with pytest.raises(NoVideoStreamError):
         next(decode_parts(sound_only, 2, 1))
+
+
+@pytest.mark.parametrize("call", ["pread", "fstat"], ids=["reading", "seeking"])
+@pytest.mark.parametrize(
+    "work", [decode, lambda path: list(decode_parts(path, 2, 1))], ids=["clip", "parts"]
+)
+def test_ctrl_c_while_ffmpeg_reads_ends_the_decoding(
+    work: Callable[[Path], object], call: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write_clip(tmp_path / "clip.mp4", sound=Tone())
+    happened = threading.Event()
+
+    def interrupt(*arguments: int) -> object:
+        if not happened.is_set():
+            happened.set()
+            os.kill(os.getpid(), signal.SIGINT)
+        return getattr(os, call)(*arguments)
+
+    monkeypatch.setattr(_reader, call, interrupt)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            work(path)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert happened.is_set()
+    wait_until(lambda: not open_files(tmp_path))

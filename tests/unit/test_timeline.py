@@ -46,19 +46,20 @@ NOBODY = "127.0.0.1:1"
 class Source:
     """A clip's parts, as media.parts.decode_parts gives them: a block of frames per window."""
 
-    def __init__(self, count: int, fails: bool = False, slow_s: float = 0) -> None:
+    def __init__(self, count: int, fails: bool = False) -> None:
         self.decoded = 0
         self.closed = False
         self.decoding = threading.Event()
+        self.go = threading.Event()
+        self.go.set()
         self._count = count
         self._fails = fails
-        self._slow_s = slow_s
 
     def parts(self) -> Generator[Part | DecodedWindow]:
         try:
             for number in range(self._count):
                 self.decoding.set()
-                time.sleep(self._slow_s)
+                self.go.wait()
                 self.decoded += 1
                 yield make_block(number)
                 yield make_decoded(number, self._count)
@@ -175,7 +176,15 @@ def test_windows_come_in_order_and_few_parts_are_at_work(classify: Classify, cou
 def test_as_many_parts_are_at_work_as_are_allowed() -> None:
     server = Server(Source(9))
     server.held.clear()
-    threading.Timer(0.2, server.held.set).start()
+
+    def answer() -> None:
+        try:
+            wait_until(lambda: server.most_at_work >= IN_FLIGHT_MAX)
+            time.sleep(0.2)  # One too many would be sent meanwhile.
+        finally:
+            server.held.set()
+
+    threading.Thread(target=answer).start()
     assert starts(blocking(server)) == list(range(9))
     assert server.most_at_work == IN_FLIGHT_MAX
 
@@ -215,7 +224,7 @@ def test_ctrl_c_cancels_what_is_at_work() -> None:
 
     with pytest.raises(KeyboardInterrupt):
         starts(classify_in_order(server.source.parts(), server.send, fuse))
-    assert not server.at_work
+    wait_until(lambda: not server.at_work)
     assert server.source.closed
     server.held.set()
 
@@ -225,7 +234,7 @@ def test_closing_early_cancels_what_is_at_work() -> None:
     with closing(blocking(server)) as answers:
         next(answers)
         server.held.clear()
-    assert not server.at_work
+    wait_until(lambda: not server.at_work)
     assert server.source.closed
     server.held.set()
 
@@ -245,7 +254,8 @@ def test_closing_the_asyncio_twin_early_interrupts_its_thread() -> None:
 
 
 def test_a_cancelled_task_never_closes_the_clip_under_the_decoder() -> None:
-    source = Source(20, slow_s=0.3)
+    source = Source(20)
+    source.go.clear()
 
     async def cancelled_while_decoding() -> None:
         answers = iterate_in_thread(blocking(Server(source)), lambda: None)
@@ -255,6 +265,7 @@ def test_a_cancelled_task_never_closes_the_clip_under_the_decoder() -> None:
         with pytest.raises(asyncio.CancelledError):
             await task
         assert not source.closed
+        source.go.set()
 
     asyncio.run(cancelled_while_decoding())
     wait_for_closing(source)

@@ -39,6 +39,12 @@ def read(row: tuple[str, str, str], kind: type[JobType]) -> JobType:
         )
 
 
+def summary(identifier: str, created_at: str, document: str) -> str | None:
+    """The document without what lists do not show: a ListedJob's; None if it cannot be read."""
+    job = read((identifier, created_at, document), ListedJob)
+    return None if is_unreadable(job) else msgspec.json.encode(job).decode()
+
+
 def is_unreadable(job: BaseJob) -> bool:
     """Whether the job stands for one whose document cannot be read."""
     return job.failure is not None and job.failure.kind == UNREADABLE

@@ -1,5 +1,6 @@
 """The clips of one owner: the one way for pages, routes and the HTTP API to clips."""
 
+from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass, field
 
@@ -51,6 +52,10 @@ class Library:
     def list_jobs(self) -> list[ListedJob]:
         """All jobs of the owner, the latest first."""
         return self._store.list_jobs(self.owner)
+
+    def count_states(self) -> Counter[str]:
+        """How many jobs of the owner are in each state."""
+        return self._store.count_states(self.owner)
 
     def page(self, limit: int, after: str = "") -> list[ListedJob]:
         """Up to `limit` jobs of the owner, the latest first.

@@ -281,13 +281,11 @@ class Runner:
 
     def _check(self, identifier: str) -> None:
         try:
-            job = self._store.get(identifier)
+            if self._store.get(identifier).cancel_requested:
+                self._interrupt(identifier)
+                self._store.change(identifier, cancelled)
         except JobNotFoundError:
             self._interrupt(identifier)
-            return
-        if job.cancel_requested:
-            self._interrupt(identifier)
-            self._store.change(identifier, cancelled)
 
     def _remove_old(self) -> None:
         self._removed_old_at = time.monotonic()

@@ -3,7 +3,7 @@
 Clips of a library for everyone have no owner, and there is no such limit.
 """
 
-from ui.jobs.job import OwnerLimitError, OwnerSpaceError
+from ui.jobs.job import OwnerLimitError, OwnerSpaceError, State
 from ui.jobs.store import JobStore
 from ui.owners import Owner
 from ui.settings import BYTES_PER_MB, Settings
@@ -18,7 +18,8 @@ def check_share(settings: Settings, store: JobStore, owner: Owner) -> None:
     """
     if owner.is_everyone:
         return
-    if store.count_unfinished(owner) >= settings.owner_jobs:
+    counts = store.count_states(owner)
+    if counts[State.WAITING] + counts[State.WORKING] >= settings.owner_jobs:
         raise OwnerLimitError(
             f"{settings.owner_jobs} of your clips wait or are being analyzed, and no more may at a "
             "time: add others when some are done"

@@ -6,6 +6,7 @@ a restarted app all read it here.
 
 import secrets
 import sqlite3
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
@@ -21,7 +22,7 @@ from ui.jobs.table import (
     NEXT,
     OWNED,
     POSITION,
-    SELECT,
+    SELECT_LISTED,
     JobNotFoundError,
     find,
     find_owner,
@@ -110,7 +111,7 @@ class JobStore:
         """All jobs of an owner, the latest first."""
         with self.connected() as connection:
             rows = connection.execute(
-                f"{SELECT} WHERE {OWNED} ORDER BY created_at DESC", {"owner": owner.key}
+                f"{SELECT_LISTED} WHERE {OWNED} ORDER BY created_at DESC", {"owner": owner.key}
             )
             return [read(row, ListedJob) for row in rows]
 
@@ -122,7 +123,7 @@ class JobStore:
         """
         with self.connected() as connection:
             rows = connection.execute(
-                f"{SELECT} WHERE {OWNED} AND (:after = '' OR {POSITION} < :after) "
+                f"{SELECT_LISTED} WHERE {OWNED} AND (:after = '' OR {POSITION} < :after) "
                 f"ORDER BY {POSITION} DESC LIMIT :limit",
                 {"owner": owner.key, "after": after, "limit": limit},
             )
@@ -133,7 +134,7 @@ class JobStore:
         with self.connected() as connection:
             # Rows are read one by one: it is the first that counts.
             rows = connection.execute(
-                f"{SELECT} WHERE state = :state AND {OWNED} ORDER BY created_at DESC",
+                f"{SELECT_LISTED} WHERE state = :state AND {OWNED} ORDER BY created_at DESC",
                 {"state": State.DONE, "owner": owner.key},
             )
             return next((job for row in rows if (job := read(row, ListedJob)).result), None)
@@ -159,12 +160,11 @@ class JobStore:
             query = "SELECT COUNT(*) FROM jobs WHERE state = ?"
             return int(connection.execute(query, (State.WAITING,)).fetchone()[0])
 
-    def count_unfinished(self, owner: Owner) -> int:
-        """How many jobs of an owner wait or are worked on."""
+    def count_states(self, owner: Owner) -> Counter[str]:
+        """How many jobs of an owner are in each state."""
         with self.connected() as connection:
-            query = f"SELECT COUNT(*) FROM jobs WHERE state IN (:waiting, :working) AND {OWNED}"
-            values = {"waiting": State.WAITING, "working": State.WORKING, "owner": owner.key}
-            return int(connection.execute(query, values).fetchone()[0])
+            query = f"SELECT state, COUNT(*) FROM jobs WHERE {OWNED} GROUP BY state"
+            return Counter(dict(connection.execute(query, {"owner": owner.key})))
 
     def owner_of(self, identifier: str) -> Owner:
         """Whose a job is.

@@ -2,7 +2,7 @@
 
 import sqlite3
 
-from ui.jobs.documents import encode, is_unreadable, read
+from ui.jobs.documents import encode, is_unreadable, read, summary
 from ui.jobs.job import BaseJob, Job
 from ui.owners import Owner
 
@@ -15,6 +15,11 @@ CREATE TABLE IF NOT EXISTS jobs (
     owner TEXT NOT NULL DEFAULT ''
 );
 CREATE INDEX IF NOT EXISTS by_state ON jobs (state, created_at);
+CREATE TABLE IF NOT EXISTS summaries (job_id TEXT PRIMARY KEY, summary TEXT) WITHOUT ROWID;
+CREATE TRIGGER IF NOT EXISTS summary_of_changed_job AFTER UPDATE OF document ON jobs
+    BEGIN DELETE FROM summaries WHERE job_id = OLD.id; END;
+CREATE TRIGGER IF NOT EXISTS summary_of_deleted_job AFTER DELETE ON jobs
+    BEGIN DELETE FROM summaries WHERE job_id = OLD.id; END;
 CREATE TABLE IF NOT EXISTS webhooks (
     job_id TEXT PRIMARY KEY,
     url TEXT NOT NULL,
@@ -29,7 +34,13 @@ CREATE TRIGGER IF NOT EXISTS webhook_of_deleted_job AFTER DELETE ON jobs
 """
 ADD_OWNER = "ALTER TABLE jobs ADD COLUMN owner TEXT NOT NULL DEFAULT ''"
 INDEX_OWNER = "CREATE INDEX IF NOT EXISTS by_owner ON jobs (owner, created_at)"
+ADD_SUMMARIES = """INSERT INTO summaries SELECT id, summary_of(id, created_at, document) FROM jobs
+    WHERE id NOT IN (SELECT job_id FROM summaries)"""
 SELECT = "SELECT id, created_at, document FROM jobs"
+SELECT_LISTED = """SELECT id, created_at, COALESCE(summary, document)
+    FROM jobs LEFT JOIN summaries ON job_id = id"""
+"""Rows for ListedJob. A job whose document another release wrote may have no summary."""
+
 OWNED = "(owner = :owner OR :owner = '')"
 """Condition: the job is one that the owner of this key sees."""
 
@@ -49,7 +60,7 @@ class JobNotFoundError(LookupError):
 
 
 def make_table(connection: sqlite3.Connection) -> None:
-    """Makes the tables; one of a release without owners gets the column. Its jobs have no owner."""
+    """Makes the tables; those of an older release get what they lack. Its jobs have no owner."""
     connection.execute("PRAGMA journal_mode = WAL")
     connection.executescript(TABLES)
     connection.execute("BEGIN IMMEDIATE")
@@ -57,6 +68,8 @@ def make_table(connection: sqlite3.Connection) -> None:
     if "owner" not in columns:
         connection.execute(ADD_OWNER)
     connection.execute(INDEX_OWNER)
+    connection.create_function("summary_of", 3, summary)
+    connection.execute(ADD_SUMMARIES)
     connection.execute("COMMIT")
 
 
@@ -67,10 +80,14 @@ def page_position(job: BaseJob) -> str:
 
 def insert(connection: sqlite3.Connection, job: Job, owner: Owner) -> None:
     """Adds the row of a new job."""
+    document = encode(job)
+    connection.execute("BEGIN IMMEDIATE")
     connection.execute(
         "INSERT INTO jobs (id, created_at, state, document, owner) VALUES (?, ?, ?, ?, ?)",
-        (job.id, job.created_at.isoformat(), job.state, encode(job), owner.key),
+        (job.id, job.created_at.isoformat(), job.state, document, owner.key),
     )
+    _summarize(connection, job, document)
+    connection.execute("COMMIT")
 
 
 def find(connection: sqlite3.Connection, identifier: str, owner: Owner) -> Job:
@@ -105,10 +122,17 @@ def update(connection: sqlite3.Connection, job: Job) -> None:
         # Another release of the app may read it: the document stays as it is.
         connection.execute("UPDATE jobs SET state = ? WHERE id = ?", (job.state, job.id))
     else:
+        document = encode(job)
         connection.execute(
             "UPDATE jobs SET state = ?, document = ? WHERE id = ?",
-            (job.state, encode(job), job.id),
+            (job.state, document, job.id),
         )
+        _summarize(connection, job, document)
+
+
+def _summarize(connection: sqlite3.Connection, job: Job, document: str) -> None:
+    values = (job.id, summary(job.id, job.created_at.isoformat(), document))
+    connection.execute("INSERT INTO summaries VALUES (?, ?)", values)
 
 
 def _not_found(identifier: str) -> JobNotFoundError:

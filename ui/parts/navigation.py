@@ -14,7 +14,12 @@ class Pages:
         self._pages = pages
 
     def open(self, name: str, **query: str) -> None:
-        """Ends this page and opens another, e.g. open("result", id=job.id)."""
+        """Ends this page and opens another, e.g. open("result", id=job.id).
+
+        A page that draws itself at an interval had better show a link: following one stops the
+        intervals, but here the browser may ask for a last drawing of this page when the other is
+        begun, and then shows an empty page.
+        """
         st.switch_page(self._pages[name], query_params=query)
 
     def link(self, name: str, label: str | None = None, **query: str) -> None:

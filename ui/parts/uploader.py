@@ -1,23 +1,37 @@
 """The widget that takes video files, and what becomes of the clips that are given on a page."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 
 import streamlit as st
-from streamlit.runtime.uploaded_file_manager import UploadedFile
+from streamlit.runtime.uploaded_file_manager import DeletedFile, UploadedFile
 
 from ui.jobs.job import ClipNotAllowedError, Job, OwnerLimitError, Source, SourceKind
 from ui.jobs.library import Library
 from ui.parts.limits import upload_label
 from ui.parts.markdown import plain
+from ui.parts.words import counted
 from ui.uploads.reception import UploadGoneError, take_upload
 from vemoclap_client.errors import VemoclapError
 
-ROUNDS = "uploader-rounds"
-"""Session state: how often files were taken. Part of the uploader's key, so that it is new then."""
+KEY = "uploader"
+TAKEN = "uploader-taken"
+"""Session state: ids of the widget's files that were taken. They stay in it, so that the errors of
+those that it refused do, too."""
 
-OnAdded = Callable[[Job | str], None]
-"""Is called for each clip with its job or, where it was not added, with the reason in Markdown."""
+PROBLEMS = "problems"
+"""Session state: why clips were not added, in Markdown; kept until others are given, or the page
+is left."""
+
+MOST_PROBLEMS_SHOWN = 10
+REFUSALS = (VemoclapError, ClipNotAllowedError, OwnerLimitError, UploadGoneError, OSError)
+"""Errors that say why a clip was not added."""
+
+OnAdded = Callable[[Sequence[Job]], None]
+"""Is called with the clips that were added."""
+
+GivenClip = tuple[str, Source | Callable[[], Source]]
+"""A clip's name and source, or what finds the source, which may raise UploadGoneError."""
 
 
 def show_uploader(library: Library, on_added: OnAdded) -> None:
@@ -26,36 +40,65 @@ def show_uploader(library: Library, on_added: OnAdded) -> None:
         upload_label(library.settings),
         accept_multiple_files=True,
         max_upload_size=library.settings.upload_limit_mb,
-        key=_key(),
+        key=KEY,
         on_change=_take,
         args=(library, on_added),
     )
+    # The page gets the files when the last of them is there.
+    st.caption("Stay on this page until all files are uploaded.")
 
 
-def add_clip(library: Library, name: str, source: Source | Callable[[], Source]) -> Job | str:
-    """Adds a clip.
-
-    Args:
-        source: or what finds it, which may raise UploadGoneError.
-
-    Returns:
-        Its job or, where it was not added, the reason in Markdown.
-    """
-    try:
-        return library.add(name, source() if callable(source) else source)
-    except (VemoclapError, ClipNotAllowedError, OwnerLimitError, UploadGoneError, OSError) as error:
-        return f"{plain(name)} was not added: {plain(str(error))}"
+def holds_files() -> bool:
+    """Whether the widget shows files that were uploaded."""
+    return bool(st.session_state.get(KEY))
 
 
-def _key() -> str:
-    return f"uploader-{st.session_state.get(ROUNDS, 0)}"
+def add_clips(library: Library, clips: Iterable[GivenClip]) -> list[Job]:
+    """Adds the clips that someone gave at once; `show_outcome` says which were not added."""
+    # Streamlit may end a script where it uses the session state: not once clips are added.
+    problems = st.session_state[PROBLEMS] = []
+    added = []
+    for name, source in clips:
+        try:
+            added.append(library.add(name, source() if callable(source) else source))
+        except REFUSALS as error:
+            problems.append(f"{plain(name)} was not added: {plain(str(error))}")
+    return added
+
+
+def show_outcome(added: int = 0) -> None:
+    """Says of the clips that were given last how many were added, and why others were not."""
+    # There with or without messages: where it moves, the uploader forgets what it refused.
+    with st.container():
+        _show_problems()
+        if added:
+            st.success(f"{counted(added, 'clip')} added.")
+
+
+def _show_problems() -> None:
+    problems = st.session_state.get(PROBLEMS, [])
+    for problem in problems[:MOST_PROBLEMS_SHOWN]:
+        st.error(problem)
+    if len(problems) > MOST_PROBLEMS_SHOWN:
+        more = counted(len(problems) - MOST_PROBLEMS_SHOWN, "clip")
+        st.error(f"Not added either, for such reasons: {more}.")
 
 
 def _take(library: Library, on_added: OnAdded) -> None:
-    files = st.session_state[_key()]
-    st.session_state[ROUNDS] = st.session_state.get(ROUNDS, 0) + 1
+    files = [file for file in st.session_state[KEY] if not isinstance(file, DeletedFile)]
+    taken: set[str] = st.session_state.setdefault(TAKEN, set())
+    if any(file.file_id not in taken for file in files):
+        on_added(add_clips(library, _new_clips(library, files, taken)))
+
+
+def _new_clips(
+    library: Library, files: Iterable[UploadedFile], taken: set[str]
+) -> Iterator[GivenClip]:
+    """The files that were not taken, each of which is noted as taken when its turn comes."""
     for file in files:
-        on_added(add_clip(library, file.name, partial(_source, library, file)))
+        if file.file_id not in taken:
+            taken.add(file.file_id)
+            yield file.name, partial(_source, library, file)
 
 
 def _source(library: Library, file: UploadedFile) -> Source:

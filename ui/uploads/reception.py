@@ -12,9 +12,10 @@ import json
 import re
 import secrets
 import shutil
+import time
 from asyncio import Semaphore
 from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager, aclosing, nullcontext
+from contextlib import AbstractAsyncContextManager, aclosing, nullcontext, suppress
 from pathlib import Path
 from typing import Protocol
 from weakref import WeakValueDictionary
@@ -44,6 +45,10 @@ WRITE_BYTES = 1 << 20
 
 FREE_BYTES_MIN = 500 * BYTES_PER_MB
 """Left free on the disk, for results and for everyone else."""
+
+LEFT_AFTER_S = 3600.0
+"""So old is a file that no page took before it goes, where its session has no connection: it may
+have lost it for a moment only."""
 
 CLOSE = {"Connection": "close"}
 """Header of a refusal: the rest of the body is not read."""
@@ -136,6 +141,8 @@ class UploadsToDisk:
         self._library_of = library_of
         self._turns = Turns()
         self._is_session = is_session
+        self._untaken: dict[Path, str] = {}
+        """Received file -> the session whose page was given its token."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Receives an upload; anything else goes its way."""
@@ -146,6 +153,7 @@ class UploadsToDisk:
         request = Request(scope, receive)
         try:
             library = await run_in_threadpool(self._library_of, request)
+            await run_in_threadpool(self._remove_left)
             async with self._turns.of(library):
                 upload = Upload(library)
                 form = await upload.receive(request)
@@ -159,7 +167,18 @@ class UploadsToDisk:
             response = PlainTextResponse(f"This file is not taken: {error}.", 507, CLOSE)
             await response(scope, receive, send)
             return
-        await self._hand_over(scope, receive, send, form.part_headers, upload)
+        if await self._hand_over(scope, receive, send, form.part_headers, upload):
+            self._untaken[upload.path] = session
+
+    def _remove_left(self) -> None:
+        """Removes files that no page took before its session ended; they count as their owner's."""
+        for path, session in list(self._untaken.items()):
+            with suppress(FileNotFoundError):  # It was taken.
+                is_old = path.stat().st_mtime < time.time() - LEFT_AFTER_S
+                if not is_old or self._is_session(session):
+                    continue
+                path.unlink()
+            self._untaken.pop(path, None)
 
     async def _hand_over(
         self,
@@ -168,8 +187,8 @@ class UploadsToDisk:
         send: Send,
         part_headers: dict[str, str],
         upload: "Upload",
-    ) -> None:
-        """Gives Streamlit the token; without its consent the file does not stay."""
+    ) -> bool:
+        """Gives Streamlit the token; without its consent, which is returned, no file stays."""
         body, content_type = build_form(part_headers, make_token(upload.identifier))
         headers = MutableHeaders(raw=list(scope["headers"]))
         headers["content-type"] = content_type
@@ -192,6 +211,7 @@ class UploadsToDisk:
         finally:
             if not is_taken:
                 upload.path.unlink(missing_ok=True)
+        return is_taken
 
 
 class Upload:

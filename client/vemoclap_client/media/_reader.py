@@ -13,6 +13,10 @@ class FileReader(io.RawIOBase):
     at the second, prints the first; where there is no memory for printing, the function returns 0,
     which FFmpeg takes for "nothing yet": its Matroska demuxer then reads for ever.
 
+    PyAV does not catch what a signal raises: a Ctrl-C during a call of `read` or `seek` is lost,
+    and FFmpeg gets a wrong answer. Python raises it in the main thread alone, so `decode` and
+    `decode_parts` read in another.
+
     Attributes:
         lacked_memory: whether there was no memory to read into. The file ends there for FFmpeg.
     """

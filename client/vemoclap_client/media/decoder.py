@@ -7,15 +7,16 @@ from threading import Event as Flag
 from typing import Protocol
 
 from vemoclap_client._clock import milliseconds_since
-from vemoclap_client._waiting import run_cancellable
 from vemoclap_client.media.parts import DecodedWindow, Part, decode_parts
 from vemoclap_client.media.video import Decoded, decode
 
 
-def decode_timed(path: str | Path, audio_track: int | None = None) -> Decoded:
+def decode_timed(
+    path: str | Path, audio_track: int | None = None, cancel: Flag | None = None
+) -> Decoded:
     """As media.video.decode, and measures how long it takes."""
     started = time.perf_counter()
-    clip = decode(path, audio_track)
+    clip = decode(path, audio_track, cancel)
     return Decoded(clip, milliseconds_since(started))
 
 
@@ -39,13 +40,13 @@ class Decoder(Protocol):
 
 
 class DecoderHere:
-    """Decodes in this process, which can be cancelled between two parts of a timeline only."""
+    """Decodes in this process; what is cancelled ends in the background."""
 
     def decode(
         self, path: str | Path, audio_track: int | None = None, cancel: Flag | None = None
     ) -> Decoded:
-        """As decode_timed; once `cancel` is set, it ends in the background."""
-        return run_cancellable(lambda: decode_timed(path, audio_track), cancel)
+        """As decode_timed."""
+        return decode_timed(path, audio_track, cancel)
 
     def decode_parts(
         self,
@@ -56,4 +57,4 @@ class DecoderHere:
         cancel: Flag | None = None,
     ) -> Generator[Part | DecodedWindow]:
         """As media.parts.decode_parts."""
-        return decode_parts(path, window_s, hop_s, audio_track)
+        return decode_parts(path, window_s, hop_s, audio_track, cancel)

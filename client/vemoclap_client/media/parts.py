@@ -10,11 +10,13 @@ from dataclasses import dataclass
 from fractions import Fraction
 from math import inf
 from pathlib import Path
+from threading import Event as Flag
 from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+from vemoclap_client._waiting import iterate_cancellable
 from vemoclap_client.contract import AUDIO_MAX_S, FRAME_COUNT
 from vemoclap_client.errors import DecodingLimitError, VideoError
 from vemoclap_client.media._scaling import stack_images
@@ -79,7 +81,11 @@ Part: TypeAlias = FrameBlock | AudioWindows | SpeechPiece
 
 
 def decode_parts(
-    path: str | Path, window_s: float, hop_s: float, audio_track: int | None = None
+    path: str | Path,
+    window_s: float,
+    hop_s: float,
+    audio_track: int | None = None,
+    cancel: Flag | None = None,
 ) -> Generator[Part | DecodedWindow]:
     """Decode a clip's parts and windows in one pass; a window follows the parts that it needs.
 
@@ -88,10 +94,15 @@ def decode_parts(
     Raises:
         VideoError: as decode; windows before may have been given.
         ValueError: as check_lengths.
+        CancelledError: as decode.
     """
+
+    def found() -> Generator[Part | DecodedWindow]:
+        with VideoFile(Path(path), audio_track) as file:
+            yield from decode_file_parts(file, window_s, hop_s)
+
     check_lengths(window_s, hop_s)
-    with VideoFile(Path(path), audio_track) as file:
-        yield from decode_file_parts(file, window_s, hop_s)
+    yield from iterate_cancellable(found(), cancel)
 
 
 def decode_file_parts(

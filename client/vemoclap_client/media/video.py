@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
+from threading import Event as Flag
 from typing import TypeAlias
 
 import av
@@ -21,8 +22,9 @@ from av.container import InputContainer
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
+from vemoclap_client._waiting import run_cancellable
 from vemoclap_client.contract import FRAME_COUNT
-from vemoclap_client.errors import DecodingLimitError, EncryptedVideoError, UndecodableVideoError
+from vemoclap_client.errors import EncryptedVideoError, UndecodableVideoError, VideoError
 from vemoclap_client.media._audio import decode_sound
 from vemoclap_client.media._frames import DecodingStatistics, TimedFrame, find_frames
 from vemoclap_client.media._packets import DEFAULT_FRAME_RATE, VideoIndex, index_video
@@ -95,18 +97,26 @@ class Decoded:
         return replace(self, clip=self.clip.without_arrays())
 
 
-def decode(path: str | Path, audio_track: int | None = None) -> DecodedClip:
+def decode(
+    path: str | Path, audio_track: int | None = None, cancel: Flag | None = None
+) -> DecodedClip:
     """Decode the 16 frames and the sound of a local video file.
 
     Args:
         path: the file.
         audio_track: which of its sound tracks, from 1; by default the main one.
+        cancel: when set, decoding ends in the background, and nobody gets its result.
 
     Raises:
         VideoError: its subclasses say why the file cannot be used, see errors.py.
+        CancelledError: `cancel` was set.
     """
-    with VideoFile(Path(path), audio_track) as file:
-        return decode_file(file)
+
+    def work() -> DecodedClip:
+        with VideoFile(Path(path), audio_track) as file:
+            return decode_file(file)
+
+    return run_cancellable(work, cancel)
 
 
 def decode_file(file: VideoFile) -> DecodedClip:
@@ -279,9 +289,7 @@ def open_pictures(file: VideoFile) -> Iterator[OpenVideo]:
         yield OpenVideo(file, container, stream, index, Scaler(aspect))
 
 
-def _undecodable(
-    path: Path, lacked_memory: bool = False
-) -> DecodingLimitError | UndecodableVideoError:
+def _undecodable(path: Path, lacked_memory: bool = False) -> VideoError:
     if lacked_memory:
         return lacks_memory(path)
     return UndecodableVideoError(

@@ -1,5 +1,7 @@
 """The first page: give a clip, by upload, link or sample, and go to its result."""
 
+import threading
+from collections.abc import Sequence
 from pathlib import Path
 
 import streamlit as st
@@ -12,7 +14,7 @@ from ui.parts.limits import keeping, length_limit
 from ui.parts.markdown import plain
 from ui.parts.navigation import Pages
 from ui.parts.server_status import show_problem
-from ui.parts.uploader import add_clip, show_uploader
+from ui.parts.uploader import PROBLEMS, add_clips, show_outcome, show_uploader
 from ui.parts.words import percent
 from ui.screens.analyze.links import objection_to
 from vemoclap_client.errors import VideoError
@@ -23,8 +25,8 @@ CLIPS = "clips"
 ADDED = "added"
 """Session state: ids of the clips that were just added; the page then leaves for them."""
 
-PROBLEMS = "problems"
-"""Session state: why clips that were just given were not added, to be shown once."""
+TAKING = threading.Lock()
+"""Held while a sample or a link is added: a second press has to see what the first added."""
 
 REFRESH_S = 2.0
 
@@ -45,8 +47,7 @@ def show_analyze(library: Library, pages: Pages) -> None:
         "and the sounds speaks for each."
     )
     show_problem(library.settings.server_url)
-    for problem in st.session_state.pop(PROBLEMS, []):
-        st.error(problem)
+    show_outcome()
     upload, link = st.columns(2, gap="large")
     with upload:
         st.header("Upload a video")
@@ -59,21 +60,44 @@ def show_analyze(library: Library, pages: Pages) -> None:
 
 
 def _open_added(pages: Pages) -> None:
-    """Opens the result of one clip that was just added, or the library for several."""
+    """Opens the result of one clip that was just added, or the library for several.
+
+    Where others were not added, the page stays and says so.
+    """
     added = st.session_state.pop(ADDED, [])
+    if st.session_state.get(PROBLEMS):
+        return
     if len(added) == 1:
         pages.open("result", id=added[0])
     elif added:
         pages.open("library")
 
 
-def _remember(added: Job | str) -> None:
-    """Keeps a clip that was added, or the reason why it was not."""
-    if isinstance(added, str):
-        st.session_state.setdefault(PROBLEMS, []).append(added)
-    else:
-        st.session_state.setdefault(ADDED, []).append(added.id)
-        st.session_state.setdefault(CLIPS, []).insert(0, added.id)
+def _remember(added: Sequence[Job]) -> None:
+    """Keeps which clips were added."""
+    for key in (ADDED, CLIPS):
+        _put_first(st.session_state.setdefault(key, []), added)
+
+
+def _put_first(identifiers: list[str], added: Sequence[Job]) -> None:
+    for job in added:
+        if job.id not in identifiers:
+            identifiers.insert(0, job.id)
+
+
+def _take(library: Library, name: str, source: Source) -> None:
+    """Adds a clip; the same one, where this session has it at work, is opened instead.
+
+    A second press has Streamlit end the first one's script as soon as that uses the session state:
+    not before it is noted which clip was added.
+    """
+    clips = st.session_state.setdefault(CLIPS, [])
+    with TAKING:
+        same = [job for job in _session_jobs(library) if job.source == source]
+        at_work = [job for job in same if not job.state.is_over][:1]
+        added = at_work + add_clips(library, [] if at_work else [(name, source)])
+        _put_first(clips, added)
+    _remember(added)
 
 
 def _show_link_form(library: Library) -> None:
@@ -98,7 +122,7 @@ def _take_link(library: Library, link: str) -> None:
     if objection:
         st.error(objection)
         return
-    _remember(add_clip(library, link, Source(SourceKind.LINK, link)))
+    _take(library, link, Source(SourceKind.LINK, link))
     st.rerun()
 
 
@@ -131,7 +155,7 @@ def _show_sample(library: Library, sample: Path) -> None:
 
 
 def _take_sample(library: Library, sample: Path) -> None:
-    _remember(add_clip(library, sample.name, Source(SourceKind.SAMPLE, str(sample))))
+    _take(library, sample.name, Source(SourceKind.SAMPLE, str(sample.resolve())))
 
 
 def _show_clips(library: Library, pages: Pages) -> None:

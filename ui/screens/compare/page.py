@@ -30,6 +30,9 @@ from vemoclap_client.timeline import Timeline
 THUMBNAIL_PX = 320
 PLANE_PX = 440
 
+ADDRESS = "compare-address"
+"""Session state: the ids that this page's address named last."""
+
 Clip = tuple[Job, EmotionResult]
 """A clip that is compared, with its result."""
 
@@ -50,23 +53,31 @@ def show_compare(library: Library, pages: Pages) -> None:
 
 def _choose(jobs: Sequence[ListedJob]) -> list[str]:
     """The ids of the two clips, as the address or the two boxes name them."""
-    identifiers, missing = choose(st.query_params.get("ids", ""), jobs)
+    address = st.query_params.get("ids", "")
+    identifiers, missing = choose(address, jobs)
     if missing:
         st.warning(
             f"Not there, or without a result: {plain(', '.join(missing))}. Other clips are shown."
         )
     names = unique_names(jobs)
+    keys = [f"compare-{letter}" for letter in LETTERS]
+    # Another address: the page was just opened, or someone went back.
+    if address != st.session_state.get(ADDRESS) or any(
+        st.session_state.get(key) not in names for key in keys
+    ):
+        st.session_state.update(zip(keys, identifiers, strict=True))
     chosen = [
         column.selectbox(
             f"Clip {letter}",
             list(names),
-            index=list(names).index(identifier),
             format_func=lambda identifier: names[identifier],
-            key=f"compare-{letter}",
+            key=key,
         )
-        for column, letter, identifier in zip(st.columns(2), LETTERS, identifiers, strict=True)
+        for column, letter, key in zip(st.columns(2), LETTERS, keys, strict=True)
     ]
-    st.query_params["ids"] = ",".join(chosen)
+    st.session_state[ADDRESS] = ",".join(chosen)
+    if address != st.session_state[ADDRESS]:
+        st.query_params["ids"] = st.session_state[ADDRESS]
     return chosen
 
 

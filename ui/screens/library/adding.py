@@ -1,6 +1,7 @@
 """The library's upper part: adds many clips at once, uploaded or from a folder on the server."""
 
-from collections.abc import Sequence
+import threading
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 
 import streamlit as st
@@ -8,13 +9,17 @@ import streamlit as st
 from ui.jobs.job import AnyJob, Job, Source, SourceKind, State
 from ui.jobs.library import Library
 from ui.parts.markdown import plain
-from ui.parts.uploader import add_clip, show_uploader
-from ui.parts.words import counted
+from ui.parts.uploader import add_clips, holds_files, show_outcome, show_uploader
 from ui.screens.library.rows import FolderClips, folder_clips
 
 CHOSEN_PATHS = "library-paths"
-NOTES = "library-notes"
-"""Session state: for each clip that was just given None or, where it was not added, the reason."""
+ADDED = "library-added"
+"""Session state: the clips that were just added, to be counted once."""
+
+FAILED = frozenset((State.FAILED, State.CANCELLED))
+OVER = frozenset(state for state in State if state.is_over)
+TAKING = threading.Lock()
+"""Held while clips of the folder are added: a second press has to see what the first added."""
 
 FOLDER_KNOWN_FOR_S = 10.0
 HOW_TO_SET_FOLDER = (
@@ -24,9 +29,9 @@ HOW_TO_SET_FOLDER = (
 
 
 def show_adding(library: Library, jobs: Sequence[AnyJob]) -> None:
-    """The part, folded away where there are clips already."""
-    _show_notes()
-    with st.expander("Add clips", expanded=not jobs, icon=":material/add:"):
+    """The part, folded away where there are clips already and the uploader shows no files."""
+    show_outcome(len(st.session_state.pop(ADDED, [])))
+    with st.expander("Add clips", expanded=not jobs or holds_files(), icon=":material/add:"):
         device, folder = st.tabs(["From your device", "From the server’s folder"])
         with device:
             show_uploader(library, _remember)
@@ -34,18 +39,9 @@ def show_adding(library: Library, jobs: Sequence[AnyJob]) -> None:
             _show_folder(library, jobs)
 
 
-def _remember(added: Job | str) -> None:
-    """Keeps a clip that was added, or the reason why it was not, to be shown once."""
-    st.session_state.setdefault(NOTES, []).append(None if isinstance(added, Job) else added)
-
-
-def _show_notes() -> None:
-    notes: list[str | None] = st.session_state.pop(NOTES, [])
-    for problem in filter(None, notes):
-        st.error(problem)
-    added = notes.count(None)
-    if added:
-        st.success(f"{counted(added, 'clip')} added.")
+def _remember(added: Sequence[Job]) -> None:
+    """Keeps which clips were added."""
+    st.session_state.setdefault(ADDED, []).extend(added)
 
 
 @st.cache_data(ttl=FOLDER_KNOWN_FOR_S, show_spinner="Looking through the folder")
@@ -81,33 +77,44 @@ def _show_choice(
     if not clips.is_complete:
         st.caption("There are more clips in the folder than are listed.")
     chosen = st.session_state[CHOSEN_PATHS]
-    fresh = not_added_yet(folder, clips, jobs)
+    fresh = not_added_yet(folder, map(str, clips.paths), jobs, FAILED)
     with st.container(horizontal=True):
         st.button(
             f"Analyze chosen ({len(chosen)})",
             disabled=not chosen,
             type="primary",
             on_click=_take_paths,
-            args=(library, folder, chosen),
+            args=(library, folder, chosen, OVER),
         )
         st.button(
             f"Analyze all that are not in the library ({len(fresh)})",
             disabled=not fresh,
             on_click=_take_paths,
-            args=(library, folder, fresh),
+            args=(library, folder, fresh, FAILED),
         )
 
 
-def not_added_yet(folder: Path, clips: FolderClips, jobs: Sequence[AnyJob]) -> list[str]:
-    """The folder's clips that the library has no result of, and does not work on."""
-    failed = (State.FAILED, State.CANCELLED)
-    here = {job.source.location for job in jobs if job.state not in failed}
+def not_added_yet(
+    folder: Path, paths: Iterable[str], jobs: Iterable[AnyJob], may_repeat: Collection[State]
+) -> list[str]:
+    """Those of the folder's clips of which there is no job, or one in a state that may repeat."""
+    here = {job.source.location for job in jobs if job.state not in may_repeat}
     root = folder.resolve()
-    return [str(path) for path in clips.paths if str((root / path).resolve()) not in here]
+    return [path for path in paths if str((root / path).resolve()) not in here]
 
 
-def _take_paths(library: Library, folder: Path, paths: Sequence[str]) -> None:
+def _take_paths(
+    library: Library, folder: Path, paths: Sequence[str], may_repeat: Collection[State]
+) -> None:
+    """Adds clips of the folder, each once, whatever was added since the button was drawn.
+
+    A second press has Streamlit end the first one's script as soon as that uses the session state:
+    not before all clips are added and noted.
+    """
     st.session_state[CHOSEN_PATHS] = []
-    for path in paths:
-        source = Source(SourceKind.FOLDER, str(folder.resolve() / path))
-        _remember(add_clip(library, path, source))
+    added = st.session_state.setdefault(ADDED, [])
+    root = folder.resolve()
+    with TAKING:
+        new = not_added_yet(folder, paths, library.list_jobs(), may_repeat)
+        clips = [(path, Source(SourceKind.FOLDER, str(root / path))) for path in new]
+        added += add_clips(library, clips)

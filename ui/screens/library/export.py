@@ -51,7 +51,7 @@ def export_url(identifiers: Sequence[str]) -> str:
     """The path at which these clips can be downloaded; all clips where none is named."""
     if not identifiers:
         return EXPORT_PATH
-    return f"{EXPORT_PATH}?ids={quote(','.join(identifiers))}"
+    return f"{EXPORT_PATH}?ids={quote(','.join(identifiers), safe=',')}"
 
 
 def export_route(library_of: LibraryOf) -> Route:

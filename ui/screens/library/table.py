@@ -1,5 +1,6 @@
 """The library's clips as a table, and what can be done with those that are chosen."""
 
+import hashlib
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
@@ -72,10 +73,20 @@ def _show_clips(library: Library, pages: Pages, jobs: Sequence[ListedJob]) -> No
 def _filtered(jobs: Sequence[ListedJob]) -> list[ListedJob]:
     name, states, emotions = st.columns(3)
     filters = Filters(
-        name.text_input("Filter by name", key="library-name"),
-        states.multiselect("Filter by state", list(State), placeholder="All", key="library-state"),
+        name.text_input("Filter by name", key="library-name", persist_state="session"),
+        states.multiselect(
+            "Filter by state",
+            list(State),
+            placeholder="All",
+            key="library-state",
+            persist_state="session",
+        ),
         emotions.multiselect(
-            "Filter by emotion", [*EMOTIONS, NO_EMOTION], placeholder="All", key="library-emotion"
+            "Filter by emotion",
+            [*EMOTIONS, NO_EMOTION],
+            placeholder="All",
+            key="library-emotion",
+            persist_state="session",
         ),
     )
     return [job for job in jobs if filters.passes(job)]
@@ -113,7 +124,8 @@ def _keep_selection(identifiers: list[str]) -> None:
 
 def _to_table(jobs: Sequence[AnyJob]) -> dict[str, list[Any]]:
     """Column -> its values."""
-    rows = [{"picture": _picture(job), **to_row(job)} for job in jobs]
+    origin = media_url("")
+    rows = [{"picture": _picture(origin, job), **to_row(job)} for job in jobs]
     for row in rows:
         for column in ("progress", "probability"):
             row[column] = None if row[column] is None else 100 * row[column]
@@ -126,8 +138,8 @@ def _columns(jobs: Sequence[AnyJob]) -> list[str]:
     return [column for column in TABLE_COLUMNS if works or column != "progress"]
 
 
-def _picture(job: AnyJob) -> str | None:
-    return media_url(thumbnail_route(job.id)) if job.result else None
+def _picture(origin: str, job: AnyJob) -> str | None:
+    return f"{origin}{thumbnail_route(job.id)}" if job.result else None
 
 
 def _column_config() -> dict[str, Any]:
@@ -176,19 +188,33 @@ def _show_actions(
     can_compare = len(chosen) == 2 and all(job.result for job in chosen)
     are_over = all(job.state.is_over for job in chosen)
     _show_chosen(chosen, names)
-    with st.container(horizontal=True):
-        if st.button("Open", type="primary", disabled=len(chosen) != 1, help="One clip"):
-            pages.open("result", id=identifiers[0])
-        if st.button("Compare", disabled=not can_compare, help="Two clips that have a result"):
-            pages.open("compare", ids=",".join(identifiers))
-        if st.button("Cancel", disabled=are_over, help="Clips that wait or are worked on"):
-            _cancel(library, chosen)
+    with st.container(horizontal=True, key="actions"):
+        if len(chosen) == 1:
+            pages.link("result", "Open", id=identifiers[0])
+        else:
+            st.button("Open", disabled=True, help="One clip")
+        if can_compare:
+            pages.link("compare", "Compare", ids=",".join(identifiers))
+        else:
+            st.button("Compare", disabled=True, help="Two clips that have a result")
+        st.button(
+            "Cancel",
+            disabled=are_over,
+            help="Clips that wait or are worked on",
+            key=_key("cancel", identifiers),
+            on_click=_cancel,
+            args=(library, identifiers),
+        )
         with st.popover("Delete", disabled=not chosen):
             st.markdown(
                 f"Delete {counted(len(chosen), 'clip')} with all results? This cannot be undone."
             )
-            if st.button(f"Delete {counted(len(chosen), 'clip')}", key="library-delete"):
-                _delete(library, chosen)
+            st.button(
+                f"Delete {counted(len(chosen), 'clip')}",
+                key=_key("delete", identifiers),
+                on_click=_delete,
+                args=(library, identifiers),
+            )
         what = counted(len(chosen), "clip") if chosen else f"all {counted(all_count, 'clip')}"
         st.link_button(
             f"Export {what}",
@@ -207,16 +233,24 @@ def _show_chosen(chosen: Sequence[AnyJob], names: dict[str, str]) -> None:
             st.warning(plain(f"{names[job.id]}: {job.failure.message} {job.failure.advice}"))
 
 
-def _cancel(library: Library, jobs: Sequence[AnyJob]) -> None:
-    for job in jobs:
-        if not job.state.is_over:
-            with suppress(JobNotFoundError):  # It may be deleted meanwhile.
-                library.cancel(job.id)
+def _key(action: str, identifiers: Sequence[str]) -> str:
+    """Of a button that acts on these clips, so that another choice makes another button.
+
+    When a press arrives, other clips may lie in the chosen rows, as after the first press of a
+    double click: its button is still that of the clips that it was drawn for.
+    """
+    return f"library-{action}-{hashlib.sha256(','.join(identifiers).encode()).hexdigest()}"
+
+
+def _cancel(library: Library, identifiers: list[str]) -> None:
+    for identifier in identifiers:
+        with suppress(JobNotFoundError):  # It may be deleted meanwhile.
+            library.cancel(identifier)
     st.rerun()
 
 
-def _delete(library: Library, jobs: Sequence[AnyJob]) -> None:
-    for job in jobs:
+def _delete(library: Library, identifiers: list[str]) -> None:
+    for identifier in identifiers:
         with suppress(JobNotFoundError):
-            library.delete(job.id)
+            library.delete(identifier)
     st.rerun()

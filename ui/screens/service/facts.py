@@ -1,11 +1,9 @@
 """What the service page says, as plain values: table, headline numbers, advice."""
 
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ui.jobs.job import AnyJob, State
 from ui.screens.service.activity import Activity
 from ui.screens.service.metrics import Gpu, Metrics
 from ui.screens.service.state import Counters, Readiness, ServerState
@@ -174,12 +172,6 @@ def failure_reasons(metrics: Metrics) -> list[str]:
         f"{model}: " + ", ".join(f"{count} {reason}" for reason, count in sorted(reasons.items()))
         for model, reasons in sorted(found.items())
     ]
-
-
-def count_jobs(jobs: Iterable[AnyJob]) -> dict[State, int]:
-    """How many of the app's jobs are in each state, zeros too."""
-    counts = Counter(job.state for job in jobs)
-    return {state: counts[state] for state in State}
 
 
 def memory_text(used_bytes: float, total_bytes: float) -> str:

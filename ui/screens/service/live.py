@@ -17,7 +17,6 @@ from ui.screens.service.facts import (
     Headline,
     advice,
     answered,
-    count_jobs,
     failure_reasons,
     gpu_text,
     headline,
@@ -203,7 +202,7 @@ def _show_machine(metrics: Metrics | None) -> None:
 
 def _show_jobs(library: Library, pages: Pages) -> None:
     st.header("This app’s clips")
-    counts = count_jobs(library.list_jobs())
+    counts = library.count_states()
     labels = {
         State.WAITING: "Waiting",
         State.WORKING: "Being analyzed",
