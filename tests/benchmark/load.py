@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import cycle, islice
 from typing import Any
@@ -14,12 +14,13 @@ from tritonclient.grpc import aio
 from tests.benchmark.clips import Clip
 from tests.benchmark.figures import Measurement, SlotLoad
 from tests.benchmark.processes import difference, memory_mb, processor_s
-from tests.launching import input_tensors
+from tests.launching import input_tensors, wait_until
 from vemoclap_client import AsyncEmotionClient
 from vemoclap_client.contract import AUDIO, EMOTIONS, ENTRY, FRAMES, PROBABILITIES
 from vemoclap_client.requests import RESULT_OUTPUTS
 
 TIMEOUT_S = 600.0
+COUNTED_S = 10.0
 NANOSECOND = 1e-9
 
 
@@ -122,7 +123,10 @@ async def _measure(
     started = time.perf_counter()
     answers = await send_all(send, list(islice(cycle(clips), count)), in_flight)
     seconds = time.perf_counter() - started
-    processor_after, slots_after = processor_s(server.triton_pid), slot_loads(server)
+    processor_after = processor_s(server.triton_pid)
+    # Triton counts a request shortly after it has answered.
+    wait_until(lambda: has_counted(server, slots_before, count), COUNTED_S)
+    slots_after = slot_loads(server)
     slots = {name: _since(slots_before[name], load) for name, load in slots_after.items()}
     ensemble_s = sum(slots.pop(name).compute_s for name in server.ensembles)
     return Measurement(
@@ -156,6 +160,13 @@ def slot_loads(server: Server) -> dict[str, SlotLoad]:
     with triton.InferenceServerClient(server.url) as connection:
         statistics = connection.get_inference_statistics().model_stats
     return {model.name: _slot_load(model, model.name in server.ensembles) for model in statistics}
+
+
+def has_counted(server: Server, before: Mapping[str, SlotLoad], count: int) -> bool:
+    """Whether the ensembles have counted so many requests more; a server may have none of them."""
+    loads = slot_loads(server)
+    counted = sum(loads[name].requests - before[name].requests for name in server.ensembles)
+    return counted >= count or not server.ensembles
 
 
 def _slot_load(model: Any, is_ensemble: bool) -> SlotLoad:

@@ -15,6 +15,7 @@ from tests.browser.steps import (
     start_sample,
     upload,
 )
+from tests.clips import repeat
 from tests.link_server import serve
 from ui.jobs.job import Job
 from ui.jobs.store import JobStore
@@ -22,8 +23,10 @@ from vemoclap_client import EmotionClient
 
 
 def test_an_uploaded_clip_is_seen_first_then_what_is_found_then_the_answer(
-    page: Page, samples: Path, client: EmotionClient
+    page: Page, samples: Path, client: EmotionClient, tmp_path: Path
 ) -> None:
+    # Long, since the page looks every half second: its speech takes seconds longer than its faces.
+    clip = repeat(samples / "portrait.mp4", tmp_path / "long.mp4", 3)
     warm = client.classify(samples / "portrait.mp4")
     page.goto("/")
     expect(page.get_by_role("heading", name="Upload a video")).to_be_visible()
@@ -39,7 +42,7 @@ def test_an_uploaded_clip_is_seen_first_then_what_is_found_then_the_answer(
             }).observe(document.body, {childList: true, subtree: true});
         }"""
     )
-    upload(page, samples / "portrait.mp4")
+    upload(page, clip)
     expect_answer(page, str(warm.emotion))
     seen = page.evaluate("() => window.seen")
     assert seen.index("frames") < seen.index("faces") < seen.index("answer"), seen

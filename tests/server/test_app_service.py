@@ -1,7 +1,7 @@
 """The service page's numbers on a real server: they are those of the requests that were made."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -28,12 +28,35 @@ def eventually(server: Launched, holds: Callable[[ServerState], bool]) -> Server
         state = poll(server.url, timeout_s=DEADLINE_S)
         if holds(state) or time.monotonic() > deadline:
             return state
+        time.sleep(0.05)
 
 
-def settled(server: Launched, before: ServerState, requests: int) -> ServerState:
-    """The state after so many more requests to the ensemble."""
-    wanted = before.counters[ENSEMBLE].requests + requests
-    return eventually(server, lambda state: state.counters[ENSEMBLE].requests >= wanted)
+def settled(
+    server: Launched, before: ServerState, requests: int, steps: Sequence[str] = ()
+) -> ServerState:
+    """The state after so many more requests to the ensemble, each of which calls these steps once.
+
+    Each model counts for itself, so that the last steps may count after the ensemble.
+    """
+
+    def have_counted(state: ServerState) -> bool:
+        done = {name: state.counters[name] - before.counters[name] for name in (ENSEMBLE, *steps)}
+        return all(count.requests >= requests for count in done.values()) and all(
+            done[name].executions >= requests for name in steps
+        )
+
+    return eventually(server, have_counted)
+
+
+def at_rest(server: Launched) -> ServerState:
+    """The state once what was answered before has been counted: it stays the same for a while."""
+    states = [poll(server.url, timeout_s=DEADLINE_S)]
+
+    def stays(state: ServerState) -> bool:
+        states.append(state)
+        return states[-2].counters == state.counters
+
+    return eventually(server, stays)
 
 
 def metrics_url(server: Launched) -> str:
@@ -60,14 +83,14 @@ def test_counts_are_those_of_the_requests_made(
     server: Launched, client: EmotionClient, samples: Path
 ) -> None:
     history = History()
-    history.add(poll(server.url, timeout_s=DEADLINE_S))
-    before = history.latest
-    assert before is not None
+    before = at_rest(server)
+    history.add(before)
     for _ in range(2):
         client.classify(samples / "title_card.mp4")
-    history.add(settled(server, before, requests=2))
+    steps = ("frame_preprocessor", "image_encoder", "face_detector", "face_analyzer", "fusion")
+    history.add(settled(server, before, 2, steps))
     activity = history.recent(600)
-    for name in (ENSEMBLE, "frame_preprocessor", "image_encoder", "face_analyzer", "fusion"):
+    for name in (ENSEMBLE, *steps):
         assert activity[name].work.requests == 2, name
         assert activity[name].work.failures == 0
     # Of equal frames in a row one is sent: the sample is two cards, and each stands still.
@@ -84,12 +107,12 @@ def test_counts_are_those_of_the_requests_made(
 def test_a_jpeg_clip_is_answered_once_and_a_broken_one_failed_once(
     server: Launched, samples: Path
 ) -> None:
-    def read() -> tuple[ServerState, Metrics]:
+    def read(state: ServerState) -> tuple[ServerState, Metrics]:
         metrics = fetch_metrics(metrics_url(server), DEADLINE_S)
-        return poll(server.url, timeout_s=DEADLINE_S).with_metrics(metrics, None), metrics
+        return state.with_metrics(metrics, None), metrics
 
     history = History()
-    before, _ = read()
+    before, _ = read(at_rest(server))
     history.add(before)
     with EmotionClient(server.url, frame_format=FrameFormat.JPEG) as client:
         client.classify(samples / "title_card.mp4")
@@ -99,8 +122,7 @@ def test_a_jpeg_clip_is_answered_once_and_a_broken_one_failed_once(
     }
     with pytest.raises(InferenceServerException):
         server.infer(JPEG_ENTRY, broken)
-    settled(server, before, requests=1)
-    after, metrics = read()
+    after, metrics = read(settled(server, before, requests=1))
     history.add(after)
     numbers = headline(history.recent(600), metrics)
     assert (numbers.clips, numbers.failures, numbers.refused) == (1, 1, 0)
@@ -122,7 +144,7 @@ def test_metrics_agree_with_the_statistics(server: Launched) -> None:
 
 
 def test_a_test_clip_goes_through_every_step_and_names_the_head(server: Launched) -> None:
-    before = poll(server.url, timeout_s=DEADLINE_S)
+    before = at_rest(server)
     trial = send_test_clip(server.url)
     assert (trial.profile, trial.head.kind, trial.head.trained_on) == (
         "embedded",
@@ -130,6 +152,7 @@ def test_a_test_clip_goes_through_every_step_and_names_the_head(server: Launched
         None,
     )
     assert trial.took_ms > 0
-    after = settled(server, before, requests=1)
-    for name in ("screen_reader", "speech_recognizer", "audio_analyzer", "answer_writer"):
+    steps = ("screen_reader", "speech_recognizer", "audio_analyzer", "answer_writer")
+    after = settled(server, before, 1, steps)
+    for name in steps:
         assert after.counters[name].requests == before.counters[name].requests + 1, name

@@ -139,12 +139,15 @@ def test_any_order_of_what_becomes_known_is_told_once(working: Application) -> N
     change = working.store.change
 
     def note(identifier: str, edit: Callable[[Job], Job]) -> Job:
-        states.append(change(identifier, edit))
-        return states[-1]
+        job = change(identifier, edit)
+        states.append(job)
+        return job
 
     working.store.change = note  # type: ignore[method-assign]
     job = upload(working)
     follow(ApiClient(working), job)
+    # The last event may be sent before `change` returns.
+    wait_until(lambda: states[-1].state.is_over, TIMEOUT_S)
     whole = [event for event in sent(states) if event.event != "state"]
     for seed in range(20):
         looked_at = sorted(random.Random(seed).sample(range(len(states)), 3))

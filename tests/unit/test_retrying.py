@@ -7,6 +7,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError, ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,8 @@ from vemoclap_client.tracing import start_call
 
 REQUEST = build_inference("any", {FRAMES: np.zeros((1, 16, 1, 1, 3), np.uint8)}, ())
 UNAVAILABLE = grpc.StatusCode.UNAVAILABLE
+WAIT_S = 60.0
+"""Longer than any test lasts."""
 Failure = tuple[grpc.StatusCode, str]
 Way = Callable[[str, float], Any]
 
@@ -174,12 +177,33 @@ def test_what_never_answered_is_not_waited_for(server: Failing) -> None:
     assert server.count == 1
 
 
+@contextmanager
+def after_requests(server: Failing, count: int, end: Callable[[], object]) -> Iterator[None]:
+    """Calls `end` in a thread once the server has had so many requests; the block then ends soon.
+
+    Soon: not when the server would take another request, after a minute.
+    """
+
+    def wait_and_end() -> None:
+        wait_until(lambda: server.count >= count)
+        end()
+
+    ending = threading.Thread(target=wait_and_end)
+    started = time.monotonic()
+    ending.start()
+    try:
+        yield
+    finally:
+        ending.join()
+    assert time.monotonic() - started < WAIT_S / 2
+
+
 def test_a_set_flag_ends_the_wait(server: Failing) -> None:
-    server.failures.extend([busy(60)] * 9)
+    server.failures.extend([busy(WAIT_S)] * 9)
     cancel = threading.Event()
-    threading.Timer(0.3, cancel.set).start()
     with (
         triton.InferenceServerClient(**connection(server.url)) as client,
+        after_requests(server, 1, cancel.set),
         pytest.raises(CancelledError),
     ):
         send(client, REQUEST, server.url, 600.0, cancel=cancel)
@@ -202,43 +226,41 @@ def test_a_stream_that_is_refused_is_sent_again_until_it_is_cancelled_or_its_cli
     )
     monkeypatch.setattr("vemoclap_client.media.decoder.decode", lambda *_: clip)
     (tmp_path / "any.mp4").write_bytes(b"any")
-    server.failures.extend([busy(0.1), busy(60 if end else 0.1), (UNAVAILABLE, "broken")])
+    server.failures.extend([busy(0.1), busy(WAIT_S if end else 0.1), (UNAVAILABLE, "broken")])
     cancel = threading.Event()
     with EmotionClient(server.url) as client:
         events = client.stream(tmp_path / "any.mp4", cancel=None if end == "close" else cancel)
         next(events)
-
-        def end_while_it_waits() -> None:
-            wait_until(lambda: server.count == 2)
-            (client.close if end == "close" else cancel.set)()
-
-        ending = threading.Thread(target=end_while_it_waits if end else lambda: None)
-        ending.start()
-        with pytest.raises(CancelledError if end else InferenceError):
+        ends = {"": lambda: None, "cancel": cancel.set, "close": client.close}
+        with (
+            after_requests(server, 2, ends[end]),
+            pytest.raises(CancelledError if end else InferenceError),
+        ):
             next(events)
-        ending.join()
     assert server.count == (2 if end else 3)
 
 
 def test_closing_the_client_ends_the_wait(server: Failing) -> None:
-    server.failures.extend([busy(60)] * 9)
+    server.failures.extend([busy(WAIT_S)] * 9)
     client = EmotionClient(server.url)
-    threading.Timer(0.3, client.close).start()
-    with pytest.raises(CancelledError):
+    with after_requests(server, 1, client.close), pytest.raises(CancelledError):
         client._send(REQUEST, start_call("test"))
     assert server.count == 1
 
 
 def test_a_cancelled_task_ends_its_wait(server: Failing) -> None:
-    server.failures.extend([busy(60)] * 9)
-    with pytest.raises(TimeoutError):
-        asyncio.run(asyncio.wait_for(in_task(server.url), 0.5))
+    server.failures.extend([busy(WAIT_S)] * 9)
+
+    async def cancel_task() -> None:
+        async with AsyncEmotionClient(server.url) as client:
+            task = asyncio.create_task(client._send(REQUEST, start_call("test")))
+            loop = asyncio.get_running_loop()
+            with after_requests(server, 1, lambda: loop.call_soon_threadsafe(task.cancel)):
+                await asyncio.wait([task])
+            assert task.cancelled()
+
+    asyncio.run(cancel_task())
     assert server.count == 1
-
-
-async def in_task(url: str) -> Any:
-    async with AsyncEmotionClient(url) as client:
-        return await client._send(REQUEST, start_call("test"))
 
 
 def test_a_server_that_loads_is_an_error_at_once_unless_it_was_ready_before() -> None:
