@@ -70,7 +70,10 @@ class Supervisor:
             ServerDiedError: it broke four times in a row without answering a request.
         """
         try:
-            self._serve()
+            # For all starts: another program must not get a chosen port between two of them.
+            with self._options.address.reserved() as address:
+                self._options = replace(self._options, address=address)
+                self._serve()
         finally:
             self._end_command()
             self._reporting.health.remove()
@@ -98,7 +101,6 @@ class Supervisor:
         reporting = self._reporting
         try:
             with _system_errors(), running_server(self._options) as server:
-                self._options = replace(self._options, address=server.address)
                 _print_ready(server)
                 if self._command and self._run is None:
                     credentials = self._options.credentials

@@ -41,11 +41,20 @@ def iterate_cancellable(values: Generator[Value], cancel: Flag | None) -> Genera
     Raises:
         CancelledError: `cancel` was set.
     """
+    is_left = Flag()
+
+    def compute() -> list[Value]:
+        computed = list(islice(values, 1))
+        if is_left.is_set():
+            values.close()
+        return computed
+
     try:
-        while found := run_cancellable(lambda: list(islice(values, 1)), cancel):
+        while found := run_cancellable(compute, cancel):
             yield found.pop()
     finally:
-        # It cannot be closed while a thread that was left alone runs it: it is closed after that.
+        is_left.set()
+        # An error says that a thread still runs it, which then closes it.
         with suppress(ValueError):
             values.close()
 

@@ -178,7 +178,10 @@ def test_a_clip_that_crashes_its_process_is_a_row(cluster: Any, tmp_path: Path) 
     assert f"{WORKERS_KILLED_MAX} processes" in rows[1]["error_message"]
 
 
-def test_the_processes_of_a_ray_of_its_own_have_the_command_s_priority() -> None:
+def test_the_processes_of_a_ray_of_its_own_have_the_command_s_priority(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv("RAY_worker_niceness", raising=False)
     with running_ray(None):
         assert ray.get(ray.remote(lambda: os.nice(0)).remote()) == os.nice(0)
 

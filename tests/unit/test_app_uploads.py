@@ -4,7 +4,6 @@ import asyncio
 import errno
 import os
 import secrets
-import time
 from collections.abc import Callable, Iterable, Iterator
 from itertools import chain, repeat
 from pathlib import Path
@@ -276,22 +275,33 @@ def test_without_a_session_nothing_is_received(
 
 
 def test_what_a_page_left_goes_when_its_session_has_ended(
-    app: Application, web: TestClient, behind: FakeStreamlit, sessions: set[str]
+    app: Application,
+    web: TestClient,
+    sessions: set[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    for content in (b"old", b"new"):
-        assert web.put(URL, files=form(content)).status_code == 204
-    old, new = (take_upload(app.library(EVERYONE), token) for token in behind.files)
-    long_ago = time.time() - uploads.LEFT_AFTER_S - 60
-    os.utime(old, (long_ago, long_ago))
-    assert web.put(URL, files=form(b"its page is still there")).status_code == 204
-    assert old.exists()
-    sessions.clear()
+    def upload(session: str) -> int:
+        """How many files there are after an upload of this session."""
+        url = URL.replace("open-session", session)
+        assert web.put(url, files=form(b"video")).status_code == 204
+        return len(kept(app))
+
+    passed_s = 0.0
+    clock = SimpleNamespace(monotonic=lambda: passed_s)
+    monkeypatch.setattr(uploads, "time", clock)
     sessions.add("other")
-    other = URL.replace("open-session", "other")
-    assert web.put(other, files=form(b"of another")).status_code == 204
-    assert not old.exists()
-    assert len(kept(app)) == 3
-    assert new in kept(app)
+    assert [upload("open-session"), upload("other")] == [1, 2]
+    passed_s = 2 * uploads.LEFT_AFTER_S
+    assert upload("other") == 3, "its page is still there"
+    sessions.remove("open-session")
+    assert upload("other") == 4, "it may have lost its connection for a moment only"
+    sessions.add("open-session")
+    assert upload("other") == 5
+    sessions.remove("open-session")
+    passed_s *= 2
+    assert upload("other") == 6, "since then it was there again"
+    passed_s *= 2
+    assert upload("other") == 6
 
 
 def test_other_requests_pass(web: TestClient, behind: FakeStreamlit) -> None:

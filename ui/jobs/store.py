@@ -161,7 +161,7 @@ class JobStore:
             return int(connection.execute(query, (State.WAITING,)).fetchone()[0])
 
     def count_states(self, owner: Owner) -> Counter[str]:
-        """How many jobs of an owner are in each state."""
+        """How many jobs of an owner are in each state; one that cannot be read, in its last."""
         with self.connected() as connection:
             query = f"SELECT state, COUNT(*) FROM jobs WHERE {OWNED} GROUP BY state"
             return Counter(dict(connection.execute(query, {"owner": owner.key})))

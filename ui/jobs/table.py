@@ -36,6 +36,9 @@ ADD_OWNER = "ALTER TABLE jobs ADD COLUMN owner TEXT NOT NULL DEFAULT ''"
 INDEX_OWNER = "CREATE INDEX IF NOT EXISTS by_owner ON jobs (owner, created_at)"
 ADD_SUMMARIES = """INSERT INTO summaries SELECT id, summary_of(id, created_at, document) FROM jobs
     WHERE id NOT IN (SELECT job_id FROM summaries)"""
+SUMMARIES_VERSION = 1
+"""To be raised where a ListedJob changes: all are made anew then."""
+
 SELECT = "SELECT id, created_at, document FROM jobs"
 SELECT_LISTED = """SELECT id, created_at, COALESCE(summary, document)
     FROM jobs LEFT JOIN summaries ON job_id = id"""
@@ -69,6 +72,9 @@ def make_table(connection: sqlite3.Connection) -> None:
         connection.execute(ADD_OWNER)
     connection.execute(INDEX_OWNER)
     connection.create_function("summary_of", 3, summary)
+    if connection.execute("PRAGMA user_version").fetchone()[0] != SUMMARIES_VERSION:
+        connection.execute("DELETE FROM summaries")
+        connection.execute(f"PRAGMA user_version = {SUMMARIES_VERSION}")
     connection.execute(ADD_SUMMARIES)
     connection.execute("COMMIT")
 

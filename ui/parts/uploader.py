@@ -1,6 +1,6 @@
 """The widget that takes video files, and what becomes of the clips that are given on a page."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 
 import streamlit as st
@@ -19,6 +19,9 @@ TAKEN = "uploader-taken"
 """Session state: ids of the widget's files that were taken. They stay in it, so that the errors of
 those that it refused do, too."""
 
+ADDED = "added"
+"""Session state: jobs of the clips that were just added, until a page has said so."""
+
 PROBLEMS = "problems"
 """Session state: why clips were not added, in Markdown; kept until others are given, or the page
 is left."""
@@ -27,14 +30,11 @@ MOST_PROBLEMS_SHOWN = 10
 REFUSALS = (VemoclapError, ClipNotAllowedError, OwnerLimitError, UploadGoneError, OSError)
 """Errors that say why a clip was not added."""
 
-OnAdded = Callable[[Sequence[Job]], None]
-"""Is called with the clips that were added."""
-
 GivenClip = tuple[str, Source | Callable[[], Source]]
 """A clip's name and source, or what finds the source, which may raise UploadGoneError."""
 
 
-def show_uploader(library: Library, on_added: OnAdded) -> None:
+def show_uploader(library: Library) -> None:
     """Shows the widget; what it is given becomes jobs at once."""
     st.file_uploader(
         upload_label(library.settings),
@@ -42,7 +42,7 @@ def show_uploader(library: Library, on_added: OnAdded) -> None:
         max_upload_size=library.settings.upload_limit_mb,
         key=KEY,
         on_change=_take,
-        args=(library, on_added),
+        args=(library,),
     )
     # The page gets the files when the last of them is there.
     st.caption("Stay on this page until all files are uploaded.")
@@ -53,17 +53,31 @@ def holds_files() -> bool:
     return bool(st.session_state.get(KEY))
 
 
-def add_clips(library: Library, clips: Iterable[GivenClip]) -> list[Job]:
-    """Adds the clips that someone gave at once; `show_outcome` says which were not added."""
+def add_clips(library: Library, clips: Iterable[GivenClip]) -> None:
+    """Adds the clips that someone gave at once, for `take_added` and `show_outcome`."""
     # Streamlit may end a script where it uses the session state: not once clips are added.
     problems = st.session_state[PROBLEMS] = []
-    added = []
+    added = just_added()
     for name, source in clips:
         try:
             added.append(library.add(name, source() if callable(source) else source))
         except REFUSALS as error:
             problems.append(f"{plain(name)} was not added: {plain(str(error))}")
+
+
+def just_added() -> list[Job]:
+    """The session's list of jobs that were just added; it stays the same list."""
+    added: list[Job] = st.session_state.setdefault(ADDED, [])
     return added
+
+
+def take_added() -> list[Job]:
+    """The jobs that were added since the last call."""
+    added = just_added()
+    taken = added.copy()
+    # Not all: another thread may add clips at this moment.
+    del added[: len(taken)]
+    return taken
 
 
 def show_outcome(added: int = 0) -> None:
@@ -84,11 +98,11 @@ def _show_problems() -> None:
         st.error(f"Not added either, for such reasons: {more}.")
 
 
-def _take(library: Library, on_added: OnAdded) -> None:
+def _take(library: Library) -> None:
     files = [file for file in st.session_state[KEY] if not isinstance(file, DeletedFile)]
     taken: set[str] = st.session_state.setdefault(TAKEN, set())
     if any(file.file_id not in taken for file in files):
-        on_added(add_clips(library, _new_clips(library, files, taken)))
+        add_clips(library, _new_clips(library, files, taken))
 
 
 def _new_clips(

@@ -15,7 +15,7 @@ import shutil
 import time
 from asyncio import Semaphore
 from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager, aclosing, nullcontext, suppress
+from contextlib import AbstractAsyncContextManager, aclosing, nullcontext
 from pathlib import Path
 from typing import Protocol
 from weakref import WeakValueDictionary
@@ -47,8 +47,8 @@ FREE_BYTES_MIN = 500 * BYTES_PER_MB
 """Left free on the disk, for results and for everyone else."""
 
 LEFT_AFTER_S = 3600.0
-"""So old is a file that no page took before it goes, where its session has no connection: it may
-have lost it for a moment only."""
+"""Files that no page took go when their session has had no connection for so long, as far as is
+known: each upload looks."""
 
 CLOSE = {"Connection": "close"}
 """Header of a refusal: the rest of the body is not read."""
@@ -143,6 +143,8 @@ class UploadsToDisk:
         self._is_session = is_session
         self._untaken: dict[Path, str] = {}
         """Received file -> the session whose page was given its token."""
+        self._lost_s: dict[str, float] = {}
+        """Session -> since when it has had no connection (time.monotonic)."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Receives an upload; anything else goes its way."""
@@ -172,13 +174,16 @@ class UploadsToDisk:
 
     def _remove_left(self) -> None:
         """Removes files that no page took before its session ended; they count as their owner's."""
+        now_s = time.monotonic()
         for path, session in list(self._untaken.items()):
-            with suppress(FileNotFoundError):  # It was taken.
-                is_old = path.stat().st_mtime < time.time() - LEFT_AFTER_S
-                if not is_old or self._is_session(session):
-                    continue
-                path.unlink()
-            self._untaken.pop(path, None)
+            if self._is_session(session):
+                self._lost_s.pop(session, None)
+            elif now_s - self._lost_s.setdefault(session, now_s) > LEFT_AFTER_S:
+                path.unlink(missing_ok=True)
+            if not path.exists():
+                self._untaken.pop(path, None)
+        left = set(self._untaken.values())
+        self._lost_s = {session: s for session, s in self._lost_s.items() if session in left}
 
     async def _hand_over(
         self,

@@ -1,7 +1,6 @@
 """The first page: give a clip, by upload, link or sample, and go to its result."""
 
 import threading
-from collections.abc import Sequence
 from pathlib import Path
 
 import streamlit as st
@@ -14,16 +13,20 @@ from ui.parts.limits import keeping, length_limit
 from ui.parts.markdown import plain
 from ui.parts.navigation import Pages
 from ui.parts.server_status import show_problem
-from ui.parts.uploader import PROBLEMS, add_clips, show_outcome, show_uploader
+from ui.parts.uploader import (
+    PROBLEMS,
+    add_clips,
+    just_added,
+    show_outcome,
+    show_uploader,
+    take_added,
+)
 from ui.parts.words import percent
 from ui.screens.analyze.links import objection_to
 from vemoclap_client.errors import VideoError
 
 CLIPS = "clips"
 """Session state: ids of the clips that this browser's session added, the latest first."""
-
-ADDED = "added"
-"""Session state: ids of the clips that were just added; the page then leaves for them."""
 
 TAKING = threading.Lock()
 """Held while a sample or a link is added: a second press has to see what the first added."""
@@ -51,7 +54,7 @@ def show_analyze(library: Library, pages: Pages) -> None:
     upload, link = st.columns(2, gap="large")
     with upload:
         st.header("Upload a video")
-        show_uploader(library, _remember)
+        show_uploader(library)
         st.caption(keeping(library.settings, library.owner))
     with link:
         _show_link_form(library)
@@ -64,7 +67,11 @@ def _open_added(pages: Pages) -> None:
 
     Where others were not added, the page stays and says so.
     """
-    added = st.session_state.pop(ADDED, [])
+    clips = st.session_state.setdefault(CLIPS, [])
+    added = list(dict.fromkeys(job.id for job in take_added()))
+    for identifier in added:
+        if identifier not in clips:
+            clips.insert(0, identifier)
     if st.session_state.get(PROBLEMS):
         return
     if len(added) == 1:
@@ -73,31 +80,17 @@ def _open_added(pages: Pages) -> None:
         pages.open("library")
 
 
-def _remember(added: Sequence[Job]) -> None:
-    """Keeps which clips were added."""
-    for key in (ADDED, CLIPS):
-        _put_first(st.session_state.setdefault(key, []), added)
-
-
-def _put_first(identifiers: list[str], added: Sequence[Job]) -> None:
-    for job in added:
-        if job.id not in identifiers:
-            identifiers.insert(0, job.id)
-
-
 def _take(library: Library, name: str, source: Source) -> None:
     """Adds a clip; the same one, where this session has it at work, is opened instead.
 
-    A second press has Streamlit end the first one's script as soon as that uses the session state:
-    not before it is noted which clip was added.
+    A second press of its button comes before the page has taken what the first one added.
     """
-    clips = st.session_state.setdefault(CLIPS, [])
+    added = just_added()
     with TAKING:
-        same = [job for job in _session_jobs(library) if job.source == source]
+        same = [job for job in (*added, *_session_jobs(library)) if job.source == source]
         at_work = [job for job in same if not job.state.is_over][:1]
-        added = at_work + add_clips(library, [] if at_work else [(name, source)])
-        _put_first(clips, added)
-    _remember(added)
+        add_clips(library, [] if at_work else [(name, source)])
+        added += at_work
 
 
 def _show_link_form(library: Library) -> None:

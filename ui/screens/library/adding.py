@@ -6,16 +6,13 @@ from pathlib import Path
 
 import streamlit as st
 
-from ui.jobs.job import AnyJob, Job, Source, SourceKind, State
+from ui.jobs.job import AnyJob, Source, SourceKind, State
 from ui.jobs.library import Library
 from ui.parts.markdown import plain
-from ui.parts.uploader import add_clips, holds_files, show_outcome, show_uploader
+from ui.parts.uploader import add_clips, holds_files, show_outcome, show_uploader, take_added
 from ui.screens.library.rows import FolderClips, folder_clips
 
 CHOSEN_PATHS = "library-paths"
-ADDED = "library-added"
-"""Session state: the clips that were just added, to be counted once."""
-
 FAILED = frozenset((State.FAILED, State.CANCELLED))
 OVER = frozenset(state for state in State if state.is_over)
 TAKING = threading.Lock()
@@ -30,18 +27,13 @@ HOW_TO_SET_FOLDER = (
 
 def show_adding(library: Library, jobs: Sequence[AnyJob]) -> None:
     """The part, folded away where there are clips already and the uploader shows no files."""
-    show_outcome(len(st.session_state.pop(ADDED, [])))
+    show_outcome(len(take_added()))
     with st.expander("Add clips", expanded=not jobs or holds_files(), icon=":material/add:"):
         device, folder = st.tabs(["From your device", "From the server’s folder"])
         with device:
-            show_uploader(library, _remember)
+            show_uploader(library)
         with folder:
             _show_folder(library, jobs)
-
-
-def _remember(added: Sequence[Job]) -> None:
-    """Keeps which clips were added."""
-    st.session_state.setdefault(ADDED, []).extend(added)
 
 
 @st.cache_data(ttl=FOLDER_KNOWN_FOR_S, show_spinner="Looking through the folder")
@@ -106,15 +98,10 @@ def not_added_yet(
 def _take_paths(
     library: Library, folder: Path, paths: Sequence[str], may_repeat: Collection[State]
 ) -> None:
-    """Adds clips of the folder, each once, whatever was added since the button was drawn.
-
-    A second press has Streamlit end the first one's script as soon as that uses the session state:
-    not before all clips are added and noted.
-    """
+    """Adds clips of the folder, each once, whatever was added since the button was drawn."""
     st.session_state[CHOSEN_PATHS] = []
-    added = st.session_state.setdefault(ADDED, [])
     root = folder.resolve()
     with TAKING:
         new = not_added_yet(folder, paths, library.list_jobs(), may_repeat)
         clips = [(path, Source(SourceKind.FOLDER, str(root / path))) for path in new]
-        added += add_clips(library, clips)
+        add_clips(library, clips)
