@@ -101,6 +101,15 @@ def test_a_folder_without_summaries_gets_them(store: JobStore) -> None:
     assert store.list_jobs() == listed
 
 
+def test_summaries_of_another_version_are_made_anew(store: JobStore) -> None:
+    done_job(store)
+    listed = store.list_jobs()
+    with sqlite3.connect(store.data / "jobs.sqlite") as connection:
+        connection.execute("UPDATE summaries SET summary = '{}'")
+        connection.execute("PRAGMA user_version = 99")
+    assert JobStore(store.data).list_jobs() == listed
+
+
 def test_what_an_older_release_writes_is_listed(store: JobStore) -> None:
     """It knows of no summaries; the triggers are the file's."""
     job = done_job(store)
