@@ -76,7 +76,7 @@ def blank(height: int = 64, frames: int = contract.FRAME_COUNT) -> DecodedClip:
 def decodes(monkeypatch: pytest.MonkeyPatch) -> Callable[[DecodedClip], None]:
     """Has every video decode to this clip, as no real decoder would."""
     return lambda clip: monkeypatch.setattr(
-        "vemoclap_client.media.decoder.decode", lambda video, audio_track: clip
+        "vemoclap_client.media.decoder.decode", lambda video, audio_track, cancel: clip
     )
 
 
