@@ -29,6 +29,8 @@ LONGEST_S = 1200.0
 STORE_BYTES = 100_000_000
 """Of a node's object store."""
 
+NODE_STARTS = 3
+
 START_WAIT = "RAY_gcs_server_port_wait_time_s"
 """By default 30 s, in which a cluster does not start beside other tests that have just begun."""
 ENVIRONMENT = {
@@ -77,13 +79,30 @@ def _cluster_of_two_nodes(folder: Path, of_nodes: dict[str, str]) -> Iterator[An
     node = {"num_cpus": 1, "object_store_memory": STORE_BYTES, "include_dashboard": False}
     starting = mock.patch.dict(os.environ, of_nodes)
     with starting:
-        cluster = Cluster(initialize_head=True, head_node_args={**node, "temp_dir": str(folder)})
+        head = {**node, "temp_dir": str(folder)}
+        cluster = _started(partial(Cluster, initialize_head=True, head_node_args=head))
     try:
         with starting:
-            cluster.add_node(**node)
+            _started(partial(cluster.add_node, **node))
         yield cluster
     finally:
         cluster.shutdown()
+
+
+def _started(start: Callable[[], Any]) -> Any:
+    """What `start` returns. Ray gives a node 30 s to start, which beside other tests is too short
+    at times; it is then started again, without what is left of it."""
+    for _ in range(NODE_STARTS - 1):
+        before = psutil.Process().children(recursive=True)
+        try:
+            return start()
+        except Exception as error:
+            if "timed out during startup" not in str(error):
+                raise
+            for left in set(psutil.Process().children(recursive=True)) - set(before):
+                with suppress(psutil.NoSuchProcess):
+                    left.kill()
+    return start()
 
 
 def start(*arguments: str | Path) -> subprocess.Popen[str]:
