@@ -90,8 +90,11 @@ def _cluster_of_two_nodes(folder: Path, of_nodes: dict[str, str]) -> Iterator[An
 
 
 def _started(start: Callable[[], Any]) -> Any:
-    """What `start` returns. Ray gives a node 30 s to start, which beside other tests is too short
-    at times; it is then started again, without what is left of it."""
+    """What `start` returns, which starts a node.
+
+    Ray gives a node 30 s to start, which beside other tests was too short once: it is then started
+    again, without what is left of it.
+    """
     for _ in range(NODE_STARTS - 1):
         before = psutil.Process().children(recursive=True)
         try:
