@@ -7,7 +7,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -30,9 +31,9 @@ STORE_BYTES = 100_000_000
 """Of a node's object store."""
 
 NODE_STARTS = 3
+LOG_END = 2000
+"""Characters of a log that are shown."""
 
-START_WAIT = "RAY_gcs_server_port_wait_time_s"
-"""By default 30 s, in which a cluster does not start beside other tests that have just begun."""
 ENVIRONMENT = {
     "PYTHONPATH": os.pathsep.join(map(str, (PROJECT, PROJECT / "client"))),
     "OMP_NUM_THREADS": "1",
@@ -43,6 +44,10 @@ ENVIRONMENT = {
     "RAY_worker_niceness": "0",
 }
 """Of the command and of the cluster's nodes."""
+
+
+class NodeStartWarning(UserWarning):
+    """A node of Ray's did not start and is started again."""
 
 
 def write_clips(folder: Path, count: int) -> list[Path]:
@@ -64,9 +69,7 @@ def cluster_of_two_nodes(folder: Path, **of_nodes: str) -> Iterator[Any]:
         folder: of the first node's files.
         of_nodes: variables of the nodes' environment, which this process does not get.
     """
-    with mock.patch.dict(
-        os.environ, {**ENVIRONMENT, "RAY_AUTH_MODE": "disabled", START_WAIT: "120"}
-    ):
+    with mock.patch.dict(os.environ, {**ENVIRONMENT, "RAY_AUTH_MODE": "disabled"}):
         yield from _cluster_of_two_nodes(folder, of_nodes)
 
 
@@ -80,32 +83,48 @@ def _cluster_of_two_nodes(folder: Path, of_nodes: dict[str, str]) -> Iterator[An
     starting = mock.patch.dict(os.environ, of_nodes)
     with starting:
         head = {**node, "temp_dir": str(folder)}
-        cluster = _started(partial(Cluster, initialize_head=True, head_node_args=head))
+        cluster = _started(folder, partial(Cluster, initialize_head=True, head_node_args=head))
     try:
         with starting:
-            _started(partial(cluster.add_node, **node))
+            _started(folder, partial(cluster.add_node, **node))
         yield cluster
     finally:
         cluster.shutdown()
 
 
-def _started(start: Callable[[], Any]) -> Any:
-    """What `start` returns, which starts a node.
+def _started(folder: Path, start: Callable[[], Any]) -> Any:
+    """What `start` returns, which starts a node whose files are in `folder`.
 
-    Ray gives a node 30 s to start, which beside other tests was too short once: it is then started
-    again, without what is left of it.
+    Ray gives each step of it 30 s and does not say what was wrong when they have passed, which is
+    rare: a warning says it, and the node is started again, without what is left of it.
     """
     for _ in range(NODE_STARTS - 1):
         before = psutil.Process().children(recursive=True)
         try:
             return start()
         except Exception as error:
-            if "timed out during startup" not in str(error):
+            if "timed out" not in str(error).lower():
                 raise
-            for left in set(psutil.Process().children(recursive=True)) - set(before):
+            left = set(psutil.Process().children(recursive=True)) - set(before)
+            warnings.warn(NodeStartWarning(f"{error}\n{_state(left, folder)}"), stacklevel=2)
+            for process in left:
                 with suppress(psutil.NoSuchProcess):
-                    left.kill()
+                    process.kill()
     return start()
+
+
+def _state(processes: Iterable[psutil.Process], folder: Path) -> str:
+    """What a node's processes do, and the ends of their logs."""
+    said = []
+    for process in processes:
+        with suppress(psutil.NoSuchProcess):
+            threads = (Path("/proc") / str(process.pid) / "task").glob("*/wchan")
+            waiting = sorted(thread.read_text() for thread in threads)
+            said.append(f"{process} {process.cpu_times()}, its threads in: {', '.join(waiting)}")
+    for log in sorted(folder.glob("session_2*/logs/*.*")):
+        if log.suffix in {".out", ".err", ".log"}:
+            said.append(f"{log.name}:\n{log.read_text(errors='replace')[-LOG_END:]}")
+    return "\n".join(said)
 
 
 def start(*arguments: str | Path) -> subprocess.Popen[str]:

@@ -32,8 +32,11 @@ from vemoclap_client.result import EmotionResult
 
 NOBODY = "127.0.0.1:1"
 
-# Ray warns of its own settings.
-pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:ray.data.context")
+pytestmark = [
+    # Ray warns of its own settings.
+    pytest.mark.filterwarnings("ignore::DeprecationWarning:ray.data.context"),
+    pytest.mark.filterwarnings("default::tests.batches.NodeStartWarning"),
+]
 SMALL = ("--instances", "image_encoder=1", "--instances", "text_detector=1")
 
 
