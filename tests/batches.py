@@ -74,9 +74,15 @@ def cluster_of_two_nodes(folder: Path, **of_nodes: str) -> Iterator[Any]:
 
 
 def _cluster_of_two_nodes(folder: Path, of_nodes: dict[str, str]) -> Iterator[Any]:
+    import ray
     from ray._common.utils import get_default_ray_temp_dir
     from ray.cluster_utils import Cluster
 
+    # Ray gives each program of a node 30 s to start, too little where a disk that other tests use
+    # is read for the first time, a page at a time.
+    for program in (Path(ray.__file__).parent / "core").rglob("*"):
+        if program.is_file():
+            program.read_bytes()
     # The cluster's address is written there, whatever folder its nodes use.
     Path(get_default_ray_temp_dir()).mkdir(exist_ok=True)
     node = {"num_cpus": 1, "object_store_memory": STORE_BYTES, "include_dashboard": False}

@@ -181,12 +181,25 @@ def test_a_clip_that_crashes_its_process_is_a_row(cluster: Any, tmp_path: Path) 
     assert f"{WORKERS_KILLED_MAX} processes" in rows[1]["error_message"]
 
 
-def test_the_processes_of_a_ray_of_its_own_have_the_command_s_priority(
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_a_ray_of_its_own_is_started_again_and_has_the_command_s_priority(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    """The first start has no time at all; its process, which Ray leaves, ends with the command's."""
     monkeypatch.delenv("RAY_worker_niceness", raising=False)
+    waits, init = ["0", "30", "30"], ray.init
+
+    def start(**options: Any) -> None:
+        monkeypatch.setenv("RAY_gcs_server_port_wait_time_s", waits.pop(0))
+        init(**options)
+
+    monkeypatch.setattr(ray, "init", start)
+    before = psutil.Process().children()
     with running_ray(None):
+        assert waits == ["30"]
         assert ray.get(ray.remote(lambda: os.nice(0)).remote()) == os.nice(0)
+    (left,) = set(psutil.Process().children()) - set(before)
+    left.kill()
 
 
 def test_without_servers_it_stops_and_writes_no_row(

@@ -12,6 +12,7 @@ from typing import Any
 import pyarrow as pa
 import ray
 import ray.data
+import tenacity
 
 from vemoclap_client.batch.listing import SOURCE
 from vemoclap_client.batch.rows import NUMBER
@@ -36,6 +37,9 @@ WORKER_CPUS = 0.5
 STANDARD_ERROR = 2
 """The file descriptor."""
 
+RAY_STARTS = 3
+"""Of a Ray of this process's own, at most."""
+
 WORKER_STARTS = 10
 """Workers that may be killed one after the other while they start."""
 
@@ -46,7 +50,8 @@ def running_ray(address: str | None) -> Iterator[None]:
 
     The processes of a Ray of its own end with this process, even a killed one, and its files are
     removed, at the latest by the next one. They have its priority: with Ray's default, 15 lower,
-    they do nearly nothing beside programs that keep all processors busy.
+    they do nearly nothing beside programs that keep all processors busy. Ray gives its start 30 s,
+    too little where its programs are read from a slow disk for the first time: it is tried again.
 
     Raises:
         BatchError: there is no cluster at that address, or Ray failed in the block.
@@ -60,7 +65,8 @@ def running_ray(address: str | None) -> Iterator[None]:
         logging.getLogger("ray.data").setLevel(logging.ERROR)
         try:
             with _without_standard_error():
-                ray.init(address=address or "local", **quiet)
+                starts = RAY_STARTS if address is None else 1
+                _attempts(starts)(ray.init, address=address or "local", **quiet)
         except Exception as error:  # Such as its plain one of a node that took 30 s to start.
             raise BatchError(f"Ray cannot be used ({address or 'local'}): {error}") from error
         stack.callback(ray.shutdown)
@@ -68,6 +74,13 @@ def running_ray(address: str | None) -> Iterator[None]:
             yield
         except ray.exceptions.RayError as error:
             raise BatchError(f"Ray failed: {error}. The same command goes on.") from error
+
+
+def _attempts(most: int) -> tenacity.Retrying:
+    """Calls a function until Ray does not say that it timed out."""
+    timed_out = tenacity.retry_if_exception_message(match=r"(?i).*timed out")
+    stop = tenacity.stop_after_attempt(most)
+    return tenacity.Retrying(retry=timed_out, stop=stop, reraise=True)
 
 
 @contextmanager
