@@ -185,7 +185,7 @@ def test_a_clip_that_crashes_its_process_is_a_row(cluster: Any, tmp_path: Path) 
 def test_a_ray_of_its_own_is_started_again_and_has_the_command_s_priority(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The first start has no time at all; its process, which Ray leaves, ends with the command's."""
+    """The first start has no time at all. Its process, which Ray leaves, ends with the command."""
     monkeypatch.delenv("RAY_worker_niceness", raising=False)
     waits, init = ["0", "30", "30"], ray.init
 
