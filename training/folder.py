@@ -18,6 +18,7 @@ from training.errors import FeatureError, LabelError, ProfileMismatchError
 from training.features import Sample
 from training.lists import NO_LISTS, Lists
 from training.manifest import MANIFEST, Manifest
+from training.progress import progress_bar
 from training.server_features import ClipFeatures, FeatureServer
 from training.store import Store, Writer
 from vemoclap_client.contract import EMOTIONS
@@ -143,7 +144,7 @@ def extract(
     filling.found.skipped |= choice.skipped
     filling.found.notes = choice.notes
     waiting = [clip for clip in clips if not filling.has(clip)]
-    with tqdm(total=len(clips), initial=filling.found.kept, unit="clip", desc="features") as bar:
+    with progress_bar(len(clips), filling.found.kept, "clip", "features") as bar:
         for clip, future in _in_flight(waiting, lambda clip: server.extract(clip.path), in_flight):
             try:
                 filling.add(clip, future.result())

@@ -16,13 +16,13 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 from torch.utils.tensorboard import SummaryWriter
-from tqdm import tqdm
 
 from export.fusion.attention_head import AttentionHead
 from export.fusion.description import Description
 from training import batches, checkpoint
 from training.batches import Tensors
 from training.errors import TrainingError
+from training.progress import progress_bar
 from training.recipe import Recipe
 from training.splits import TRAIN, VALIDATION
 from training.store import Store
@@ -129,7 +129,7 @@ class Training:
         """
         first = self.state.step
         logs = SummaryWriter(str(self.folder / LOGS), purge_step=first)
-        bar = tqdm(total=self.recipe.steps, initial=first, unit="step", desc=self.recipe.name)
+        bar = progress_bar(self.recipe.steps, first, "step", self.recipe.name)
         try:
             while not self._is_over():
                 loss = self._step()

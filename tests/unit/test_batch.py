@@ -143,7 +143,8 @@ def test_ray_that_is_not_installed_is_said(
     monkeypatch.setitem(sys.modules, "ray", None)
     code = main(["batch", str(tmp_path), "--out", str(tmp_path)])
     assert code == errors.BatchNotInstalledError.exit_code
-    assert "client[batch]" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert f"{sys.executable} -m pip install --editable './client[batch]'" in said
 
 
 def result(video: str) -> EmotionResult:

@@ -184,8 +184,9 @@ def check_make(command: Command) -> None:
 
 
 def check_pip(command: Command) -> None:
-    package, _, extras = command.words[2].rstrip("]").partition("[")
-    assert command.words[1] == "install"
+    verb, named_first, *_ = (word for word in command.words[1:] if word != "--editable")
+    package, _, extras = named_first.rstrip("]").partition("[")
+    assert verb == "install"
     project = tomllib.loads((PROJECT / "client" / "pyproject.toml").read_text())["project"]
     named = set(filter(None, extras.split(",")))
     assert package in ("./client", project["name"], "deno")

@@ -2,6 +2,8 @@
 
 import argparse
 import os
+import shlex
+import sys
 from pathlib import Path
 
 from vemoclap_client.cli._options import (
@@ -31,8 +33,8 @@ def run(options: argparse.Namespace) -> int:
         from vemoclap_client.batch.worker import Settings
     except ImportError as error:
         raise BatchNotInstalledError(
-            f"batches need Ray, pyarrow and fsspec ({error}). "
-            "Install them: pip install './client[batch]'"
+            f"batches need Ray, pyarrow and fsspec ({error}). Install them: "
+            f"{shlex.quote(sys.executable)} -m pip install --editable './client[batch]'"
         ) from error
     credentials = read_credentials(options)
     EmotionClient(options.url, credentials=credentials).close()  # Says at once if it is no address.
