@@ -2,7 +2,7 @@
 
 One thread per network, as every config.pbtxt says, since several networks run at once and their
 pools would compete (docs/performance.md). More processors are used by more instances: a slot has
-as many as its share of a clip's processor time can keep busy, and a quarter more.
+as many as its share of a clip's processor time can keep busy.
 """
 
 import math
@@ -29,8 +29,6 @@ PROCESSOR_SHARES = {
 SHARES_BESIDE_A_GPU = {"screen_reader": 0.2, "face_analyzer": 0.2, "frame_preprocessor": 0.2}
 """The same where the networks are on a GPU: of the steps that only cut, scale and join. One process
 of each would do some 13 clips a second (0.07 to 0.08 s of processor time a clip)."""
-HEADROOM = 1.25
-"""More instances than the shares ask for: one that is always busy is one that clips queue for."""
 
 
 def processors() -> int:
@@ -92,7 +90,7 @@ def plan(
     for slot, config in planned.items():
         if threads is not None and THREADS_PARAMETER in config.parameters:
             config.parameters[THREADS_PARAMETER].string_value = str(threads)
-        computed = math.ceil(HEADROOM * shares.get(slot, 0) * available)
+        computed = math.ceil(shares.get(slot, 0) * available)
         for group in config.instance_group:
             if slot in chosen:
                 group.count = chosen[slot]

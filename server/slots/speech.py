@@ -19,6 +19,7 @@ from faster_whisper.transcribe import Segment
 from msgspec import structs
 from numpy.typing import NDArray
 
+from server import memory
 from server.slots.audio import usable
 from server.slots.compute import COMPUTE_TYPE
 from server.slots.passages import Passage, find_passages
@@ -84,6 +85,7 @@ class SpeechRecognizer:
 
     def __init__(self, version_directory: Path, device: Device = CPU) -> None:
         """Loads Whisper (CTranslate2) from `whisper/` and the text encoder's tokenizer."""
+        memory.keep_for_next_layer()
         self._whisper = Whisper(
             str(version_directory / "whisper"),
             device=device.kind,

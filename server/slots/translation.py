@@ -11,6 +11,7 @@ import ctranslate2
 import numpy as np
 from tokenizers import Tokenizer
 
+from server import memory
 from server.slots.compute import COMPUTE_TYPE
 from server.slots.languages import FLORES
 from server.slots.slot import CPU, Device, Infer, Tensors
@@ -35,6 +36,7 @@ class Translator:
 
     def __init__(self, version_directory: Path, device: Device = CPU) -> None:
         """Loads NLLB (CTranslate2) and its tokenizer from `nllb/`."""
+        memory.keep_for_next_layer()
         folder = version_directory / "nllb"
         self._translate = lru_cache(TRANSLATIONS_KEPT)(self._translate_anew)
         self._tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))

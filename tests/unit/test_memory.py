@@ -25,14 +25,39 @@ for _ in range(8):
 print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 """
 
+LAYERS = """
+import resource
+import sys
+import numpy as np
+from server import memory
 
-def pages_asked_for(what: str) -> int:
-    """Pages that the system had to fill with zeros for eight frames."""
+memory.keep_for_next_frame()
+if sys.argv[1] == "keep":
+    memory.keep_for_next_layer()
+
+def layers():
+    for _ in range(6):
+        wide = np.ones((1500, 2048), np.float32)
+        narrow = wide[:, :512].copy()
+
+layers()
+before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+layers()
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+
+
+def pages_asked_for(program: str, what: str) -> int:
+    """Pages that the system had to fill with zeros for eight frames, or for Whisper's layers."""
     environment = os.environ | memory.environment()
-    command = [sys.executable, "-c", FRAMES, what]
+    command = [sys.executable, "-c", program, what]
     done = subprocess.run(command, env=environment, capture_output=True, check=True, text=True)
     return int(done.stdout)
 
 
 def test_a_slot_keeps_the_memory_of_a_frame_for_the_next_one() -> None:
-    assert pages_asked_for("keep") * 4 < pages_asked_for("free")
+    assert pages_asked_for(FRAMES, "keep") * 4 < pages_asked_for(FRAMES, "free")
+
+
+def test_a_network_without_an_arena_keeps_the_memory_of_a_layer_for_the_next_one() -> None:
+    assert pages_asked_for(LAYERS, "keep") * 4 < pages_asked_for(LAYERS, "free")

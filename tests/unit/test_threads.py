@@ -47,7 +47,7 @@ def test_a_slot_has_instances_by_its_share(monkeypatch: pytest.MonkeyPatch) -> N
     configs = {"speech_recognizer": configuration(), "fusion": configuration()}
     planned = threads.plan(configs)
     counts = {slot: config.instance_group[0].count for slot, config in planned.items()}
-    assert counts == {"speech_recognizer": 9, "fusion": 1}
+    assert counts == {"speech_recognizer": 7, "fusion": 1}
     assert configs["speech_recognizer"].instance_group[0].count == 1, "the original is unchanged"
 
 
