@@ -116,6 +116,7 @@ def _started(folder: Path, start: Callable[[], Any]) -> Any:
             for process in left:
                 with suppress(psutil.NoSuchProcess):
                     process.kill()
+            psutil.wait_procs(left, timeout=5)
     return start()
 
 

@@ -185,21 +185,23 @@ def test_a_clip_that_crashes_its_process_is_a_row(cluster: Any, tmp_path: Path) 
 def test_a_ray_of_its_own_is_started_again_and_has_the_command_s_priority(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The first start has no time at all. Its process, which Ray leaves, ends with the command."""
+    """The first start has no time at all. What Ray leaves of it ends with the command."""
     monkeypatch.delenv("RAY_worker_niceness", raising=False)
-    waits, init = ["0", "30", "30"], ray.init
+    waits, init = iter(["0", "120", "120"]), ray.init
 
     def start(**options: Any) -> None:
-        monkeypatch.setenv("RAY_gcs_server_port_wait_time_s", waits.pop(0))
+        monkeypatch.setenv("RAY_gcs_server_port_wait_time_s", next(waits))
         init(**options)
 
     monkeypatch.setattr(ray, "init", start)
     before = psutil.Process().children()
     with running_ray(None):
-        assert waits == ["30"]
         assert ray.get(ray.remote(lambda: os.nice(0)).remote()) == os.nice(0)
-    (left,) = set(psutil.Process().children()) - set(before)
-    left.kill()
+    left = set(psutil.Process().children()) - set(before)
+    assert "gcs_server" in [process.name() for process in left]
+    for process in left:
+        process.kill()
+        process.wait()
 
 
 def test_without_servers_it_stops_and_writes_no_row(

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -107,8 +108,12 @@ def test_a_stalled_server_runs_into_the_limit(site: Site, tmp_path: Path) -> Non
 
 
 def children() -> list[str]:
-    """The command lines of this process's children."""
-    return [" ".join(child.cmdline()) for child in psutil.Process().children()]
+    """The command lines of this process's children; of one that has just ended there is none."""
+    found = []
+    for child in psutil.Process().children():
+        with suppress(psutil.NoSuchProcess):
+            found.append(" ".join(child.cmdline()))
+    return found
 
 
 def test_what_the_caller_raises_ends_it(site: Site, tmp_path: Path) -> None:
