@@ -78,8 +78,8 @@ def _cluster_of_two_nodes(folder: Path, of_nodes: dict[str, str]) -> Iterator[An
     from ray._common.utils import get_default_ray_temp_dir
     from ray.cluster_utils import Cluster
 
-    # Ray gives each program of a node 30 s to start, too little where a disk that other tests use
-    # is read for the first time, a page at a time.
+    # Ray gives each program of a node 30 s to start. A disk that is read for the first time, a page
+    # at a time and beside other tests, may be why that was too little once: not proven.
     for program in (Path(ray.__file__).parent / "core").rglob("*"):
         if program.is_file():
             program.read_bytes()
@@ -124,7 +124,7 @@ def _state(processes: Iterable[psutil.Process], folder: Path) -> str:
     """What a node's processes do, and the ends of their logs."""
     said = []
     for process in processes:
-        with suppress(psutil.NoSuchProcess):
+        with suppress(psutil.NoSuchProcess, OSError):  # It, or one of its threads, has just ended.
             threads = (Path("/proc") / str(process.pid) / "task").glob("*/wchan")
             waiting = sorted(thread.read_text() for thread in threads)
             said.append(f"{process} {process.cpu_times()}, its threads in: {', '.join(waiting)}")

@@ -3,8 +3,13 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
+
+import pytest
 
 from server import memory
+from server.slots.speech import SpeechRecognizer
+from server.slots.translation import Translator
 
 FRAMES = """
 import resource
@@ -61,3 +66,20 @@ def test_a_slot_keeps_the_memory_of_a_frame_for_the_next_one() -> None:
 
 def test_a_network_without_an_arena_keeps_the_memory_of_a_layer_for_the_next_one() -> None:
     assert pages_asked_for(LAYERS, "keep") * 4 < pages_asked_for(LAYERS, "free")
+
+
+@pytest.mark.parametrize("slot", [SpeechRecognizer, Translator])
+def test_the_slots_of_ctranslate2_keep_it(
+    slot: type[SpeechRecognizer | Translator], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before they load the network, which is not here."""
+
+    class KeptError(Exception):
+        pass
+
+    def keep() -> None:
+        raise KeptError
+
+    monkeypatch.setattr(memory, "keep_for_next_layer", keep)
+    with pytest.raises(KeptError):
+        slot(tmp_path)

@@ -51,7 +51,7 @@ def running_ray(address: str | None) -> Iterator[None]:
     The processes of a Ray of its own end with this process, even a killed one, and its files are
     removed, at the latest by the next one. They have its priority: with Ray's default, 15 lower,
     they do nearly nothing beside programs that keep all processors busy. Ray gives its start 30 s,
-    too little where its programs are read from a slow disk for the first time: it is tried again.
+    which now and then are too little, of an unknown cause: it is tried again.
 
     Raises:
         BatchError: there is no cluster at that address, or Ray failed in the block.
