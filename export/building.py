@@ -123,4 +123,7 @@ def write_network(
     configured = configuration.read(REPOSITORY / slot / CONFIG)
     graph.finish(slot, network, configured, options, path)
     if options.precision is Precision.INT8:
-        precision.quantise_onnx(path)
+        if network.int8_block is None:
+            precision.quantise_onnx(path)
+        else:
+            precision.quantise_onnx_blocks(path, network.int8_block)

@@ -73,6 +73,8 @@ class Network:
             in it.
         formats: those it can be written in; the first is the default.
         precisions: those it can compute in; the first is the default.
+        int8_block: in int8, so many consecutive values of a row, of weights and of activations,
+            share a scale; None for one of each weight's output channel and of all activations.
     """
 
     inputs: tuple[Tensor, ...]
@@ -83,6 +85,7 @@ class Network:
     finish: Callable[[onnx.ModelProto, Weights], None] | None = None
     formats: tuple[Format, ...] = (Format.ONNX,)
     precisions: tuple[Precision, ...] = (Precision.FP32,)
+    int8_block: int | None = None
 
 
 Source = TypeVar("Source")

@@ -25,8 +25,9 @@ OWN_NETWORKS = ("speech_recognizer", "translator")
 AS_THEY_COME = ("text_detector", "text_recognizer")
 """Networks that come as ONNX files, and so have no TorchScript."""
 
-ON_THE_PROCESSOR = ("fusion",)
-"""Too small for a GPU to pay, and with a text among its outputs, which TorchScript has not."""
+ON_THE_PROCESSOR = ("fusion", "speech_encoder")
+"""The head is too small for a GPU to pay, and with a text among its outputs, which TorchScript has
+not. What encodes speech on a processor is not called where `speech_recognizer` is on a GPU."""
 
 FIXED_SHAPES = (
     "image_encoder",

@@ -34,7 +34,7 @@ from tests import face_panel
 from tests.benchmark.in_process import InProcess
 from tests.benchmark.networks import OnnxNetworks
 from tests.head_inputs import embed
-from tests.speech_panel import say
+from tests.speech_panel import encoder, say
 from vemoclap_client.audio_windows import cut, window_starts
 from vemoclap_client.contract import EMOTIONS, SAMPLE_RATE_HZ
 from vemoclap_client.media._audio import decode_audio
@@ -139,13 +139,14 @@ def spoken(networks: OnnxNetworks, head: ZeroShotHead) -> Iterator[Said]:
     """What Whisper understands of each piece, if anything."""
     random = np.random.default_rng(1)
     recognizer = SpeechRecognizer(face_panel.REPOSITORY / "speech_recognizer" / "1")
+    encode = encoder(networks)
     own = sentences()
     with tempfile.TemporaryDirectory() as folder:
         for number, count, text in drawn(random):
             sound = sound_of(text, random, Path(folder))
             windows = {"WINDOW": cut(sound, window_starts(len(sound)))}
             rows = networks.run("audio_encoder", windows, ["FEATURES"])["FEATURES"]
-            absent, speech, _ = recognizer._recognize(sound)
+            absent, speech, _ = recognizer._recognize(sound, encode)
             if speech is None or absent is not None:
                 continue
             with torch.inference_mode():

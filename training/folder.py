@@ -31,6 +31,7 @@ ENCODERS = (
     "face_expression",
     "text_encoder",
     "speech_recognizer",
+    "speech_encoder",
     "text_detector",
     "text_recognizer",
     "language_identifier",

@@ -27,3 +27,28 @@ class SameConv2d(nn.Conv2d):
 def depthwise(channels: int, kernel: int, stride: int) -> SameConv2d:
     """Return a convolution that treats every channel by itself, without a bias."""
     return SameConv2d(channels, channels, kernel, stride, groups=channels, bias=False)
+
+
+def attention(
+    query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, heads: int
+) -> torch.Tensor:
+    """Scaled dot-product attention: float32 [N, places, width] each -> the same.
+
+    In ONNX it is ONNX Runtime's own operator, which computes it block by block and never holds all
+    places x places products.
+    """
+    if torch.compiler.is_exporting():
+        return torch.onnx.ops.symbolic(
+            "com.microsoft::MultiHeadAttention",
+            (query, key, value),
+            {"num_heads": heads},
+            dtype=query.dtype,
+            shape=query.shape,
+            version=1,
+        )
+
+    def divide(states: torch.Tensor) -> torch.Tensor:
+        return states.reshape(*states.shape[:2], heads, -1).transpose(1, 2)
+
+    attended = functional.scaled_dot_product_attention(divide(query), divide(key), divide(value))
+    return attended.transpose(1, 2).flatten(2)

@@ -23,14 +23,25 @@ from server import memory
 from server.slots.audio import usable
 from server.slots.compute import COMPUTE_TYPE
 from server.slots.passages import Passage, find_passages
-from server.slots.slot import CPU, Device, Infer, Tensors, analyzer_outputs, elapsed_ms
+from server.slots.slot import (
+    CPU,
+    Device,
+    Infer,
+    Tensors,
+    analyzer_outputs,
+    elapsed_ms,
+    is_filled,
+)
 from server.slots.text import TextEncoder
-from server.slots.whisper import Whisper
+from server.slots.whisper import Encoder, Whisper
 from server.slots.words import timed_words
 from vemoclap_client.analysis import Speech, SpeechEvidence, SpeechSegment, SpokenWord
 from vemoclap_client.audio_windows import silence
 from vemoclap_client.contract import ENGLISH, NO_SPEECH
 
+ENCODER = "speech_encoder"
+"""The slot that encodes on a processor, where the profile has it. On a GPU, and in other profiles,
+CTranslate2 encodes too."""
 NO_SPEECH_THRESHOLD = 0.6
 """Segments that Whisper itself finds more likely to be no speech are dropped (its default)."""
 LOG_PROBABILITY_THRESHOLD = -1.2
@@ -93,14 +104,19 @@ class SpeechRecognizer:
             cpu_threads=device.threads,
             compute_type=COMPUTE_TYPE[device.kind],
         )
-        self._text = TextEncoder(version_directory.parent.parent)
+        repository = version_directory.parent.parent
+        self._has_encoder = device.kind == CPU.kind and is_filled(repository, ENCODER)
+        self._text = TextEncoder(repository)
         self._one_at_a_time = threading.Lock()
 
     async def run(self, inputs: Tensors, infer: Infer) -> Tensors:
         """Transcribes one clip's sound and encodes its English text."""
         rows = await self._text.width.no_rows(infer)
         started = time.perf_counter()
-        absent, speech, words = await asyncio.to_thread(self._recognize, usable(inputs["AUDIO"]))
+        encoder = encoder_slot(infer) if self._has_encoder else None
+        absent, speech, words = await asyncio.to_thread(
+            self._recognize, usable(inputs["AUDIO"]), encoder
+        )
         if speech is not None and absent is None:
             rows, sentiment = await self._text.encode(speech.text, infer)
             speech = structs.replace(speech, sentiment=sentiment)
@@ -110,13 +126,14 @@ class SpeechRecognizer:
         return analyzer_outputs(rows, 1, evidence)
 
     def _recognize(
-        self, audio: NDArray[np.float32]
+        self, audio: NDArray[np.float32], encoder: Encoder | None = None
     ) -> tuple[str | None, Speech | None, tuple[SpokenWord, ...]]:
         """Why sound, float32 [samples], has no English text, or None; what was said; its words."""
         if absent := silence(audio):
             return absent, None, ()
         # The encoder's output of a passage is remembered until it is transcribed and translated.
         with self._one_at_a_time:
+            self._whisper.encoder = encoder
             passages, heard_until_s = find_passages(audio, self._whisper)
             heard = [self._hear(audio, one) for one in passages]
         spoken = [one for one in heard if one.segments]
@@ -178,6 +195,18 @@ class SpeechRecognizer:
             **options,
         )
         return list(segments)
+
+
+def encoder_slot(infer: Infer) -> Encoder:
+    """Calls slot speech_encoder from another thread than that of this event loop."""
+    loop = asyncio.get_running_loop()
+
+    def encode(mels: NDArray[np.float32]) -> NDArray[np.float32]:
+        call = infer(ENCODER, {"MELS": mels[None].astype(np.float32)}, ["FEATURES"])
+        (features,) = asyncio.run_coroutine_threadsafe(call, loop).result()["FEATURES"]
+        return np.asarray(features, np.float32)
+
+    return encode
 
 
 def main_language(passages: Sequence[Passage]) -> tuple[str, float]:

@@ -5,7 +5,9 @@ from pathlib import Path
 import pytest
 
 from export import parity
+from export.building import supported
 from export.configuration import REPOSITORY
+from export.options import Options
 from export.registry import PROFILES
 from export.spec import Slot
 from export.weights import artifacts, fetch_all
@@ -34,7 +36,8 @@ def test_the_model_answers_as_what_it_came_from(name: str) -> None:
         cases = parity.cases(slot.network, slot.pretrained.original(files))
     else:
         cases = parity.references(slot.network, slot.pretrained.network(files))
-    found = parity.compare(name, slot.network, cases, exported(name))
+    precision = supported(slot, Options()).precision
+    found = parity.compare(name, slot.network, cases, exported(name), precision)
     numeric = {tensor.name for tensor in slot.network.outputs if tensor.dtype != "string"}
     assert set(found) == numeric
 

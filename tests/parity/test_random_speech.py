@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import shutil
 import socket
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -9,13 +10,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from ctranslate2 import StorageView
 from numpy.typing import NDArray
 
 from export.errors import UnknownNameError
 from export.networks.byte_tokenizer import byte_level
 from export.slots.paper import speech_recognizer
 from server.slots import speech
-from server.slots.slot import Tensors
+from server.slots.slot import CPU, STAMP, Device, OverloadedError, Tensors
 from tests.parity.sounds import speech as sample_speech
 
 WIDTH = 4
@@ -83,6 +85,63 @@ def test_where_every_guess_counts_it_is_transcribed_translated_and_encoded(
     assert heard["language"] != "en"
     assert heard["text"] != " ".join(segment["text"] for segment in heard["segments"])
     assert heard["sentiment"]["positive"] == 0.5
+
+
+def test_a_processor_encodes_by_the_slot_where_there_is_one(
+    recognizer: speech.SpeechRecognizer, repository: Path, sound: NDArray[np.float32]
+) -> None:
+    spectrograms: list[tuple[int, ...]] = []
+
+    async def infer(
+        slot: str, inputs: Mapping[str, NDArray[Any]], outputs: Sequence[str]
+    ) -> Tensors:
+        if slot != speech.ENCODER:
+            return await encode(slot, inputs, outputs)
+        (mels,) = inputs["MELS"]
+        spectrograms.append(mels.shape)
+        encoded = recognizer._whisper.model.encode(StorageView.from_array(mels[None]))
+        return {"FEATURES": np.array(encoded)}
+
+    asyncio.run(recognizer.run({"AUDIO": sound}, infer))
+    assert not spectrograms
+    recognizer._has_encoder = True
+    asyncio.run(recognizer.run({"AUDIO": sound}, infer))
+    assert spectrograms[-1] == (128, 3000)
+    assert all(frames % 2 == 0 for _, frames in spectrograms)
+
+
+def test_an_encoder_with_too_much_to_do_is_said_so(
+    recognizer: speech.SpeechRecognizer, sound: NDArray[np.float32]
+) -> None:
+    async def infer(
+        slot: str, inputs: Mapping[str, NDArray[Any]], outputs: Sequence[str]
+    ) -> Tensors:
+        if slot == speech.ENCODER:
+            raise OverloadedError("slot speech_encoder: busy")
+        return await encode(slot, inputs, outputs)
+
+    recognizer._has_encoder = True
+    with pytest.raises(OverloadedError, match="speech_encoder"):
+        asyncio.run(recognizer.run({"AUDIO": sound}, infer))
+
+
+@pytest.mark.parametrize(
+    ("device", "is_filled"), [(CPU, True), (CPU, False), (Device("cuda"), True)]
+)
+def test_which_device_encodes_by_the_slot(
+    device: Device,
+    is_filled: bool,
+    repository: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    shutil.copytree(repository, tmp_path, dirs_exist_ok=True)
+    if is_filled:
+        (tmp_path / speech.ENCODER / "1").mkdir(parents=True)
+        (tmp_path / speech.ENCODER / STAMP).touch()
+    monkeypatch.setattr(speech, "Whisper", lambda *_, **__: None)
+    made = speech.SpeechRecognizer(tmp_path / "speech_recognizer" / "1", device)
+    assert made._has_encoder == (is_filled and device is CPU)
 
 
 def test_a_seed_gives_the_same_weights_and_another_seed_others(

@@ -45,6 +45,7 @@ SLOTS = {
     "face_detector": Slot("finds faces"),
     "face_expression": Slot("reads the expression of a face"),
     "speech_recognizer": Slot("writes down and translates what is said"),
+    "speech_encoder": Slot("encodes what is said", is_optional=True),
     "screen_reader": Slot("reads what is written on the screen"),
     "text_detector": Slot("finds lines of text"),
     "text_recognizer": Slot("reads a line of text"),
