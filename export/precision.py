@@ -72,8 +72,9 @@ def quantise_onnx(path: Path) -> None:
 def quantise_onnx_blocks(path: Path, size: int) -> None:
     """Make the matrix products of the graph at `path` int8, one scale for each block of a row.
 
-    It takes longer than `quantise_onnx`, and a few values that are far larger than the others leave
-    the others their digits. Weights have 8 bits: ONNX Runtime's kernels for blocks do not saturate.
+    The graph takes longer than that of `quantise_onnx`, and is nearer to float32: a value that is
+    far larger than the others costs those of its own block alone their digits. Weights have 8 bits:
+    ONNX Runtime's kernels for blocks do not saturate (docs/parity.md).
 
     Args:
         path: the graph, in float32.
@@ -82,15 +83,19 @@ def quantise_onnx_blocks(path: Path, size: int) -> None:
     import logging
 
     import onnx
-    from onnxruntime.quantization.matmul_nbits_quantizer import (
-        DefaultWeightOnlyQuantConfig,
-        MatMulNBitsQuantizer,
-    )
 
     from export import rewriting
 
-    # It names every node that it leaves as it is.
-    logging.getLogger(MatMulNBitsQuantizer.__module__).setLevel(logging.WARNING)
+    # Its import makes every module's notes appear, unless the program has configured logging.
+    configured = logging.NullHandler()
+    logging.getLogger().addHandler(configured)
+    try:
+        from onnxruntime.quantization.matmul_nbits_quantizer import (
+            DefaultWeightOnlyQuantConfig,
+            MatMulNBitsQuantizer,
+        )
+    finally:
+        logging.getLogger().removeHandler(configured)
     model = onnx.load(path)
     rewriting.reorder_gelu(model)
     settings = DefaultWeightOnlyQuantConfig(

@@ -23,6 +23,8 @@ SERVER_PYTHON = Path(
 )
 PAPER_RANDOM = PROJECT / "build" / "paper-random"
 """The paper profile with random weights, as `make paper-random` exports it."""
+NO_PROBES = "--probe-interval-s"
+"""With 0, the launcher sends none."""
 FREE_PORTS = ("--grpc-port", "0", "--http-port", "0", "--metrics-port", "0")
 TIMEOUT_S = 120.0
 
@@ -117,9 +119,8 @@ def launched(
 ) -> Iterator[Launched]:
     """A ready server for as long as the context lasts; `folder` is for its ready-file."""
     ready_file = folder / "ready.json"
-    # Most tests count what the server computes, to which probes would add.
-    quiet = ("--probe-interval-s", "0")
-    launcher = spawn(*FREE_PORTS, *quiet, "--ready-file", ready_file, *arguments, project=project)
+    options = (*FREE_PORTS, *quiet(project), "--ready-file", ready_file)
+    launcher = spawn(*options, *arguments, project=project)
     try:
         wait_until(lambda: ready_file.exists() or launcher.poll() is not None)
         assert ready_file.exists(), launcher.communicate()[0]
@@ -129,6 +130,16 @@ def launched(
             launcher.terminate()
         # Shown by pytest beside a failure: whether, and why, the server was started again.
         print(launcher.communicate(timeout=TIMEOUT_S)[0])
+
+
+def quiet(project: Path) -> tuple[str, ...]:
+    """Options without which the launcher in `project` sends probes, if it can.
+
+    Most tests count what the server computes, to which probes would add. `make bench` also starts
+    launchers of commits that have no probes.
+    """
+    launcher = (project / "server" / "__main__.py").read_text(encoding="utf-8")
+    return (NO_PROBES, "0") if NO_PROBES in launcher else ()
 
 
 def wait_until(condition: Any, timeout_s: float = TIMEOUT_S) -> None:

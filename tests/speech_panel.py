@@ -1,12 +1,18 @@
 """Transcribes synthetic speech and counts wrong words: `python -m tests.speech_panel`.
 
+With the argument `encoders`, 56 sentences, clean and in noise, once with the encoding of slot
+speech_encoder and once with CTranslate2's own.
+
 Needs voices and sox: apt-get install flite festival festvox-italp16k festvox-ru sox. The embedded
 profile must be exported. The table in docs/files.md comes from here.
 """
 
 import subprocess
+import sys
 import tempfile
 import time
+import tomllib
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -29,6 +35,11 @@ ITALIAN = (
     "Buongiorno a tutti, oggi è una bella giornata. Mia madre è morta.",
 )
 RUSSIAN = ("(voice_msu_ru_nsh_clunits)", "Сегодня очень хорошая погода. Моя мама живёт в городе.")
+
+SENTENCES = PROJECT / "tests" / "parity" / "emotion_sentences.toml"
+VOICES = ("kal16", "slt", "awb", "rms")
+NOISE = 0.01
+"""Standard deviation, of samples of 0.7 at most."""
 
 PANEL: dict[str, list[tuple[str, str] | int]] = {
     "kal": [HAPPY],
@@ -104,6 +115,38 @@ def encoder(networks: OnnxNetworks) -> Encoder:
     return encode
 
 
+def compare_encoders() -> None:
+    recognizer = SpeechRecognizer(PROJECT / "model_repository" / "speech_recognizer" / "1")
+    slot = encoder(OnnxNetworks(PROJECT / "model_repository", CPU))
+    encoders: dict[str, Encoder | None] = {"speech_encoder": slot, "CTranslate2": None}
+    groups = tomllib.loads(SENTENCES.read_text(encoding="utf-8"))
+    texts = [text for group in groups.values() for text in group]
+    random = np.random.default_rng(0)
+    for noise in (0, NOISE):
+        wrong, seconds = Counter[str](), Counter[str]()
+        with tempfile.TemporaryDirectory() as folder:
+            for number, text in enumerate(texts):
+                made, plain = Path(folder) / "made.wav", Path(folder) / "plain.wav"
+                say(VOICES[number % len(VOICES)], text, made)
+                # Without dither: sox draws it anew each time.
+                convert = ["sox", "-D", made, "-r", "16000", plain, "norm", "-3", "pad", "1", "1"]
+                subprocess.run(convert, check=True)
+                sound = decode_audio(plain).samples
+                sound = sound + noise * random.normal(size=len(sound)).astype(np.float32)
+                for name, encode in encoders.items():
+                    recognizer._whisper._encoded = None
+                    started = time.process_time()
+                    _, speech, _ = recognizer._recognize(sound, encode)
+                    seconds[name] += time.process_time() - started
+                    wrong[name] += wrong_words(words(text), words(speech.text if speech else ""))
+        spoken = sum(len(words(text)) for text in texts)
+        for name in encoders:
+            print(
+                f"noise {noise:<5} {name:15} {wrong[name]:3} of {spoken} words wrong, "
+                f"{seconds[name]:.1f} s of processor time"
+            )
+
+
 def main() -> None:
     encode = encoder(OnnxNetworks(PROJECT / "model_repository", CPU))
     recognizer = SpeechRecognizer(PROJECT / "model_repository" / "speech_recognizer" / "1")
@@ -125,4 +168,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    compare_encoders() if sys.argv[1:] == ["encoders"] else main()

@@ -1,5 +1,7 @@
 """Whisper's encoder in PyTorch and int8 against the same weights in CTranslate2."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -88,3 +90,20 @@ def test_every_variable_is_read(random_whisper: Path) -> None:
     assert found["decoder/embeddings/weight"].shape == (51_866, 64)
     assert found["encoder/num_heads"] == 2
     assert all(torch.isfinite(values.float()).all() for values in found.values())
+
+
+def test_quantising_leaves_logging_as_it_is(tmp_path: Path) -> None:
+    program = """
+import logging, sys
+from pathlib import Path
+from onnx import TensorProto, helper, save
+from export.precision import quantise_onnx_blocks
+inputs = [helper.make_tensor_value_info("a", TensorProto.FLOAT, [1])]
+graph = helper.make_graph([helper.make_node("Relu", ["a"], ["b"])], "graph", inputs, [])
+path = Path(sys.argv[1])
+save(helper.make_model(graph), path)
+quantise_onnx_blocks(path, 128)
+assert (logging.root.level, logging.root.handlers) == (logging.WARNING, [])
+"""
+    path = tmp_path / "model.onnx"
+    subprocess.run([sys.executable, "-c", program, path], check=True, cwd=REPOSITORY.parent)

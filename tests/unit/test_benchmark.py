@@ -15,6 +15,7 @@ from onnx import TensorProto, helper
 
 from server.limits import is_entry
 from server.repository import CONFIG, read_config
+from tests import launching
 from tests.benchmark.clips import Clip, NoClipsError, read_clips, without_voice
 from tests.benchmark.figures import CLIENT, TRITON, Figures, Limit, Measurement, SlotLoad
 from tests.benchmark.fixed_decisions import fix
@@ -182,3 +183,10 @@ def test_without_a_gpu_it_says_so() -> None:
     assert finished.returncode == 50
     assert "there is no GPU here" in finished.stderr
     assert finished.stdout == ""
+
+
+def test_a_launcher_from_before_the_probes_is_not_told_of_them(tmp_path: Path) -> None:
+    (tmp_path / "server").mkdir()
+    (tmp_path / "server" / "__main__.py").write_text("no such option", encoding="utf-8")
+    assert launching.quiet(tmp_path) == ()
+    assert launching.quiet(launching.PROJECT) == ("--probe-interval-s", "0")
