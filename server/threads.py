@@ -21,11 +21,13 @@ NVIDIA_DEVICES = "nvidia[0-9]*"
 PROCESSOR_SHARES = {
     "speech_recognizer": 0.43,
     "text_detector": 0.26,
+    "speech_encoder": 0.24,
     "text_recognizer": 0.09,
     "face_detector": 0.08,
     "image_encoder": 0.06,
 }
-"""Slot -> its share of a clip's processor time, of those with the largest (docs/performance.md)."""
+"""Slot -> its share of a clip's processor time, of those with the largest (docs/performance.md); that
+of speech_recognizer with speech_encoder's, for which it waits with its one clip."""
 SHARES_BESIDE_A_GPU = {"screen_reader": 0.2, "face_analyzer": 0.2, "frame_preprocessor": 0.2}
 """The same where the networks are on a GPU: of the steps that only cut, scale and join. One process
 of each would do some 13 clips a second (0.07 to 0.08 s of processor time a clip)."""
