@@ -26,8 +26,8 @@ PROCESSOR_SHARES = {
     "face_detector": 0.08,
     "image_encoder": 0.06,
 }
-"""Slot -> its share of a clip's processor time, of those with the largest (docs/performance.md); that
-of speech_recognizer with speech_encoder's, for which it waits with its one clip."""
+"""Slot -> its share of a clip's processor time, of those with the largest (docs/performance.md).
+That of speech_recognizer includes speech_encoder's, since it has one clip at once."""
 SHARES_BESIDE_A_GPU = {"screen_reader": 0.2, "face_analyzer": 0.2, "frame_preprocessor": 0.2}
 """The same where the networks are on a GPU: of the steps that only cut, scale and join. One process
 of each would do some 13 clips a second (0.07 to 0.08 s of processor time a clip)."""
