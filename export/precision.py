@@ -72,6 +72,8 @@ def quantise_onnx(path: Path) -> None:
 def quantise_onnx_blocks(path: Path, size: int) -> None:
     """Make the matrix products of the graph at `path` int8, one scale for each block of a row.
 
+    Those of states [N, places, width], which are MatMul; a Gemm, of [N, width], stays in float32.
+
     The graph takes longer than that of `quantise_onnx`, and is nearer to float32: a value that is
     far larger than the others costs those of its own block alone their digits. Weights have 8 bits:
     ONNX Runtime's kernels for blocks do not saturate (docs/parity.md).
@@ -85,6 +87,7 @@ def quantise_onnx_blocks(path: Path, size: int) -> None:
     import onnx
 
     from export import rewriting
+    from export.graph import DISABLED_OPTIMIZERS, SLOW_ON_PROCESSORS
 
     # Its import makes every module's notes appear, unless the program has configured logging.
     configured = logging.NullHandler()
@@ -98,6 +101,7 @@ def quantise_onnx_blocks(path: Path, size: int) -> None:
         logging.getLogger().removeHandler(configured)
     model = onnx.load(path)
     rewriting.reorder_gelu(model)
+    model.metadata_props.add(key=DISABLED_OPTIMIZERS, value=SLOW_ON_PROCESSORS)
     settings = DefaultWeightOnlyQuantConfig(
         block_size=size, is_symmetric=True, accuracy_level=ACTIVATIONS_IN_INT8, bits=8
     )

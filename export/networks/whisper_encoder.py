@@ -15,6 +15,7 @@ from export.networks.layers import attention
 from export.networks.state import load_state
 
 PREFIX = "encoder/"
+HEADS = "num_heads"
 NAMES = {
     r"layer_(\d+)": r"layers.\1",
     "/": ".",
@@ -129,10 +130,12 @@ def load(model: Path) -> WhisperEncoder:
         for name, value in ctranslate2_weights.read(model).items()
         if name.startswith(PREFIX)
     }
-    heads = variables.pop("num_heads", None)
+    heads = variables.pop(HEADS, None)
     state = {_module_name(name): value for name, value in variables.items()}
     if heads is None or not state.keys() >= {*SIZES}:
-        raise CheckpointError(f"{model} is no Whisper: it lacks one of {', '.join(SIZES)}")
+        raise CheckpointError(
+            f"{model} is no Whisper: it lacks one of {', '.join((HEADS, *SIZES))}"
+        )
     convolution, inner, positions = (state[name] for name in SIZES)
     network = WhisperEncoder(
         mels=convolution.shape[1],

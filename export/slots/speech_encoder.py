@@ -1,6 +1,6 @@
 """Slot `speech_encoder`: a spectrogram of speech -> Whisper base's encoding, in int8.
 
-CTranslate2 encodes the same in 1.6 times the time on a processor. On a GPU, `speech_recognizer`
+CTranslate2 takes 1.3 times as long for the same on a processor. On a GPU, `speech_recognizer`
 does it with its own copy of the weights.
 """
 

@@ -5,10 +5,10 @@ is kept in its own language too, and silence is skipped by voice-activity detect
 """
 
 import asyncio
-import threading
 import time
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -107,15 +107,17 @@ class SpeechRecognizer:
         repository = version_directory.parent.parent
         self._has_encoder = device.kind == CPU.kind and is_filled(repository, ENCODER)
         self._text = TextEncoder(repository)
-        self._one_at_a_time = threading.Lock()
+        # One clip at a time, in a thread of our own: Triton calls other slots by those of asyncio's
+        # pool, which clips that wait for their turn would fill.
+        self._thread = ThreadPoolExecutor(1, "speech")
 
     async def run(self, inputs: Tensors, infer: Infer) -> Tensors:
         """Transcribes one clip's sound and encodes its English text."""
         rows = await self._text.width.no_rows(infer)
         started = time.perf_counter()
         encoder = encoder_slot(infer) if self._has_encoder else None
-        absent, speech, words = await asyncio.to_thread(
-            self._recognize, usable(inputs["AUDIO"]), encoder
+        absent, speech, words = await asyncio.get_running_loop().run_in_executor(
+            self._thread, self._recognize, usable(inputs["AUDIO"]), encoder
         )
         if speech is not None and absent is None:
             rows, sentiment = await self._text.encode(speech.text, infer)
@@ -132,10 +134,12 @@ class SpeechRecognizer:
         if absent := silence(audio):
             return absent, None, ()
         # The encoder's output of a passage is remembered until it is transcribed and translated.
-        with self._one_at_a_time:
-            self._whisper.encoder = encoder
+        self._whisper.encoder = encoder
+        try:
             passages, heard_until_s = find_passages(audio, self._whisper)
             heard = [self._hear(audio, one) for one in passages]
+        finally:
+            self._whisper.encoder = None
         spoken = [one for one in heard if one.segments]
         if not spoken:
             return NO_SPEECH, None, ()
@@ -202,9 +206,10 @@ def encoder_slot(infer: Infer) -> Encoder:
     loop = asyncio.get_running_loop()
 
     def encode(mels: NDArray[np.float32]) -> NDArray[np.float32]:
-        call = infer(ENCODER, {"MELS": mels[None].astype(np.float32)}, ["FEATURES"])
-        (features,) = asyncio.run_coroutine_threadsafe(call, loop).result()["FEATURES"]
-        return np.asarray(features, np.float32)
+        call = infer(ENCODER, {"MELS": mels[None]}, ["FEATURES"])
+        answer = asyncio.run_coroutine_threadsafe(call, loop).result()
+        features: NDArray[np.float32] = answer["FEATURES"][0]
+        return features
 
     return encode
 

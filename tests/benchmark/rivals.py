@@ -1,7 +1,8 @@
 """What the served clips are compared with: the same steps and weights without a server.
 
 *sequential*: eager PyTorch in one process on all processors, one clip after the other, as
-VEMOCLAP's authors run it; what has no PyTorch form (RapidOCR, Whisper) runs by its own library.
+VEMOCLAP's authors run it; what has no PyTorch form (OCR, Whisper's decoder) runs by its own
+library.
 *direct*: ONNX Runtime and CTranslate2 in as many processes as there are processors, with one thread
 each.
 """

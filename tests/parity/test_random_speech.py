@@ -5,6 +5,7 @@ import json
 import shutil
 import socket
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -76,9 +77,7 @@ def test_where_every_guess_counts_it_is_transcribed_translated_and_encoded(
     sound: NDArray[np.float32],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(speech, "LOG_PROBABILITY_THRESHOLD", -np.inf)
-    monkeypatch.setattr(speech, "NO_SPEECH_THRESHOLD", np.inf)
-    monkeypatch.setattr(speech, "COMPRESSION_RATIO_THRESHOLD", np.inf)
+    guess(monkeypatch)
     outputs = asyncio.run(recognizer.run({"AUDIO": sound}, encode))
     assert outputs["LENGTH"] == [1]
     heard = json.loads(outputs["EVIDENCE"][0])["speech"]
@@ -87,9 +86,19 @@ def test_where_every_guess_counts_it_is_transcribed_translated_and_encoded(
     assert heard["sentiment"]["positive"] == 0.5
 
 
+def guess(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Has every guess of the random Whisper count."""
+    monkeypatch.setattr(speech, "LOG_PROBABILITY_THRESHOLD", -np.inf)
+    monkeypatch.setattr(speech, "NO_SPEECH_THRESHOLD", np.inf)
+    monkeypatch.setattr(speech, "COMPRESSION_RATIO_THRESHOLD", np.inf)
+
+
 def test_a_processor_encodes_by_the_slot_where_there_is_one(
-    recognizer: speech.SpeechRecognizer, repository: Path, sound: NDArray[np.float32]
+    recognizer: speech.SpeechRecognizer,
+    sound: NDArray[np.float32],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    guess(monkeypatch)
     spectrograms: list[tuple[int, ...]] = []
 
     async def infer(
@@ -99,15 +108,41 @@ def test_a_processor_encodes_by_the_slot_where_there_is_one(
             return await encode(slot, inputs, outputs)
         (mels,) = inputs["MELS"]
         spectrograms.append(mels.shape)
-        encoded = recognizer._whisper.model.encode(StorageView.from_array(mels[None]))
+        encoded = recognizer._whisper.model.encode(StorageView.from_array(inputs["MELS"]))
         return {"FEATURES": np.array(encoded)}
 
-    asyncio.run(recognizer.run({"AUDIO": sound}, infer))
+    def heard() -> Any:
+        outputs = asyncio.run(recognizer.run({"AUDIO": sound}, infer))
+        return json.loads(outputs["EVIDENCE"][0])["speech"]
+
+    by_itself = heard()
     assert not spectrograms
     recognizer._has_encoder = True
-    asyncio.run(recognizer.run({"AUDIO": sound}, infer))
+    recognizer._whisper._encoded = None
+    assert heard() == by_itself
     assert spectrograms[-1] == (128, 3000)
     assert all(frames % 2 == 0 for _, frames in spectrograms)
+
+
+def test_clips_that_wait_for_their_turn_leave_the_pool_to_the_calls(
+    recognizer: speech.SpeechRecognizer, sound: NDArray[np.float32]
+) -> None:
+    async def infer(
+        slot: str, inputs: Mapping[str, NDArray[Any]], outputs: Sequence[str]
+    ) -> Tensors:
+        # Triton calls a slot in a thread of this pool.
+        await asyncio.to_thread(lambda: None)
+        if slot != speech.ENCODER:
+            return await encode(slot, inputs, outputs)
+        return {"FEATURES": np.zeros((1, inputs["MELS"].shape[2] // 2, 64), np.float32)}
+
+    async def run_three() -> list[Tensors]:
+        asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(2))
+        runs = (recognizer.run({"AUDIO": sound}, infer) for _ in range(3))
+        return await asyncio.wait_for(asyncio.gather(*runs), 60)
+
+    recognizer._has_encoder = True
+    assert len(asyncio.run(run_three())) == 3
 
 
 def test_an_encoder_with_too_much_to_do_is_said_so(

@@ -2,9 +2,11 @@
 
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
+import onnx
 import onnxruntime
 import pytest
 import torch
@@ -52,6 +54,18 @@ def test_it_encodes_as_ctranslate2_does(frames: int, random_whisper: Path) -> No
         found = network(torch.from_numpy(mels)).numpy()
     assert found.shape == expected.shape == (2, frames // 2, 64)
     assert parity.largest_difference(found, expected) < TOLERANCE
+
+
+def test_all_its_products_are_in_int8_and_attention_is_one_operator() -> None:
+    path = REPOSITORY / "speech_encoder" / "1" / "model.onnx"
+    if not path.is_file():
+        pytest.skip(f"{path} is missing; `make export` brings it")
+    model = onnx.load(path)
+    operators = Counter(node.op_type for node in model.graph.node)
+    assert (operators["MatMulNBits"], operators["MultiHeadAttention"]) == (4 * 6, 6)
+    assert not operators.keys() & {"MatMul", "Gemm", "Softmax"}
+    disabled = {entry.key: entry.value for entry in model.metadata_props}["disabled_optimizers"]
+    assert disabled == "SkipLayerNormFusion", "as in parity.open_session"
 
 
 def test_in_int8_it_is_nearer_to_float32_than_ctranslate2() -> None:

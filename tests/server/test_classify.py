@@ -170,3 +170,16 @@ def test_the_label_file_names_the_emotions(server: Launched, answer: triton.Infe
     features = {name: answer.as_numpy(name) for name in names}
     top = server.infer("fusion", features, outputs=[output]).as_numpy(output.name())
     assert top[0, 0].decode().split(":")[-1] == best
+
+
+def test_speech_of_all_clips_of_one_request_is_transcribed(
+    server: Launched, samples: Path, portrait: EmotionResult
+) -> None:
+    clip = decode(samples / "portrait.mp4")
+    frames = np.zeros((8, *clip.frames.shape[:1], 32, 32, 3), np.uint8)
+    audio = np.stack([clip.audio] * len(frames))
+    arrays = {contract.FRAMES: frames, contract.AUDIO: audio}
+    found = server.infer("vemoclap", arrays, client_timeout=120)
+    assert portrait.speech is not None
+    for document in found.as_numpy(contract.ANALYSIS).ravel():
+        assert json.loads(document)["speech"]["text"] == portrait.speech.text

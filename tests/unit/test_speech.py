@@ -1,6 +1,5 @@
 """Speech: passages by language, what is kept of a transcript, translation."""
 
-import threading
 from dataclasses import dataclass
 from typing import Any
 
@@ -150,7 +149,6 @@ def recognize(
     monkeypatch.setattr(speech, "find_passages", lambda audio, model: ([passage], None))
     recognizer = speech.SpeechRecognizer.__new__(speech.SpeechRecognizer)
     recognizer._whisper = whisper  # type: ignore[assignment]
-    recognizer._one_at_a_time = threading.Lock()
     absent, found, words = recognizer._recognize(np.ones(RATE, np.float32))
     assert found is not None
     assert found.text.split() == [word.text for word in words]
